@@ -1,0 +1,120 @@
+import type { Batch, Field } from "./batch.ts";
+import type { ColumnType } from "./column-type.ts";
+import type { Port } from "./port.ts";
+import type { FileFormat, FormatName } from "./staging.ts";
+import type { Fidelity, TableName, TargetTable, Write } from "./table.ts";
+
+/** Where tables land. */
+export interface Destination extends Port {
+	readonly accepts: {
+		/** Takes batches straight into its own transaction, without files. */
+		readonly batches: boolean;
+		/** Formats it loads by itself; others are read into batches for it. */
+		readonly formats: readonly FormatName[];
+	};
+	readonly writes: readonly Write[];
+	/** How a type is kept here; `refused` with a note when it can't be. */
+	mapType(type: ColumnType): TypeMapping;
+	/** The name as the engine stores it: folded only where it must be. */
+	foldName(name: string): string;
+	/** What exists now; null when the table does not. */
+	describe(table: TableName): Promise<ExistingTable | null>;
+	/** DDL that `load` will run for this table, as text for `plan`; empty when nothing changes. */
+	planDdl(target: TargetTable, write: Write): Promise<string[]>;
+	/**
+	 * Takes the pipeline's streams over: raises their epoch in one transaction, making rows that are missing, so that
+	 * an older run can't commit any more. Gives each stream's position row.
+	 */
+	takeOver(pipeline: string, streams: readonly string[]): Promise<Map<string, PositionRow>>;
+	/** Position rows of a pipeline, without taking anything over. */
+	positions(pipeline: string): Promise<PositionRow[]>;
+	/** Whether this load is committed: the answer to a lost COMMIT, and to whether staged files may go. */
+	committed(loadId: string): Promise<boolean>;
+	/**
+	 * One transaction: data, load row and position by compare-and-set. Creates schema and table when missing.
+	 * When it throws, nothing of it is visible.
+	 * @throws E_FENCED when epoch, seq or from-position are no longer as given
+	 */
+	load(request: LoadRequest): Promise<LoadResult>;
+}
+
+export interface TypeMapping {
+	readonly destinationType: string;
+	readonly fidelity: Fidelity;
+	readonly note?: string;
+}
+
+export interface ExistingTable {
+	readonly columns: readonly { readonly name: string; readonly destinationType: string; readonly nullable: boolean }[];
+	readonly key: readonly string[];
+	/** An estimate. */
+	readonly rows?: number;
+}
+
+/** A row of `_headrace.positions`. */
+export interface PositionRow {
+	readonly stream: string;
+	readonly epoch: number;
+	readonly seq: number;
+	readonly position: string | null;
+	readonly loadId: string | null;
+	readonly schemaVersion: string | null;
+	readonly committedAt: string | null;
+}
+
+export interface LoadRequest {
+	readonly pipeline: string;
+	readonly stream: string;
+	readonly loadId: string;
+	/** Expected values of the position row. */
+	readonly epoch: number;
+	readonly seq: number;
+	readonly fromPosition: string | null;
+	readonly toPosition: string;
+	readonly schemaVersion: string;
+	readonly target: TargetTable;
+	readonly write: Write;
+	/** Newest row per key wins by this column; rows that tie: the later one read. */
+	readonly orderColumn?: string;
+	/** A boolean or integer column that says the row is deleted at the source: merge removes it. */
+	readonly deletedColumn?: string;
+	/** Rows of this interval are replaced: those whose `column` lies in [start, end), or that an earlier load of the interval tagged. */
+	readonly interval?: LoadInterval;
+	/** A full load of no rows may replace a table that has some. */
+	readonly allowEmpty?: boolean;
+	readonly input: LoadInput;
+	/** Bytes of batches that may be held. */
+	readonly bufferBytesMax: number;
+	readonly signal?: AbortSignal;
+}
+
+export interface LoadInterval {
+	/** Absent: the table gets a column `_headrace_interval` that says which interval a row came with. */
+	readonly column?: string;
+	/** UTC, `YYYY-MM-DD HH:MM:SS`. */
+	readonly start: string;
+	readonly end: string;
+}
+
+/** `fields` are in the order of the target's columns, by name. */
+export type LoadInput =
+	| { readonly kind: "batches"; readonly fields: readonly Field[]; readonly batches: AsyncIterable<Batch> }
+	| {
+			readonly kind: "files";
+			readonly fields: readonly Field[];
+			readonly format: FileFormat;
+			readonly localPaths: readonly string[];
+	  };
+
+export interface LoadResult {
+	/** Rows that came in; the receipt compares it with the rows that were read. */
+	readonly rowsReceived: number;
+	readonly rowsInserted: number;
+	/** Rows whose key was there already. */
+	readonly rowsUpdated: number;
+	readonly rowsDeleted: number;
+	/** Rows that this load did not need because a newer row of the same key came with it. */
+	readonly rowsSuperseded: number;
+}
+
+export const INTERVAL_TAG_COLUMN = "_headrace_interval";

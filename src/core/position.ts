@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import { HeadraceError } from "./errors.ts";
+
+/**
+ * How far a table has been read by its cursor. `value` is where the next read begins (included): it never passes a
+ * transaction that was open when it was made, nor the source's clock less `late`. `max` is the highest value seen.
+ */
+export interface CursorPosition {
+	readonly kind: "cursor";
+	readonly column: string;
+	readonly value: string | null;
+	readonly max: string | null;
+	/** The transaction mark of the cut, decimal text: see Snapshot.transactions. */
+	readonly mark?: string;
+}
+
+/** A whole table as of a cut. */
+export interface FullPosition {
+	readonly kind: "full";
+	/** The source's clock at the cut. */
+	readonly at: string;
+}
+
+/** An interval, loaded. */
+export interface IntervalPosition {
+	readonly kind: "interval";
+	readonly start: string;
+	readonly end: string;
+}
+
+/** Files of a folder that are loaded, by content stamp. */
+export interface FilesPosition {
+	readonly kind: "files";
+	readonly files: Readonly<Record<string, string>>;
+}
+
+export type Position = CursorPosition | FullPosition | IntervalPosition | FilesPosition;
+
+/** One line of JSON with its keys in a fixed order, so that equal positions are equal text. */
+export function encodePosition(position: Position): string {
+	return JSON.stringify(position, (_key, value: unknown) =>
+		value !== null && typeof value === "object" && !Array.isArray(value)
+			? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+			: value,
+	);
+}
+
+/** @throws E_STATE when the text is not a position: it is never guessed. */
+export function decodePosition(text: string): Position {
+	try {
+		const value = JSON.parse(text) as Position;
+		if (value !== null && typeof value === "object" && ["cursor", "full", "interval", "files"].includes(value.kind))
+			return value;
+	} catch {
+		// falls through to the error
+	}
+	throw new HeadraceError("E_STATE", "the destination's _headrace.positions holds a position that can't be read");
+}
+
+/** The position as people read it: the cursor value, the interval, or the time of a full copy. */
+export function positionText(position: Position): string | null {
+	switch (position.kind) {
+		case "cursor":
+			return position.value;
+		case "full":
+			return position.at;
+		case "interval":
+			return `${position.start}/${position.end}`;
+		case "files":
+			return `${Object.keys(position.files).length} files`;
+	}
+}
+
+/** Names one load: a retry of the same range of the same table gets the same name. */
+export function loadId(parts: {
+	readonly pipeline: string;
+	readonly stream: string;
+	readonly seq: number;
+	readonly from: string | null;
+	readonly to: string;
+	readonly schemaVersion: string;
+}): string {
+	const text = [parts.pipeline, parts.stream, String(parts.seq), parts.from ?? "", parts.to, parts.schemaVersion]
+		.map((part) => `${part.length}:${part}`)
+		.join("|");
+	return createHash("sha256").update(text).digest("hex").slice(0, 26);
+}

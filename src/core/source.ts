@@ -1,0 +1,88 @@
+import type { Batch } from "./batch.ts";
+import type { Port } from "./port.ts";
+import type { SourceColumn, SourceTable, TableName, TypePolicy } from "./table.ts";
+
+/** A named query of a pipeline, its templates filled in. */
+export interface QueryRequest {
+	readonly name: TableName;
+	readonly query: string;
+}
+
+/** A table by name, a query, with the policy for its types. */
+export interface DescribeRequest {
+	readonly table: TableName | QueryRequest;
+	readonly types: TypePolicy;
+}
+
+/** Where tables are read from. */
+export interface Source extends Port {
+	/** Schema of a name written without one. */
+	readonly defaultSchema: string;
+	/** Whether `describe` and `read` take SQL text. */
+	readonly queries: boolean;
+	/** How SQL text literals of a query template are quoted. */
+	readonly quoteString: (text: string) => string;
+	/** Whether a backslash escapes inside the quotes of a query's literal. */
+	readonly backslashEscapes: boolean;
+	/** Every table and view the user can see, system schemas excepted. */
+	listTables(): Promise<TableName[]>;
+	/**
+	 * Columns, types, keys and estimates, in the order of the requests.
+	 * @throws E_UNKNOWN_TABLE, E_RIGHTS
+	 */
+	describe(requests: readonly DescribeRequest[]): Promise<SourceTable[]>;
+	/**
+	 * One consistent cut of the whole source without locks. `readers` is the most reads wanted at once; the
+	 * snapshot says how many it could open on the same cut.
+	 */
+	snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot>;
+}
+
+/** Reads of one moment. All its reads see the same committed state, as far as the engine of each table can. */
+export interface Snapshot extends AsyncDisposable {
+	/** How many reads may go on at once; more wait for their turn. */
+	readonly readers: number;
+	/** The source's clock at the cut, UTC, `YYYY-MM-DD HH:MM:SS.ffffff`. */
+	readonly clock: string;
+	/**
+	 * Marks that order write transactions, when the user may see them: a transaction that was open at this cut began
+	 * after an earlier cut K exactly when `oldestOpen >= K.now`. `oldestOpen === now` says that none was open.
+	 */
+	readonly transactions?: { readonly now: bigint; readonly oldestOpen: bigint };
+	/** Highest value of a cursor column as canonical text, null when there is none; NULLs are counted. */
+	cursorMax(table: SourceTable, column: string): Promise<{ readonly max: string | null; readonly nulls: number }>;
+	/** Ranges that together are the table, each of about `rows` rows; one chunk when it cannot be split. */
+	split(table: SourceTable, options: { readonly rows: number }): Promise<Chunk[]>;
+	/** The rows, as batches that the caller releases. Breaking out of the loop or aborting ends the read at the source. */
+	read(request: ReadRequest): AsyncIterable<Batch>;
+}
+
+/** A half-open or closed range of a cursor column; values are canonical text and are bound by the source as its type. */
+export interface Window {
+	readonly column: string;
+	/** Included; null or absent: no lower bound. */
+	readonly from?: string | null;
+	readonly to?: string | null;
+	readonly toIncluded?: boolean;
+}
+
+/** A range of a table, whose bounds only the source understands. */
+export interface Chunk {
+	readonly index: number;
+	/** The source's own condition; absent when the chunk is the whole table. */
+	readonly condition?: string;
+}
+
+export interface ReadRequest {
+	readonly table: SourceTable;
+	/** Columns to read, a subset of the table's, in this order; they are the batch's fields. */
+	readonly columns: readonly SourceColumn[];
+	readonly types: TypePolicy;
+	readonly window?: Window;
+	readonly chunk?: Chunk;
+	/** An expert's own condition, raw SQL from the pipeline file. */
+	readonly where?: string;
+	readonly signal?: AbortSignal;
+	/** Most bytes of batches that wait to be taken before the source is paused. */
+	readonly bufferBytesMax?: number;
+}

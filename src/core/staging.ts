@@ -1,0 +1,62 @@
+import type { Batch, Field } from "./batch.ts";
+import type { Port } from "./port.ts";
+
+/** Where files lie between extract and load. Paths are relative, `/`-separated, and never leave the root. */
+export interface Staging extends Port {
+	/** Shown in reports: a folder or an address without secrets. */
+	readonly location: string;
+	/** Begins a file: write it at `localPath`, then commit. Nothing has its final name before. */
+	create(path: string): Promise<StagedWrite>;
+	/**
+	 * Writes a small file that must not exist yet, durably.
+	 * @throws E_FENCED when it exists with other content; equal content is fine, since an answer may have been lost.
+	 */
+	writeOnce(path: string, content: Uint8Array): Promise<void>;
+	/** Null when there is no such file. */
+	read(path: string): Promise<Uint8Array | null>;
+	list(prefix: string): Promise<StagedEntry[]>;
+	/** Removing what is gone already is fine. */
+	remove(paths: readonly string[]): Promise<void>;
+	/** A copy on the local disk, checked against `sha256` when given; disposing it removes what was made for it. */
+	fetch(path: string, sha256?: string): Promise<LocalCopy>;
+}
+
+export interface StagedEntry {
+	readonly path: string;
+	readonly bytes: number;
+	readonly modifiedAt: Date;
+}
+
+export interface StagedWrite {
+	readonly localPath: string;
+	/** Makes the file durable under its final name. */
+	commit(): Promise<{ readonly bytes: number; readonly sha256: string }>;
+	abort(): Promise<void>;
+}
+
+export interface LocalCopy extends AsyncDisposable {
+	readonly localPath: string;
+}
+
+export type FormatName = "parquet" | "csv" | "jsonl";
+
+/** A file format: batches to files on the local disk and back. */
+export interface FileFormat {
+	readonly name: FormatName;
+	/** With the compression's ending: `parquet`, `csv.gz`. */
+	readonly extension: string;
+	/** Writes batches (and releases them) into files of a good size; each file's path comes from `nextPath`. */
+	write(request: WriteFilesRequest): Promise<void>;
+	/** Reads a file that `write` made; every value is equal to what was written. */
+	read(localPath: string, fields: readonly Field[]): AsyncIterable<Batch>;
+}
+
+export interface WriteFilesRequest {
+	readonly fields: readonly Field[];
+	readonly batches: AsyncIterable<Batch>;
+	/** Asked before a file is begun. */
+	readonly nextPath: () => Promise<string>;
+	/** Told after each file is whole and closed. */
+	readonly written: (localPath: string, rows: number) => Promise<void>;
+	readonly bufferBytesMax: number;
+}

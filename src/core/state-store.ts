@@ -1,0 +1,87 @@
+import type { Port } from "./port.ts";
+
+export type RunState = "running" | "succeeded" | "failed" | "stopped";
+
+export interface TableReceipt {
+	readonly table: string;
+	readonly into: string;
+	readonly mode: string;
+	readonly write: string;
+	readonly state: RunState | "pending" | "skipped";
+	readonly rows_read: number;
+	readonly rows_staged: number;
+	readonly rows_loaded: number;
+	readonly rows_rejected: number;
+	readonly rows_inserted: number;
+	readonly rows_updated: number;
+	readonly rows_deleted: number;
+	readonly bytes: number;
+	readonly seconds: number;
+	readonly attempts: number;
+	readonly position: string | null;
+	readonly values_changed: Readonly<Record<string, number>>;
+	readonly error: ReceiptError | null;
+}
+
+export interface ReceiptError {
+	readonly code: string;
+	readonly message: string;
+	readonly hint: string;
+}
+
+/** What a run says it did: the object that `run --json` prints. */
+export interface RunReceipt {
+	readonly run_id: string;
+	readonly pipeline: string;
+	readonly interval: { readonly start: string; readonly end: string } | null;
+	readonly state: RunState;
+	readonly started_at: string;
+	readonly finished_at: string | null;
+	readonly tables: readonly TableReceipt[];
+}
+
+export interface LogLine {
+	/** ISO 8601, UTC. */
+	readonly at: string;
+	readonly level: "debug" | "info" | "warn" | "error";
+	readonly task: string | null;
+	readonly message: string;
+}
+
+export interface Lease {
+	readonly name: string;
+	readonly holder: string;
+	readonly epoch: number;
+	readonly expiresAt: string;
+}
+
+/**
+ * Runs, receipts, logs, leases and a cache of positions. Never the truth about data: a lost store costs history only,
+ * since positions are read from the destination.
+ */
+export interface StateStore extends Port {
+	/** Inserts or replaces the run and its table receipts. */
+	saveRun(run: RunReceipt): Promise<void>;
+	/** A whole run id or a unique beginning of one. */
+	run(runId: string): Promise<RunReceipt | null>;
+	/** Newest first. */
+	runs(query: { readonly pipeline?: string; readonly limit: number }): Promise<RunReceipt[]>;
+	appendLog(runId: string, lines: readonly LogLine[]): Promise<void>;
+	log(runId: string, task?: string): Promise<LogLine[]>;
+	/** Takes a lease that is free, expired, or whose holder's process is dead; null while another holds it. */
+	acquireLease(name: string, holder: string, durationMs: number): Promise<Lease | null>;
+	/** False when the lease was lost. */
+	renewLease(lease: Lease, durationMs: number): Promise<boolean>;
+	releaseLease(lease: Lease): Promise<void>;
+	/** The holder of a lease, for the message of a run that can't have it. */
+	leaseHolder(name: string): Promise<Lease | null>;
+	savePositions(pipeline: string, positions: readonly StoredPosition[]): Promise<void>;
+	positions(pipeline: string): Promise<StoredPosition[]>;
+}
+
+export interface StoredPosition {
+	readonly stream: string;
+	readonly position: string | null;
+	readonly loadId: string | null;
+	readonly committedAt: string | null;
+}
