@@ -1,0 +1,104 @@
+import type { CheckedPipeline } from "../config/index.ts";
+import type { EventSink, Fidelity, Finding, RunReceipt, StoredPosition } from "../core/index.ts";
+
+/** What the command line and a library user can ask for; `openApp` gives one. */
+export interface App extends AsyncDisposable {
+	/** The folder of the project: `.headrace/` is in it. */
+	readonly directory: string;
+	run(pipeline: CheckedPipeline, options: RunOptions): Promise<RunReceipt[]>;
+	backfill(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunReceipt[]>;
+	/** Intervals that `backfill` would run, oldest first. */
+	backfillIntervals(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunInterval[]>;
+	plan(pipeline: CheckedPipeline, options: PlanOptions): Promise<Plan>;
+	check(pipeline: CheckedPipeline): Promise<CheckReport>;
+	tasks(pipeline: CheckedPipeline): Promise<TaskSummary[]>;
+	status(pipeline: CheckedPipeline): Promise<StatusReport>;
+}
+
+export interface RunInterval {
+	/** UTC, ISO 8601 with Z; included. */
+	readonly start: string;
+	/** Excluded. */
+	readonly end: string;
+}
+
+export interface PlanOptions {
+	/** Tables to take, by source or destination name or pattern; all when absent. */
+	readonly tables?: readonly string[];
+	readonly params?: Readonly<Record<string, string>>;
+	readonly interval?: RunInterval;
+	readonly fullRefresh?: boolean;
+	readonly concurrency?: number;
+	/** Bound on buffered bytes and the embedded engine. */
+	readonly memoryBytes?: number;
+	readonly signal?: AbortSignal;
+}
+
+export interface RunOptions extends PlanOptions {
+	readonly stage?: "check" | "extract" | "load";
+	/** Only the tables that failed in this run. */
+	readonly failedRun?: string;
+	/** Records nothing in the state store and commits nothing: `tasks test`. */
+	readonly test?: boolean;
+	readonly onEvent?: EventSink;
+}
+
+export interface BackfillOptions extends RunOptions {
+	/** As on the command line: `2026-01-01`, in the pipeline's time zone; included. */
+	readonly start: string;
+	/** Excluded. */
+	readonly end: string;
+	readonly maxActiveRuns?: number;
+}
+
+export interface Plan {
+	readonly pipeline: string;
+	readonly from: string;
+	readonly to: string;
+	readonly tables: readonly PlanTable[];
+	readonly findings: readonly Finding[];
+}
+
+export interface PlanTable {
+	readonly table: string;
+	readonly into: string;
+	readonly mode: string;
+	readonly write: string;
+	readonly key: readonly string[];
+	readonly estimated_rows: number | null;
+	readonly ddl: readonly string[];
+	readonly columns: readonly PlanColumn[];
+	/** new: the table will be created; changed: DDL will run; same: only rows. */
+	readonly change: "new" | "changed" | "same";
+	/** What will happen, in words: `cursor modified >= 2026-11-20 01:59:58`, `no key: rows are appended`. */
+	readonly notes: readonly string[];
+}
+
+export interface PlanColumn {
+	readonly name: string;
+	readonly source_type: string;
+	readonly destination_type: string;
+	readonly fidelity: Fidelity;
+	readonly note: string | null;
+}
+
+export interface CheckReport {
+	readonly ok: boolean;
+	readonly findings: readonly (Finding & { readonly subject: string })[];
+}
+
+export interface TaskSummary {
+	/** `prod.orders`, the name that `tasks run` takes. */
+	readonly task: string;
+	readonly into: string;
+	readonly mode: string;
+	readonly write: string;
+}
+
+export interface StatusReport {
+	readonly pipeline: string;
+	readonly last_run: RunReceipt | null;
+	/** Who holds the pipeline now, if anyone. */
+	readonly held_by: string | null;
+	readonly positions: readonly StoredPosition[];
+}
