@@ -80,6 +80,12 @@ export interface LoadRequest {
 	readonly deletedColumn?: string;
 	/** Rows of this interval are replaced: those whose `column` lies in [start, end), or that an earlier load of the interval tagged. */
 	readonly interval?: LoadInterval;
+	/**
+	 * For `append` by a cursor: rows that the table has already are not added again. Of the rows that come in, those
+	 * equal in all columns to a row of the table with `column >= from` are left out, each against one (a multiset
+	 * difference, EXCEPT ALL); they count as superseded. So re-reading an overlap neither loses nor doubles a row.
+	 */
+	readonly overlap?: { readonly column: string; readonly from: string };
 	/** A full load of no rows may replace a table that has some. */
 	readonly allowEmpty?: boolean;
 	readonly input: LoadInput;

@@ -10,7 +10,7 @@ export interface CursorPosition {
 	readonly column: string;
 	readonly value: string | null;
 	readonly max: string | null;
-	/** The transaction mark of the cut, decimal text: see Snapshot.transactions. */
+	/** The transaction mark of the cut at which `max` was seen, as `<kind>:<now>`: see Snapshot.transactions. */
 	readonly mark?: string;
 }
 

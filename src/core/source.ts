@@ -45,16 +45,25 @@ export interface Snapshot extends AsyncDisposable {
 	/** The source's clock at the cut, UTC, `YYYY-MM-DD HH:MM:SS.ffffff`. */
 	readonly clock: string;
 	/**
-	 * Marks that order write transactions, when the user may see them: a transaction that was open at this cut began
-	 * after an earlier cut K exactly when `oldestOpen >= K.now`. `oldestOpen === now` says that none was open.
+	 * Marks that order transactions, when the user may see them: all that were open at this cut began after an earlier
+	 * cut K when `oldestOpen >= K.now` and the kinds are equal. `oldestOpen === now` says that none was open.
+	 * `clock` marks are microseconds since 1970 by the server's clock (PostgreSQL `xact_start`, InnoDB `trx_started`)
+	 * and see transactions that have not written yet; `xid` marks (pg_current_snapshot) see only those that have.
+	 * A cursor filled by PostgreSQL's now() holds the transaction's start, so `clock` is the one to prefer.
 	 */
-	readonly transactions?: { readonly now: bigint; readonly oldestOpen: bigint };
+	readonly transactions?: TransactionMarks;
 	/** Highest value of a cursor column as canonical text, null when there is none; NULLs are counted. */
 	cursorMax(table: SourceTable, column: string): Promise<{ readonly max: string | null; readonly nulls: number }>;
 	/** Ranges that together are the table, each of about `rows` rows; one chunk when it cannot be split. */
 	split(table: SourceTable, options: { readonly rows: number }): Promise<Chunk[]>;
 	/** The rows, as batches that the caller releases. Breaking out of the loop or aborting ends the read at the source. */
 	read(request: ReadRequest): AsyncIterable<Batch>;
+}
+
+export interface TransactionMarks {
+	readonly kind: "clock" | "xid";
+	readonly now: bigint;
+	readonly oldestOpen: bigint;
 }
 
 /** A half-open or closed range of a cursor column; values are canonical text and are bound by the source as its type. */
