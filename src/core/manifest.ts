@@ -19,6 +19,8 @@ export interface Manifest {
 	readonly toPosition: string;
 	readonly schemaVersion: string;
 	readonly write: Write;
+	/** See LoadRequest.overlap. */
+	readonly overlap?: { readonly column: string; readonly from: string };
 	readonly interval?: { readonly start: string; readonly end: string };
 	readonly format: FormatName;
 	readonly fields: readonly Field[];

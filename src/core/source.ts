@@ -56,6 +56,8 @@ export interface Snapshot extends AsyncDisposable {
 	cursorMax(table: SourceTable, column: string): Promise<{ readonly max: string | null; readonly nulls: number }>;
 	/** Ranges that together are the table, each of about `rows` rows; one chunk when it cannot be split. */
 	split(table: SourceTable, options: { readonly rows: number }): Promise<Chunk[]>;
+	/** For sources of files: the table's files with a stamp that changes when the file does. */
+	fileStamps?(table: SourceTable): Promise<readonly { readonly name: string; readonly stamp: string }[]>;
 	/** The rows, as batches that the caller releases. Breaking out of the loop or aborting ends the read at the source. */
 	read(request: ReadRequest): AsyncIterable<Batch>;
 }
@@ -89,6 +91,8 @@ export interface ReadRequest {
 	readonly types: TypePolicy;
 	readonly window?: Window;
 	readonly chunk?: Chunk;
+	/** For sources of files: read only these, by the names of `fileStamps`. */
+	readonly files?: readonly string[];
 	/** An expert's own condition, raw SQL from the pipeline file. */
 	readonly where?: string;
 	readonly signal?: AbortSignal;

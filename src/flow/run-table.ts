@@ -1,0 +1,318 @@
+import {
+	type Batch,
+	crashPoint,
+	decodePosition,
+	HeadraceError,
+	type LoadRequest,
+	type LoadResult,
+	type LocalCopy,
+	loadId as loadIdOf,
+	type Manifest,
+	type PositionRow,
+	positionText,
+	type Snapshot,
+	type Staging,
+	type Write,
+} from "../core/index.ts";
+import { ExtractCounter, type ExtractPlan, planExtract, readExtract } from "./extract.ts";
+import { cleanStaging, discardManifest, pendingManifest, stageExtract, targetFields } from "./stage.ts";
+import { type FlowContext, loadIntervalOf, type TableOutcome, type TableTask } from "./task.ts";
+
+type StagedContext = FlowContext & { readonly staging: Staging };
+
+/**
+ * One table of one run: extract, then load. Every part may be killed anywhere and repeated: what is sealed is loaded,
+ * what is not sealed is read again, what is loaded is not loaded twice.
+ *
+ * `row` is the position row as `takeOver` gave it, or as the last task of the same stream left it. `openSnapshot` is
+ * only called when something must be read.
+ */
+export async function runTable(
+	context: FlowContext,
+	task: TableTask,
+	row: PositionRow,
+	openSnapshot: () => Promise<Snapshot>,
+): Promise<TableOutcome> {
+	if (!hasStaging(context)) return loadDirectly(context, task, row, openSnapshot);
+	const pending = await pendingManifest(context, task.stream, row);
+	if (context.stage === "load") return loadPending(context, task, row, pending);
+
+	await cleanStaging(context, task.stream, row);
+	let before: TableOutcome | null = null;
+	let current = row;
+	if (pending !== null) {
+		// A cursor's rows are loaded as they were sealed and reading goes on after them; whole tables and intervals
+		// are simply read anew.
+		if (!(pending.write === "replace" || task.mode !== "incremental")) {
+			if (context.stage === "extract") return stagedOutcome(pending, row);
+			before = await loadManifest(context, task, row, pending);
+			current = before.row;
+		} else await discardManifest(context, pending);
+	}
+	const snapshot = await openSnapshot();
+	const plan = await planExtract(context, task, snapshot, current);
+	const write = await writeOf(context, task, plan);
+	const counter = new ExtractCounter();
+	const id = nameLoad(context, task, current, plan);
+	const landing = { id, write, overlap: overlapOf(task, plan, write) };
+	const manifest = await stageExtract(context, task, snapshot, current, plan, landing, counter);
+	if (counter.rows !== manifest.rows) throw unbalanced("read", counter.rows, "staged", manifest.rows);
+	if (context.stage === "extract") return stagedOutcome(manifest, current);
+	const outcome = await loadManifest(context, task, current, manifest);
+	return before === null ? outcome : addOutcomes(before, outcome);
+}
+
+function hasStaging(context: FlowContext): context is StagedContext {
+	return context.staging !== null;
+}
+
+function nameLoad(context: FlowContext, task: TableTask, row: PositionRow, plan: ExtractPlan): string {
+	return loadIdOf({
+		pipeline: context.pipeline,
+		stream: task.stream,
+		seq: row.seq,
+		from: plan.from,
+		to: plan.to,
+		schemaVersion: task.schemaVersion,
+	});
+}
+
+/**
+ * How the rows land. A first load of a table that does not exist yet is built beside and swapped in like a full one,
+ * which is faster than a merge, when the key is known to be unique.
+ */
+async function writeOf(context: FlowContext, task: TableTask, plan: ExtractPlan): Promise<Write> {
+	if (task.fullRefresh) return "replace";
+	if (!plan.whole || task.mode === "full" || task.deletedColumn !== undefined) return task.write;
+	const { primaryKey } = task.table;
+	const sourceKey = new Set(primaryKey.map((name) => targetName(task, name)));
+	const unique =
+		task.write === "append" ||
+		(primaryKey.length > 0 &&
+			task.target.key.length === sourceKey.size &&
+			task.target.key.every((k) => sourceKey.has(k)));
+	return unique && (await context.destination.describe(task.target.name)) === null ? "replace" : task.write;
+}
+
+function targetName(task: TableTask, sourceName: string): string {
+	const index = task.columns.findIndex((column) => column.name === sourceName);
+	return task.target.columns[index]?.name ?? sourceName;
+}
+
+/** Source → destination without files: one transaction, the same receipt and the same position rule. */
+async function loadDirectly(
+	context: FlowContext,
+	task: TableTask,
+	row: PositionRow,
+	openSnapshot: () => Promise<Snapshot>,
+): Promise<TableOutcome> {
+	if (context.stage !== "all") throw new HeadraceError("E_INTERNAL", "a single stage needs staging");
+	const snapshot = await openSnapshot();
+	const plan = await planExtract(context, task, snapshot, row);
+	const write = await writeOf(context, task, plan);
+	const counter = new ExtractCounter();
+	const id = nameLoad(context, task, row, plan);
+	crashPoint("c01");
+	const batches: AsyncIterable<Batch> = readExtract(context, task, snapshot, plan, counter);
+	const request = loadRequest(
+		context,
+		task,
+		row,
+		{ id, write, from: plan.from, to: plan.to },
+		overlapOf(task, plan, write),
+		{
+			kind: "batches",
+			fields: targetFields(task),
+			batches,
+		},
+	);
+	const result = await loadOnce(context, request, () => counter.rows);
+	crashPoint("c11");
+	return outcomeOf(task, row, id, plan.to, {
+		rowsRead: counter.rows,
+		rowsStaged: result.rowsReceived,
+		bytes: counter.bytes,
+		valuesChanged: renamed(task, counter.valuesChanged),
+		result,
+	});
+}
+
+/** An append by cursor reads the rows at its position again; the destination leaves out those that it has. */
+function overlapOf(task: TableTask, plan: ExtractPlan, write: Write): LoadRequest["overlap"] {
+	if (write !== "append" || task.mode !== "incremental" || task.targetCursor === undefined) return undefined;
+	const from = plan.window?.from;
+	return from === undefined || from === null ? undefined : { column: task.targetCursor, from };
+}
+
+function loadRequest(
+	context: FlowContext,
+	task: TableTask,
+	row: PositionRow,
+	load: { readonly id: string; readonly write: Write; readonly from: string | null; readonly to: string },
+	overlap: LoadRequest["overlap"],
+	input: LoadRequest["input"],
+): LoadRequest {
+	const interval = loadIntervalOf(task);
+	return {
+		pipeline: context.pipeline,
+		stream: task.stream,
+		loadId: load.id,
+		epoch: row.epoch,
+		seq: row.seq,
+		fromPosition: load.from,
+		toPosition: load.to,
+		schemaVersion: task.schemaVersion,
+		target: task.target,
+		write: load.write,
+		...(task.targetCursor === undefined ? {} : { orderColumn: task.targetCursor }),
+		...(task.deletedColumn === undefined ? {} : { deletedColumn: task.deletedColumn }),
+		...(interval === undefined ? {} : { interval }),
+		...(overlap === undefined ? {} : { overlap }),
+		allowEmpty: task.allowEmpty,
+		input,
+		bufferBytesMax: context.bufferBytesMax,
+		...(context.signal === undefined ? {} : { signal: context.signal }),
+	};
+}
+
+/**
+ * Loads, and settles an answer that was lost: whether the load is committed is read from the destination, not guessed.
+ * `rows` gives the rows that were sent.
+ */
+async function loadOnce(context: FlowContext, request: LoadRequest, rows: () => number): Promise<LoadResult> {
+	try {
+		return await context.destination.load(request);
+	} catch (error) {
+		const settled = error instanceof HeadraceError && (error.reaction === "retry" || error.code === "E_FENCED");
+		if (!settled || !(await context.destination.committed(request.loadId).catch(() => false))) throw error;
+		return { rowsReceived: rows(), rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0, rowsSuperseded: 0 };
+	}
+}
+
+async function loadPending(
+	context: StagedContext,
+	task: TableTask,
+	row: PositionRow,
+	pending: Manifest | null,
+): Promise<TableOutcome> {
+	if (pending !== null) return loadManifest(context, task, row, pending);
+	await cleanStaging(context, task.stream, row);
+	return {
+		rowsRead: 0,
+		rowsStaged: 0,
+		rowsLoaded: 0,
+		rowsRejected: 0,
+		rowsInserted: 0,
+		rowsUpdated: 0,
+		rowsDeleted: 0,
+		bytes: 0,
+		valuesChanged: {},
+		position: row.position === null ? null : positionText(decodePosition(row.position)),
+		row,
+	};
+}
+
+async function loadManifest(
+	context: StagedContext,
+	task: TableTask,
+	row: PositionRow,
+	manifest: Manifest,
+): Promise<TableOutcome> {
+	const format = context.formats.find((f) => f.name === manifest.format);
+	if (format === undefined) throw new HeadraceError("E_STATE", `no reader for the staged format ${manifest.format}`);
+	const copies: LocalCopy[] = [];
+	try {
+		for (const file of manifest.files) copies.push(await context.staging.fetch(file.path, file.sha256));
+		const load = {
+			id: manifest.loadId,
+			write: manifest.write,
+			from: manifest.fromPosition,
+			to: manifest.toPosition,
+		};
+		const sealedTask = { ...task, schemaVersion: manifest.schemaVersion };
+		const request = loadRequest(context, sealedTask, row, load, manifest.overlap, {
+			kind: "files",
+			fields: manifest.fields,
+			format,
+			localPaths: copies.map((copy) => copy.localPath),
+		});
+		const result = await loadOnce(context, request, () => manifest.rows);
+		crashPoint("c11");
+		const outcome = outcomeOf(task, row, manifest.loadId, manifest.toPosition, {
+			rowsRead: manifest.rows,
+			rowsStaged: manifest.rows,
+			bytes: manifest.bytes,
+			valuesChanged: renamed(task, manifest.valuesChanged),
+			result,
+		});
+		await cleanStaging(context, task.stream, outcome.row);
+		return outcome;
+	} finally {
+		for (const copy of copies) await copy[Symbol.asyncDispose]();
+	}
+}
+
+/** Counts are kept under the names that the columns have in the destination. */
+function renamed(task: TableTask, counts: Readonly<Record<string, number>>): Record<string, number> {
+	return Object.fromEntries(Object.entries(counts).map(([name, count]) => [targetName(task, name), count]));
+}
+
+function outcomeOf(
+	task: TableTask,
+	row: PositionRow,
+	loadId: string,
+	to: string,
+	figures: Pick<TableOutcome, "rowsRead" | "rowsStaged" | "bytes" | "valuesChanged"> & { readonly result: LoadResult },
+): TableOutcome {
+	const { result, ...rest } = figures;
+	if (result.rowsReceived !== rest.rowsRead) throw unbalanced("read", rest.rowsRead, "loaded", result.rowsReceived);
+	return {
+		...rest,
+		rowsLoaded: result.rowsReceived,
+		rowsRejected: 0,
+		rowsInserted: result.rowsInserted,
+		rowsUpdated: result.rowsUpdated,
+		rowsDeleted: result.rowsDeleted,
+		position: positionText(decodePosition(to)),
+		row: { ...row, seq: row.seq + 1, position: to, loadId, schemaVersion: task.schemaVersion },
+	};
+}
+
+function stagedOutcome(manifest: Manifest, row: PositionRow): TableOutcome {
+	return {
+		rowsRead: manifest.rows,
+		rowsStaged: manifest.rows,
+		rowsLoaded: 0,
+		rowsRejected: 0,
+		rowsInserted: 0,
+		rowsUpdated: 0,
+		rowsDeleted: 0,
+		bytes: manifest.bytes,
+		valuesChanged: manifest.valuesChanged,
+		position: positionText(decodePosition(manifest.toPosition)),
+		row,
+	};
+}
+
+function addOutcomes(first: TableOutcome, second: TableOutcome): TableOutcome {
+	const valuesChanged: Record<string, number> = { ...first.valuesChanged };
+	for (const [name, count] of Object.entries(second.valuesChanged))
+		valuesChanged[name] = (valuesChanged[name] ?? 0) + count;
+	return {
+		rowsRead: first.rowsRead + second.rowsRead,
+		rowsStaged: first.rowsStaged + second.rowsStaged,
+		rowsLoaded: first.rowsLoaded + second.rowsLoaded,
+		rowsRejected: first.rowsRejected + second.rowsRejected,
+		rowsInserted: first.rowsInserted + second.rowsInserted,
+		rowsUpdated: first.rowsUpdated + second.rowsUpdated,
+		rowsDeleted: first.rowsDeleted + second.rowsDeleted,
+		bytes: first.bytes + second.bytes,
+		valuesChanged,
+		position: second.position,
+		row: second.row,
+	};
+}
+
+function unbalanced(a: string, rowsA: number, b: string, rowsB: number): HeadraceError {
+	return new HeadraceError("E_RECEIPT", `the receipt does not balance: ${rowsA} rows ${a}, ${rowsB} ${b}`);
+}
