@@ -1,0 +1,102 @@
+import type { DatabaseSync } from "node:sqlite";
+import { HeadraceError } from "../core/errors.ts";
+
+/** Marks the file as ours: `HDRC`, see https://www.sqlite.org/pragma.html#pragma_application_id */
+export const APPLICATION_ID = 0x48445243;
+
+/** Step n takes a store from version n to n + 1. A step that was released is never edited: add the next one. */
+const MIGRATIONS: readonly string[] = [
+	`
+	CREATE TABLE runs (
+		run_id TEXT PRIMARY KEY,
+		pipeline TEXT NOT NULL,
+		interval_start TEXT,
+		interval_end TEXT,
+		state TEXT NOT NULL,
+		started_at TEXT NOT NULL,
+		finished_at TEXT,
+		holder TEXT NOT NULL
+	) STRICT;
+	CREATE INDEX runs_by_pipeline ON runs (pipeline, started_at);
+	CREATE INDEX runs_by_start ON runs (started_at);
+	CREATE INDEX runs_unfinished ON runs (run_id) WHERE state = 'running';
+	CREATE TABLE table_receipts (
+		run_id TEXT NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+		ordinal INTEGER NOT NULL,
+		table_name TEXT NOT NULL,
+		state TEXT NOT NULL,
+		receipt TEXT NOT NULL,
+		PRIMARY KEY (run_id, ordinal)
+	) STRICT, WITHOUT ROWID;
+	CREATE TABLE log_lines (
+		line_id INTEGER PRIMARY KEY,
+		run_id TEXT NOT NULL,
+		logged_at TEXT NOT NULL,
+		level TEXT NOT NULL,
+		task TEXT,
+		message TEXT NOT NULL
+	) STRICT;
+	CREATE INDEX log_lines_by_run ON log_lines (run_id, line_id);
+	CREATE TABLE leases (
+		name TEXT PRIMARY KEY,
+		epoch INTEGER NOT NULL,
+		holder TEXT,
+		expires_ms INTEGER NOT NULL,
+		boot_id TEXT,
+		expires_uptime_ms INTEGER
+	) STRICT, WITHOUT ROWID;
+	CREATE TABLE positions (
+		pipeline TEXT NOT NULL,
+		stream TEXT NOT NULL,
+		position TEXT,
+		load_id TEXT,
+		committed_at TEXT,
+		PRIMARY KEY (pipeline, stream)
+	) STRICT, WITHOUT ROWID;
+	`,
+];
+
+/** The version this program writes. */
+export const SCHEMA_VERSION: number = MIGRATIONS.length;
+
+/**
+ * Brings an open store to `SCHEMA_VERSION`, or leaves it untouched.
+ * @throws E_STATE when the file belongs to another program or to a newer Headrace
+ */
+export function migrate(database: DatabaseSync, path: string): void {
+	const found = versionOf(database, path);
+	if (found === SCHEMA_VERSION) return;
+	// Works only before the first table is made, outside a transaction: https://www.sqlite.org/pragma.html#pragma_auto_vacuum
+	if (found === 0) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
+	database.exec("BEGIN IMMEDIATE");
+	try {
+		// Read again under the lock: another process may have been faster.
+		const version = versionOf(database, path);
+		for (const step of MIGRATIONS.slice(version)) database.exec(step);
+		database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}; PRAGMA application_id = ${APPLICATION_ID}`);
+		database.exec("COMMIT");
+	} catch (error) {
+		if (database.isTransaction) database.exec("ROLLBACK");
+		throw error;
+	}
+}
+
+function versionOf(database: DatabaseSync, path: string): number {
+	const number = (pragma: string): number => Number(Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? {})[0]);
+	const applicationId = number("application_id");
+	const version = number("user_version");
+	const tables = database.prepare("SELECT count(*) AS tables FROM sqlite_schema").get() as { tables: number };
+	if (applicationId !== APPLICATION_ID && (applicationId !== 0 || version !== 0 || tables.tables > 0))
+		throw new HeadraceError("E_STATE", `${path} is a SQLite database of another program`, {
+			hint: "Move it elsewhere, or choose another project folder with -C.",
+		});
+	if (version > SCHEMA_VERSION)
+		throw new HeadraceError(
+			"E_STATE",
+			`${path} was written by a newer Headrace: its version is ${version}, this one knows ${SCHEMA_VERSION}`,
+			{
+				hint: "Use the newer Headrace, or move the file aside: only history is lost, positions are read from the destination.",
+			},
+		);
+	return version;
+}
