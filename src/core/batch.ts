@@ -21,7 +21,8 @@ export interface Field {
 /**
  * One column of a batch in Arrow's layout: a validity bitmap (1 = valid, least significant bit first) and one data
  * buffer, seen through every view that a decoder may need. Differences from Arrow: booleans take a byte, decimals up
- * to 4 digits two bytes, intervals are (months i32, days i32, microseconds i64): each as DuckDB has it.
+ * to 4 digits two bytes, intervals are (months i32, days i32, microseconds i64), a uuid is a little-endian 128-bit
+ * integer with its top bit flipped: each as DuckDB has it.
  * Views (text, json, binary, list): 16 bytes a value: length, then up to 12 bytes inline, or 4 bytes of prefix,
  * buffer index 0 and offset in `heap`. A null's data is not defined, but for views its length is 0.
  * See https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout
@@ -110,6 +111,19 @@ export class Column {
 	getInt128(row: number): bigint {
 		const word = row << 1;
 		return (this.i64[word + 1]! << 64n) | BigInt.asUintN(64, this.i64[word]!);
+	}
+
+	/** Sets a uuid from its 16 bytes in the order of its text, at `start` of `from`. */
+	setUuid(row: number, from: Uint8Array, start: number): void {
+		const byte = row << 4;
+		for (let i = 0; i < 16; i++) this.u8[byte + 15 - i] = from[start + i]!;
+		this.u8[byte + 15]! ^= 0x80;
+	}
+
+	/** Byte `index` of a uuid, in the order of its text. */
+	uuidByte(row: number, index: number): number {
+		const byte = this.u8[(row << 4) + 15 - index]!;
+		return index === 0 ? byte ^ 0x80 : byte;
 	}
 
 	/** Makes room for `bytes` more bytes in the heap and gives it. */
