@@ -222,7 +222,7 @@ export function digitWriter(type: ColumnType): DigitWriter | null {
 			return (from, row, out, at) =>
 				writeAscii(intervalText(from.i32[row * 4]!, from.i32[row * 4 + 1]!, from.i64[row * 2 + 1]!), out, at);
 		case "uuid":
-			return (from, row, out, at) => writeAscii(uuidText(from.u8, row * 16), out, at);
+			return (from, row, out, at) => writeAscii(uuidText(from, row), out, at);
 		case "text":
 		case "json":
 		case "list":

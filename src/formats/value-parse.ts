@@ -126,7 +126,7 @@ function setInterval(column: Column, row: number, text: string): boolean {
 
 function setUuid(column: Column, row: number, text: string): boolean {
 	if (!/^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i.test(text)) return false;
-	column.u8.set(Buffer.from(text.replaceAll("-", ""), "hex"), row * 16);
+	column.setUuid(row, Buffer.from(text.replaceAll("-", ""), "hex"), 0);
 	return true;
 }
 

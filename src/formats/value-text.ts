@@ -36,12 +36,12 @@ export function float32Text(value: number): string {
 	return float64Text(Number(value.toPrecision(9)));
 }
 
-/** Sixteen bytes in the order of the text (RFC 9562), lower case. */
-export function uuidText(bytes: Uint8Array, start: number): string {
+/** A uuid column's value as text (RFC 9562), lower case. */
+export function uuidText(column: Column, row: number): string {
 	let text = "";
 	for (let i = 0; i < 16; i++) {
 		if (i === 4 || i === 6 || i === 8 || i === 10) text += "-";
-		text += HEX[bytes[start + i]!]!;
+		text += HEX[column.uuidByte(row, i)]!;
 	}
 	return text;
 }
@@ -147,7 +147,7 @@ export function valueText(column: Column, row: number): string | null {
 		case "interval":
 			return intervalText(column.i32[row * 4]!, column.i32[row * 4 + 1]!, column.i64[row * 2 + 1]!);
 		case "uuid":
-			return uuidText(column.u8, row * 16);
+			return uuidText(column, row);
 		case "text":
 		case "json":
 		case "list":
