@@ -1,0 +1,162 @@
+import { timestampText } from "../../core/calendar.ts";
+import { typeName } from "../../core/column-type.ts";
+import type { Destination, ExistingTable, LoadRequest, LoadResult, PositionRow } from "../../core/destination.ts";
+import { HeadraceError } from "../../core/errors.ts";
+import { qualified } from "../../core/table.ts";
+import { valueText } from "../../formats/value-text.ts";
+import { applyLoad, columnsAfter } from "./apply.ts";
+import { type MemoryColumn, tableId } from "./database.ts";
+import { stopped } from "./readers.ts";
+import type { Row } from "./values.ts";
+import { type MemoryWarehouse, streamId, type WarehouseTable } from "./warehouse.ts";
+
+export interface MemoryDestinationOptions {
+	/** Microseconds since 1970; default the machine's clock. */
+	readonly clock?: () => bigint;
+}
+
+/** Loads into a `MemoryWarehouse` through the port of a destination: each load is one transaction, or nothing. */
+export function memoryDestination(warehouse: MemoryWarehouse, options: MemoryDestinationOptions = {}): Destination {
+	const now = () => timestampText(options.clock?.() ?? BigInt(Date.now()) * 1000n);
+	return {
+		accepts: { batches: true, formats: [] },
+		writes: ["replace", "merge", "append"],
+		mapType: (type) => ({ destinationType: typeName(type), fidelity: "exact" }),
+		foldName: (name) => name,
+		check: async () => [{ severity: "ok", message: "tables are in this process's memory" }],
+		describe: async (name) => describe(warehouse.state.tables.get(tableId(name))),
+		planDdl: async (target, write) => planDdl(warehouse, { target, write }),
+		takeOver: async (pipeline, streams) => takeOver(warehouse, pipeline, streams),
+		positions: async (pipeline) =>
+			[...warehouse.state.positions].flatMap(([id, row]) => (id === streamId(pipeline, row.stream) ? [row] : [])),
+		committed: async (loadId) => warehouse.state.loads.has(loadId),
+		load: (request) => load(warehouse, request, now),
+		[Symbol.asyncDispose]: async () => {},
+	};
+}
+
+function describe(table: WarehouseTable | undefined): ExistingTable | null {
+	if (table === undefined) return null;
+	return {
+		columns: table.columns.map(({ name, type, nullable }) => ({ name, destinationType: typeName(type), nullable })),
+		key: table.key,
+		rows: table.rows.length,
+	};
+}
+
+function planDdl(warehouse: MemoryWarehouse, shape: Pick<LoadRequest, "target" | "write">): string[] {
+	const old = warehouse.state.tables.get(tableId(shape.target.name));
+	const columns = columnsAfter(old, shape);
+	const name = qualified(shape.target.name);
+	const columnText = (column: MemoryColumn) =>
+		`${column.name} ${typeName(column.type)}${column.nullable ? "" : " not null"}`;
+	if (old === undefined) return [`create table ${name} (${columns.map(columnText).join(", ")})`];
+	const known = new Set(old.columns.map((column) => column.name));
+	return columns
+		.filter((column) => !known.has(column.name))
+		.map((column) => `alter table ${name} add column ${columnText(column)}`);
+}
+
+async function takeOver(
+	warehouse: MemoryWarehouse,
+	pipeline: string,
+	streams: readonly string[],
+): Promise<Map<string, PositionRow>> {
+	const before = warehouse.state;
+	const positions = new Map(before.positions);
+	const taken = new Map<string, PositionRow>();
+	const unknown: Omit<PositionRow, "stream"> = {
+		epoch: 0,
+		seq: 0,
+		position: null,
+		loadId: null,
+		schemaVersion: null,
+		committedAt: null,
+	};
+	for (const stream of streams) {
+		const old = positions.get(streamId(pipeline, stream)) ?? { stream, ...unknown };
+		const row = { ...old, epoch: old.epoch + 1 };
+		positions.set(streamId(pipeline, stream), row);
+		taken.set(stream, row);
+	}
+	warehouse.commit(before, { ...before, positions });
+	return taken;
+}
+
+async function load(warehouse: MemoryWarehouse, request: LoadRequest, now: () => string): Promise<LoadResult> {
+	if (request.write === "history")
+		throw new HeadraceError("E_UNSUPPORTED", "a warehouse in memory keeps no history of rows");
+	// Asked twice: a run that is fenced already must not read everything to learn it.
+	checkPosition(warehouse, request);
+	const incoming = await rowsOf(request);
+	const position = checkPosition(warehouse, request);
+	const before = warehouse.state;
+	const id = tableId(request.target.name);
+	const { table, result } = applyLoad(before.tables.get(id), request, incoming);
+	const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion } = request;
+	const { rowsInserted, rowsUpdated, rowsDeleted } = result;
+	const committedAt = now();
+	if (before.loads.has(loadId)) throw new HeadraceError("E_DESTINATION", `load ${loadId} is committed already`);
+	warehouse.commit(before, {
+		tables: new Map(before.tables).set(id, table),
+		positions: new Map(before.positions).set(streamId(pipeline, stream), {
+			stream,
+			epoch: position.epoch,
+			seq: position.seq + 1,
+			position: toPosition,
+			loadId,
+			schemaVersion,
+			committedAt,
+		}),
+		loads: new Map(before.loads).set(loadId, {
+			loadId,
+			pipeline,
+			table: request.target.name,
+			fromPosition,
+			toPosition,
+			rowsInserted,
+			rowsUpdated,
+			rowsDeleted,
+			committedAt,
+		}),
+	});
+	return result;
+}
+
+/** The compare of the compare-and-set. @throws E_FENCED */
+function checkPosition(warehouse: MemoryWarehouse, request: LoadRequest): PositionRow {
+	const row = warehouse.state.positions.get(streamId(request.pipeline, request.stream));
+	if (
+		row === undefined ||
+		row.epoch !== request.epoch ||
+		row.seq !== request.seq ||
+		row.position !== request.fromPosition
+	)
+		throw new HeadraceError("E_FENCED", `the position of ${request.stream} is no longer the one this run began with`);
+	return row;
+}
+
+/** All incoming rows in the order of the target's columns. Nothing is written before the last of them came. */
+async function rowsOf(request: LoadRequest): Promise<Row[]> {
+	const { input, target, signal } = request;
+	const places = target.columns.map((column) => {
+		const index = input.fields.findIndex((field) => field.name === column.name);
+		if (index < 0) throw new HeadraceError("E_INTERNAL", `the rows for ${qualified(target.name)} lack ${column.name}`);
+		return index;
+	});
+	const rows: Row[] = [];
+	const streams =
+		input.kind === "batches" ? [input.batches] : input.localPaths.map((path) => input.format.read(path, input.fields));
+	for (const batches of streams)
+		for await (const batch of batches) {
+			try {
+				if (signal?.aborted === true) throw stopped();
+				for (let row = 0; row < batch.rowCount; row++)
+					rows.push(places.map((index) => valueText(batch.columns[index]!, row)));
+			} finally {
+				batch.release();
+			}
+		}
+	if (signal?.aborted === true) throw stopped();
+	return rows;
+}

@@ -1,0 +1,241 @@
+import { BATCH_HEAP_BYTES_MAX, type Batch, BatchPool } from "../../core/batch.ts";
+import { timestampText } from "../../core/calendar.ts";
+import { type ColumnType, lenientType, typeName } from "../../core/column-type.ts";
+import { HeadraceError } from "../../core/errors.ts";
+import type { Chunk, DescribeRequest, ReadRequest, Snapshot, Source, TransactionMarks } from "../../core/source.ts";
+import { qualified, type SourceColumn, type SourceTable, type TypePolicy } from "../../core/table.ts";
+import { type MemoryColumn, type MemoryCut, type MemoryDatabase, type MemoryTable, tableId } from "./database.ts";
+import { ReaderSlots, stopped } from "./readers.ts";
+import { compareValues, convertValue, orderKey, type Row, type Value, writeValue } from "./values.ts";
+
+export interface MemorySourceOptions {
+	/** Which marks of open transactions a snapshot has; default `clock`. */
+	readonly marks?: TransactionMarks["kind"] | "none";
+	/** Most rows of a batch; by default as many as it holds. */
+	readonly batchRowsMax?: number;
+	/** Most reads of one snapshot at once; default 4. */
+	readonly readersMax?: number;
+	/** Default `main`. */
+	readonly defaultSchema?: string;
+}
+
+/** Reads a `MemoryDatabase` through the port of a source. Queries and raw conditions are refused: there is no SQL. */
+export function memorySource(database: MemoryDatabase, options: MemorySourceOptions = {}): Source {
+	return {
+		defaultSchema: options.defaultSchema ?? "main",
+		queries: false,
+		backslashEscapes: false,
+		quoteString: (text) => `'${text.replaceAll("'", "''")}'`,
+		check: async () => [{ severity: "ok", message: "tables are in this process's memory" }],
+		listTables: async () => [...database.cut().tables.values()].map((table) => table.name),
+		describe: async (requests) => requests.map((request) => describe(database, request)),
+		snapshot: async ({ readers, signal }) => {
+			if (signal?.aborted === true) throw stopped();
+			return openSnapshot(database.cut(), Math.max(1, Math.min(readers, options.readersMax ?? 4)), options);
+		},
+		[Symbol.asyncDispose]: async () => {},
+	};
+}
+
+function describe(database: MemoryDatabase, request: DescribeRequest): SourceTable {
+	if ("query" in request.table)
+		throw new HeadraceError("E_UNSUPPORTED", "a database in memory has no SQL, so it can't run a query");
+	const table = database.table(request.table);
+	return {
+		name: table.name,
+		kind: "table",
+		columns: table.columns.map((column) => sourceColumn(column, request.types)),
+		primaryKey: table.primaryKey,
+		estimatedRows: table.rows.length,
+		warnings: [],
+	};
+}
+
+function sourceColumn(column: MemoryColumn, types: TypePolicy): SourceColumn {
+	const type = typeByPolicy(column, types);
+	const lossy = (type.kind === "float64" && column.type.kind === "decimal") || type.kind === "float32";
+	return {
+		name: column.name,
+		type,
+		nullable: column.nullable,
+		nativeType: typeName(column.type),
+		...(lossy && typeName(type) !== typeName(column.type)
+			? { fidelity: "lossy" as const, note: "a float has no exact decimals" }
+			: { fidelity: "exact" as const }),
+	};
+}
+
+function typeByPolicy(column: MemoryColumn, types: TypePolicy): ColumnType {
+	const override = Object.hasOwn(types.overrides ?? {}, column.name) ? types.overrides?.[column.name] : undefined;
+	if (override !== undefined) return override;
+	if (types.mode === "string") return { kind: "text" };
+	return types.mode === "lenient" ? lenientType(column.type) : column.type;
+}
+
+function marksOf(cut: MemoryCut, kind: TransactionMarks["kind"]): TransactionMarks {
+	const now = kind === "clock" ? cut.clock : cut.nextId;
+	let oldestOpen = now;
+	for (const { startedAt, id } of cut.open) {
+		const mark = kind === "clock" ? startedAt : id;
+		if (mark < oldestOpen) oldestOpen = mark;
+	}
+	return { kind, now, oldestOpen };
+}
+
+/** `2024-01-01 00:00:00.000000`: always all six decimals. */
+function clockText(micros: bigint): string {
+	const text = timestampText(micros);
+	return text.includes(".") ? text.padEnd(26, "0") : `${text}.000000`;
+}
+
+function openSnapshot(cut: MemoryCut, readers: number, options: MemorySourceOptions): Snapshot {
+	const slots = new ReaderSlots(readers);
+	let closed = false;
+	const tableOf = (table: SourceTable): MemoryTable => {
+		if (closed) throw new HeadraceError("E_CONNECTION_LOST", "the snapshot is closed");
+		const found = cut.tables.get(tableId(table.name));
+		if (found === undefined) throw new HeadraceError("E_UNKNOWN_TABLE", `there is no table ${qualified(table.name)}`);
+		return found;
+	};
+	const marks = options.marks ?? "clock";
+	return {
+		readers,
+		clock: clockText(cut.clock),
+		...(marks === "none" ? {} : { transactions: marksOf(cut, marks) }),
+		cursorMax: async (source, name) => {
+			const table = tableOf(source);
+			const index = columnIndex(table, name);
+			const { type } = table.columns[index]!;
+			let max: Value = null;
+			let nulls = 0;
+			for (const row of table.rows) {
+				const value = row[index]!;
+				if (value === null) nulls++;
+				else if (compareValues(type, value, max) > 0) max = value;
+			}
+			return { max, nulls };
+		},
+		split: async (source, { rows }) => splitTable(tableOf(source), rows),
+		async *read(request) {
+			await slots.take(request.signal);
+			try {
+				const table = tableOf(request.table);
+				for (const batch of batchesOf(table, request, options.batchRowsMax)) {
+					let given = false;
+					try {
+						// A read of a real source waits for bytes here: writers and signals must get their turn in tests too.
+						await Promise.resolve();
+						if (request.signal?.aborted === true) throw stopped();
+						tableOf(request.table);
+						given = true;
+						yield batch;
+					} finally {
+						if (!given) batch.release();
+					}
+				}
+			} finally {
+				slots.give();
+			}
+		},
+		[Symbol.asyncDispose]: async () => {
+			closed = true;
+		},
+	};
+}
+
+function columnIndex(table: MemoryTable, name: string): number {
+	const index = table.columns.findIndex((column) => column.name === name);
+	if (index < 0) throw new HeadraceError("E_UNKNOWN_COLUMN", `${qualified(table.name)} has no column ${name}`);
+	return index;
+}
+
+function* batchesOf(
+	table: MemoryTable,
+	request: ReadRequest,
+	batchRowsMax = Number.POSITIVE_INFINITY,
+): Generator<Batch> {
+	if (request.where !== undefined)
+		throw new HeadraceError("E_UNSUPPORTED", "a database in memory has no SQL, so it can't take a condition");
+	const pool = new BatchPool(request.columns);
+	const rowsMax = Math.max(1, Math.min(pool.capacity, batchRowsMax));
+	const columns = request.columns.map((column) => {
+		const index = columnIndex(table, column.name);
+		return { index, from: table.columns[index]!.type, to: column.type };
+	});
+	let batch: Batch | null = null;
+	for (const row of selectedRows(table, request)) {
+		batch ??= pool.take();
+		for (const [at, { index, from, to }] of columns.entries())
+			writeValue(batch.columns[at]!, batch.rowCount, convertValue(from, to, row[index]!));
+		batch.rowCount++;
+		if (batch.rowCount >= rowsMax || batch.heapBytes >= BATCH_HEAP_BYTES_MAX) {
+			yield batch;
+			batch = null;
+		}
+	}
+	if (batch !== null) yield batch;
+}
+
+function selectedRows(table: MemoryTable, { window, chunk }: ReadRequest): Iterable<Row> {
+	const conditions: ((row: Row) => boolean)[] = [];
+	if (chunk?.condition !== undefined) conditions.push(chunkCondition(table, chunk.condition));
+	if (window !== undefined) {
+		const index = columnIndex(table, window.column);
+		const { type } = table.columns[index]!;
+		const { from = null, to = null } = window;
+		const key = (row: Row) => (row[index] === null ? null : orderKey(type, row[index]!));
+		// As in SQL, a NULL satisfies no bound.
+		if (from !== null) {
+			const least = orderKey(type, from);
+			conditions.push((row) => (key(row) ?? Number.NaN) >= least);
+		}
+		if (to !== null) {
+			const bound = orderKey(type, to);
+			const included = window.toIncluded === true;
+			conditions.push((row) => {
+				const value = key(row) ?? Number.NaN;
+				return value < bound || (included && value === bound);
+			});
+		}
+	}
+	return conditions.length === 0 ? table.rows : table.rows.filter((row) => conditions.every((holds) => holds(row)));
+}
+
+/** The bounds of a chunk as values of the primary key: `from` included, `before` excluded. */
+interface KeyRange {
+	readonly from: readonly string[] | null;
+	readonly before: readonly string[] | null;
+}
+
+function keyOf(table: MemoryTable): (row: Row) => Value[] {
+	const indexes = table.primaryKey.map((name) => columnIndex(table, name));
+	return (row) => indexes.map((index) => row[index]!);
+}
+
+function compareKeys(table: MemoryTable, a: readonly Value[], b: readonly Value[]): number {
+	for (const [at, name] of table.primaryKey.entries()) {
+		const order = compareValues(table.columns[columnIndex(table, name)]!.type, a[at]!, b[at]!);
+		if (order !== 0) return order;
+	}
+	return 0;
+}
+
+function splitTable(table: MemoryTable, rowsPerChunk: number): Chunk[] {
+	const key = keyOf(table);
+	const keys = table.rows.map(key).sort((a, b) => compareKeys(table, a, b));
+	const bounds =
+		table.primaryKey.length === 0 ? [] : keys.filter((_, i) => i > 0 && i % Math.max(1, rowsPerChunk) === 0);
+	if (bounds.length === 0) return [{ index: 0 }];
+	return [null, ...bounds].map((from, index) => ({
+		index,
+		condition: JSON.stringify({ from, before: bounds[index] ?? null }),
+	}));
+}
+
+function chunkCondition(table: MemoryTable, condition: string): (row: Row) => boolean {
+	const { from, before } = JSON.parse(condition) as KeyRange;
+	const key = keyOf(table);
+	return (row) =>
+		(from === null || compareKeys(table, key(row), from) >= 0) &&
+		(before === null || compareKeys(table, key(row), before) < 0);
+}
