@@ -1,0 +1,124 @@
+import { type ErrorCode, HeadraceError } from "../core/index.ts";
+
+/** What is known of the statement whose error is translated. */
+export interface ErrorContext {
+	/** Column names that may be told; DuckDB names the column of a failed cast. */
+	readonly columns?: readonly string[];
+	/** What was done, for the message: `loading main.orders`. */
+	readonly doing?: string;
+}
+
+const TYPE_NAME =
+	/\b(?:U?INT(?:8|16|32|64|128)|U?HUGEINT|BOOL(?:EAN)?|U?(?:TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|DATE|TIME|TIMESTAMP(?: WITH TIME ZONE|_NS|_MS|_S)?|INTERVAL|UUID|JSON|BLOB|VARCHAR|DECIMAL\(\d+,\d+\))(?=$|[^A-Za-z0-9_(])/g;
+
+/**
+ * A native error as a HeadraceError. DuckDB quotes row values in its messages about conversions and constraints, so of
+ * those only the type and a known column are told, and the native error is not kept as the cause.
+ * The kinds are the prefixes of https://github.com/duckdb/duckdb/blob/v1.5-variegata/src/common/exception.cpp
+ */
+export function engineError(thrown: unknown, context: ErrorContext = {}): HeadraceError {
+	if (thrown instanceof HeadraceError) return thrown;
+	const native = thrown instanceof Error ? thrown : new Error(String(thrown));
+	const message = firstParagraph(native.message);
+	const kind = /^([A-Za-z ]+?) ?(?:Error|error):/.exec(message)?.[1]?.toLowerCase() ?? "";
+	const where = context.doing === undefined ? "" : ` while ${context.doing}`;
+	switch (kind) {
+		case "conversion":
+		case "out of range":
+		case "mismatch type":
+		case "invalid type":
+			return valueError(message, context, where);
+		case "invalid input":
+			if (/UTF-?8|unicode/i.test(message))
+				return new HeadraceError("E_ENCODING", `text is not valid UTF-8${columnOf(message, context)}${where}`);
+			return valueError(message, context, where);
+		case "constraint":
+			return constraintError(message, where);
+		case "out of memory":
+			return /max_temp_directory_size|temp(?:orary)? directory/i.test(message) && /space|limit/i.test(message)
+				? kept("E_NO_SPACE", `the temporary files of the engine reached their limit${where}`, native)
+				: kept("E_MEMORY", `the engine's memory limit does not suffice${where}`, native);
+		case "transactioncontext":
+		case "transaction":
+			return kept(
+				/conflict|cannot (?:update|delete)/i.test(message) ? "E_CONFLICT" : "E_DESTINATION",
+				`DuckDB${where}: ${message}`,
+				native,
+			);
+		case "interrupt":
+			return new HeadraceError("E_STOPPED", `stopped${where}`);
+		case "permission":
+			return kept("E_PATH", `DuckDB${where}: ${message}`, native);
+		case "io":
+		case "fatal":
+			return ioError(message, native, where);
+		case "serialization":
+			return kept("E_CORRUPT_FILE", `the DuckDB file is damaged or of a newer version${where}`, native);
+		case "catalog":
+			if (/write-write conflict/i.test(message)) return kept("E_CONFLICT", `DuckDB${where}: ${message}`, native);
+			return kept("E_DESTINATION", `DuckDB${where}: ${message}`, native);
+		default:
+			return kept("E_DESTINATION", `DuckDB${where}: ${message}`, native);
+	}
+}
+
+function kept(code: ErrorCode, message: string, cause: Error): HeadraceError {
+	return new HeadraceError(code, message, { cause });
+}
+
+/** Without the excerpt of the statement that DuckDB puts behind an empty line. */
+function firstParagraph(message: string): string {
+	const end = message.search(/\n\s*\n/);
+	return (end === -1 ? message : message.slice(0, end)).replaceAll("\n", " ").trim();
+}
+
+function columnOf(message: string, context: ErrorContext): string {
+	const at = message.lastIndexOf(" when casting from source column ");
+	if (at === -1) return "";
+	const name = message.slice(at + " when casting from source column ".length);
+	const known = context.columns?.find((column) => name === column || name.startsWith(`${column} `));
+	return known === undefined ? "" : ` in column ${known}`;
+}
+
+function valueError(message: string, context: ErrorContext, where: string): HeadraceError {
+	const column = columnOf(message, context);
+	const withoutColumn = message.replace(/ when casting from source column .*$/, "");
+	const type = withoutColumn.startsWith("Conversion Error: Malformed JSON")
+		? "JSON"
+		: withoutColumn.match(TYPE_NAME)?.at(-1);
+	return new HeadraceError("E_VALUE", `a value${column} does not fit its type${type ? ` ${type}` : ""}${where}`);
+}
+
+function constraintError(message: string, where: string): HeadraceError {
+	const notNull = /NOT NULL constraint failed: (.+)$/.exec(message);
+	if (notNull) return new HeadraceError("E_VALUE", `NULL in ${notNull[1]}, which is NOT NULL${where}`);
+	if (/duplicate key/i.test(message))
+		return new HeadraceError("E_DUPLICATE_KEY", `rows break a PRIMARY KEY or UNIQUE constraint of the table${where}`);
+	if (/foreign key/i.test(message))
+		return new HeadraceError("E_DESTINATION", `rows break a FOREIGN KEY constraint${where}`);
+	return new HeadraceError("E_DESTINATION", `rows break a constraint of the table${where}`);
+}
+
+function ioError(message: string, native: Error, where: string): HeadraceError {
+	if (/No space left|Disk quota|File too large|not enough (?:disk )?space|disk (?:is )?full/i.test(message))
+		return kept("E_NO_SPACE", `the disk is full${where}`, native);
+	if (/lock on file|Conflicting lock|already (?:open|attached)|being used by another process/i.test(message)) {
+		const holder = /PID (\d+)/.exec(message)?.[1];
+		return new HeadraceError(
+			"E_BUSY",
+			`another process${holder ? ` (${holder})` : ""} has the DuckDB file open${where}`,
+			{ hint: "DuckDB lets one process write a file: close the other, or wait for it.", cause: native },
+		);
+	}
+	if (
+		/not a valid DuckDB|corrupt|checksum|invalid (?:header|magic)|newer version|older version|magic bytes/i.test(
+			message,
+		)
+	)
+		return kept("E_CORRUPT_FILE", `DuckDB${where}: ${message}`, native);
+	if (/Cannot open (?:file|directory).*No such file|does not exist/i.test(message))
+		return kept("E_FILE_NOT_FOUND", `DuckDB${where}: ${message}`, native);
+	if (/Permission denied|Is a directory|Read-only file system/i.test(message))
+		return kept("E_PATH", `DuckDB${where}: ${message}`, native);
+	return kept("E_DESTINATION", `DuckDB${where}: ${message}`, native);
+}
