@@ -1,0 +1,1 @@
+export { createLocalFolderStaging } from "./staging.ts";
