@@ -18,7 +18,7 @@ export function processHolder(): string {
  * can know: another host, another container, a text of another form.
  */
 export function holderIsDead(holder: string): boolean {
-	const match = /^(.*) pid (\d+)(?: #(\d+)\.(\d+))?(?: .*)?$/.exec(holder);
+	const match = /^(.*)(?: pid |:)(\d+)(?: #(\d+)\.(\d+))?(?: .*)?$/.exec(holder);
 	if (match === null || match[1] !== hostname()) return false;
 	const pid = Number(match[2]);
 	const start = match[3];

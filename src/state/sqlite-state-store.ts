@@ -1,5 +1,6 @@
 import type { Finding } from "../core/port.ts";
 import type { Lease, LogLine, RunReceipt, StateStore, StoredPosition, TableReceipt } from "../core/state-store.ts";
+import { redactByLook } from "../observe/redact.ts";
 import { DurableDatabase } from "./database.ts";
 import { leaseNow, momentAfter } from "./lease-clock.ts";
 import { isHeld, leaseRow, momentColumns } from "./lease-rows.ts";
@@ -7,7 +8,7 @@ import { processHolder } from "./process-identity.ts";
 import { findRunId, type RunRow, receiptOf, replaceReceipts, settleAbandonedRuns } from "./run-rows.ts";
 
 export interface StateStoreOptions {
-	/** Applied to every text of a log line or an error before it is stored. */
+	/** Applied to every text of a log line or an error before it is stored; default: what looks like a password is masked. */
 	readonly redact?: (text: string) => string;
 	/** Told when a damaged store was moved aside. */
 	readonly onNotice?: (message: string) => void;
@@ -43,7 +44,7 @@ export class SqliteStateStore implements StateStore {
 
 	constructor(path: string, options: StateStoreOptions) {
 		this.path = path;
-		this.#redact = options.redact ?? ((text) => text);
+		this.#redact = options.redact ?? redactByLook;
 		this.#database = new DurableDatabase(path, options.onNotice ?? (() => {}));
 	}
 

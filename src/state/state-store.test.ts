@@ -202,6 +202,7 @@ describe("leases", () => {
 	test.each<[string, () => string, boolean]>([
 		["a process that lives", () => processHolder(), true],
 		["a process that is gone", () => `${hostname()} pid ${deadPid()}`, false],
+		["a process that is gone, written host:pid", () => `${hostname()}:${deadPid()}`, false],
 		["a pid that another process has now", () => processHolder().replace(/#\d+/, "#1"), !processHolder().includes("#")],
 		["a process in another container", () => `${hostname()} pid ${deadPid()} #1.1`, true],
 		["a process on another host", () => `not-${hostname()} pid ${deadPid()}`, true],
