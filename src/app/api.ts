@@ -38,6 +38,8 @@ export interface RunOptions extends PlanOptions {
 	readonly stage?: "check" | "extract" | "load";
 	/** Only the tables that failed in this run. */
 	readonly failedRun?: string;
+	/** Follows a change stream until stopped. */
+	readonly follow?: boolean;
 	/** Records nothing in the state store and commits nothing: `tasks test`. */
 	readonly test?: boolean;
 	readonly onEvent?: EventSink;

@@ -1,4 +1,4 @@
-import type { CursorPosition, Snapshot, SourceColumn, Window } from "../core/index.ts";
+import type { CursorPosition, Snapshot, SourceColumn, TransactionMarks, Window } from "../core/index.ts";
 import { HeadraceError, timestampText } from "../core/index.ts";
 import type { TableTask } from "./task.ts";
 import { microsOfText, wallClock } from "./wall-clock.ts";
@@ -74,11 +74,9 @@ export function nextCursor(
 	const { transactions } = snapshot;
 	let safe = max;
 	if (transactions !== undefined && transactions.oldestOpen !== transactions.now)
-		safe = opensBeganAfter(known, transactions) ? (known?.max ?? null) : (known?.value ?? null);
+		safe = safeWhileOpen(task, column, known, transactions, max);
 	if (safe !== null && task.lateMs !== undefined) {
-		const clock = column.type.kind === "timestamptz" ? snapshot.clock : wallClock(snapshot.clock, task.timezone);
-		const limit = column.type.kind === "date" ? clock.slice(0, 10) : clock;
-		safe = earlier(safe, moveBack(limit, task.lateMs, column), column);
+		safe = earlier(safe, moveBack(timeIn(column, snapshot.clock, task.timezone), task.lateMs, column), column);
 	}
 	const last = known?.value ?? null;
 	const wentBack = last !== null && max !== null && compareCursor(max, last, column) < 0;
@@ -95,6 +93,28 @@ export function nextCursor(
 	return { window, position, wentBack };
 }
 
+/** The highest position below which no open transaction can still write; null when nothing is known. */
+function safeWhileOpen(
+	task: TableTask,
+	column: SourceColumn,
+	known: CursorPosition | null,
+	transactions: TransactionMarks,
+	max: string | null,
+): string | null {
+	const byCut = opensBeganAfter(known, transactions) ? (known?.max ?? null) : (known?.value ?? null);
+	if (transactions.kind !== "clock" || max === null || !TIMES.has(column.type.kind)) return byCut;
+	// A time cursor is filled at the earliest when its transaction starts.
+	const byClock = earlier(max, timeIn(column, timestampText(transactions.oldestOpen), task.timezone), column);
+	return byCut === null || compareCursor(byClock, byCut, column) > 0 ? byClock : byCut;
+}
+
+/** A UTC time as a column holds it: with a zone, as the wall clock of the pipeline's zone, or as its day. */
+function timeIn(column: SourceColumn, utc: string, timezone: string): string {
+	if (column.type.kind === "timestamptz") return utc;
+	const local = wallClock(utc, timezone);
+	return column.type.kind === "date" ? local.slice(0, 10) : local;
+}
+
 function opensBeganAfter(
 	previous: CursorPosition | null,
 	transactions: { readonly kind: string; readonly oldestOpen: bigint },
@@ -105,10 +125,6 @@ function opensBeganAfter(
 
 /** An interval as a window of a cursor column, in the form of the column's type. */
 export function intervalWindow(column: SourceColumn, start: string, end: string, timezone: string): Window {
-	const inColumn = (utc: string) => {
-		if (column.type.kind === "timestamptz") return utc;
-		const local = wallClock(utc, timezone);
-		return column.type.kind === "date" ? local.slice(0, 10) : local;
-	};
+	const inColumn = (utc: string) => timeIn(column, utc, timezone);
 	return { column: column.name, from: inColumn(start), to: inColumn(end) };
 }

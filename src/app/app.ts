@@ -1,0 +1,277 @@
+import { join } from "node:path";
+import { type CheckedPipeline, intervalsBetween, lastInterval, parseInterval } from "../config/index.ts";
+import {
+	type Finding,
+	HeadraceError,
+	qualified,
+	type RunReceipt,
+	type Source,
+	type StateStore,
+	toHeadraceErrors,
+} from "../core/index.ts";
+import { openStateStore } from "../state/index.ts";
+import type {
+	App,
+	BackfillOptions,
+	CheckReport,
+	Plan,
+	PlanOptions,
+	PlanTable,
+	RunInterval,
+	RunOptions,
+	StatusReport,
+	TaskSummary,
+} from "./api.ts";
+import { readOnly } from "./read-only.ts";
+import { runOnce, withLease } from "./run.ts";
+import { newRunId } from "./run-id.ts";
+import { openSession, planSession } from "./session.ts";
+import type { TablePlan } from "./table-plan.ts";
+
+export interface AppOptions {
+	/** The project's folder; `.headrace/` is made in it. */
+	readonly directory: string;
+	/** A source of the user's own instead of the pipeline's `from`. */
+	readonly source?: Source;
+	/** The clock that says which interval is the last; default: the machine's. */
+	readonly nowMs?: () => number;
+}
+
+/** Opens a project: its state store, and everything that can be asked of its pipelines. */
+export async function openApp(options: AppOptions): Promise<App> {
+	const state = await openStateStore(join(options.directory, ".headrace", "state.db"));
+	return new LocalApp(options, state);
+}
+
+class LocalApp implements App {
+	readonly directory: string;
+	readonly #options: AppOptions;
+	readonly #state: StateStore;
+
+	constructor(options: AppOptions, state: StateStore) {
+		this.directory = options.directory;
+		this.#options = options;
+		this.#state = state;
+	}
+
+	async run(pipeline: CheckedPipeline, options: RunOptions): Promise<RunReceipt[]> {
+		if (options.follow === true)
+			throw new HeadraceError("E_NOT_BUILT_IN", "following a change stream is not built in yet", {
+				hint: "Run without --follow, on a timer.",
+			});
+		if (options.stage === "check") return this.#checkStage(pipeline);
+		const failed = options.failedRun === undefined ? null : await this.#failedRun(pipeline, options.failedRun);
+		const wanted: RunOptions = failed === null ? options : { ...options, tables: failed.tables };
+		const interval = failed?.interval ?? options.interval ?? this.#lastInterval(pipeline);
+		if (options.test === true) {
+			await using session = await openSession(pipeline, wanted, this.#options.source);
+			return [await readOnly(session, wanted, interval)];
+		}
+		return withLease(this.#state, pipeline, options.signal, async (signal) => {
+			await using session = await openSession(pipeline, wanted, this.#options.source);
+			return [await runOnce(this.#state, session, wanted, interval, signal)];
+		});
+	}
+
+	async backfill(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunReceipt[]> {
+		const intervals = await this.backfillIntervals(pipeline, options);
+		return withLease(this.#state, pipeline, options.signal, async (signal) => {
+			await using session = await openSession(pipeline, options, this.#options.source);
+			const receipts: RunReceipt[] = [];
+			const queue = [...intervals.entries()];
+			const worker = async () => {
+				for (let next = queue.shift(); next !== undefined && !signal.aborted; next = queue.shift()) {
+					const [index, interval] = next;
+					receipts[index] = await runOnce(this.#state, session, options, interval, signal, byInterval);
+				}
+			};
+			const parallel = Math.max(1, Math.min(options.maxActiveRuns ?? pipeline.maxActiveRuns, intervals.length));
+			await Promise.all(Array.from({ length: parallel }, worker));
+			return receipts.filter((receipt) => receipt !== undefined);
+		});
+	}
+
+	async backfillIntervals(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunInterval[]> {
+		const wanted = options.tables ?? [];
+		const rules = pipeline.tables.filter((rule) => !rule.skip && rule.options.mode === "interval");
+		if (rules.length === 0)
+			throw new HeadraceError(
+				"E_USAGE",
+				`${pipeline.name} has no table with mode interval${wanted.length > 0 ? " among those" : ""}`,
+				{
+					pipeline: pipeline.name,
+					hint: "A full or incremental table has no intervals to fill; `headrace run --full-refresh` reads it anew.",
+				},
+			);
+		return intervalsBetween(options.start, options.end, pipeline.schedule, pipeline.timezone).map(bounds);
+	}
+
+	async plan(pipeline: CheckedPipeline, options: PlanOptions): Promise<Plan> {
+		await using session = await openSession(pipeline, options, this.#options.source);
+		const planned = await planSession(session, options, options.interval ?? this.#lastInterval(pipeline), newRunId());
+		const tables: PlanTable[] = [];
+		const positions = new Map((await session.destination.positions(pipeline.name)).map((row) => [row.stream, row]));
+		for (const plan of planned.tables) {
+			const existing = await session.destination.describe(plan.into);
+			const ddl = plan.task === null ? [] : await session.destination.planDdl(plan.task.target, plan.write);
+			const { cursor, mode } = plan.selected.options;
+			const position = positions.get(plan.source)?.position ?? null;
+			tables.push({
+				table: plan.source,
+				into: qualified(plan.into),
+				mode,
+				write: plan.write,
+				key: plan.key,
+				estimated_rows: plan.table.estimatedRows ?? null,
+				ddl,
+				columns: plan.columns,
+				change: existing === null ? "new" : ddl.length > 0 && plan.write !== "replace" ? "changed" : "same",
+				notes: [...cursorNote(mode, cursor, position), ...plan.notes],
+			});
+		}
+		const findings: Finding[] = [
+			...planned.warnings.map((message): Finding => ({ severity: "warning", message })),
+			...planned.tables.flatMap((plan) =>
+				plan.errors.map(
+					(error): Finding => ({
+						severity: "error",
+						message: `${plan.source} ${error.code} ${error.message}`,
+						remedy: error.hint,
+					}),
+				),
+			),
+		];
+		return { pipeline: pipeline.name, from: pipeline.from.address, to: pipeline.to.address, tables, findings };
+	}
+
+	async check(pipeline: CheckedPipeline): Promise<CheckReport> {
+		const findings: (Finding & { readonly subject: string })[] = [];
+		const look = async (subject: string, work: () => Promise<readonly Finding[]>) => {
+			try {
+				findings.push(...(await work()).map((finding) => ({ ...finding, subject })));
+			} catch (thrown) {
+				const errors = toHeadraceErrors(thrown);
+				// Can't connect at all: the command ends with that error, unless something was found before it.
+				if (errors.some((error) => error.exit === 4 || error.code === "E_BUSY")) throw thrown;
+				findings.push(
+					...errors.map((e): Finding & { subject: string } => ({
+						severity: "error",
+						message: `${e.code} ${e.message}`,
+						remedy: e.hint,
+						subject,
+					})),
+				);
+			}
+		};
+		await using session = await openSession(pipeline, {}, this.#options.source);
+		await look(pipeline.from.name, () => session.source.check());
+		await look(pipeline.to.name, () => session.destination.check());
+		await look(pipeline.name, async () => {
+			const plan = await planSession(session, {}, this.#lastInterval(pipeline), newRunId());
+			return plan.tables.flatMap((table) =>
+				table.errors.map(
+					(error): Finding => ({ severity: "error", message: `${table.source} ${error.message}`, remedy: error.hint }),
+				),
+			);
+		});
+		await look(pipeline.name, () => this.#unfinished(pipeline));
+		return { ok: findings.every((finding) => finding.severity !== "error"), findings };
+	}
+
+	async tasks(pipeline: CheckedPipeline): Promise<TaskSummary[]> {
+		await using session = await openSession(pipeline, {}, this.#options.source);
+		const plan = await planSession(session, {}, this.#lastInterval(pipeline), newRunId());
+		return plan.tables.map((table) => ({
+			task: table.source,
+			into: qualified(table.into),
+			mode: table.selected.options.mode,
+			write: table.write,
+		}));
+	}
+
+	async status(pipeline: CheckedPipeline): Promise<StatusReport> {
+		const [lastRun] = await this.#state.runs({ pipeline: pipeline.name, limit: 1 });
+		const lease = await this.#state.leaseHolder(`pipeline:${pipeline.name}`);
+		let positions = await this.#state.positions(pipeline.name);
+		if (positions.length === 0 && lease === null) {
+			// The cache is lost or new: the destination knows.
+			await using session = await openSession(pipeline, {}, this.#options.source);
+			positions = await session.destination.positions(pipeline.name);
+			await this.#state.savePositions(pipeline.name, positions);
+		}
+		return { pipeline: pipeline.name, last_run: lastRun ?? null, held_by: lease?.holder ?? null, positions };
+	}
+
+	async #checkStage(pipeline: CheckedPipeline): Promise<RunReceipt[]> {
+		const started = new Date().toISOString();
+		const report = await this.check(pipeline);
+		const errors = report.findings.filter((finding) => finding.severity === "error");
+		if (errors.length > 0)
+			throw new HeadraceError("E_CHECK", errors.map((finding) => `${finding.subject}: ${finding.message}`).join("; "), {
+				pipeline: pipeline.name,
+				hint: errors.map((finding) => finding.remedy).find((remedy) => remedy !== undefined) ?? "See `headrace check`.",
+			});
+		return [
+			{
+				run_id: newRunId(),
+				pipeline: pipeline.name,
+				interval: null,
+				state: "succeeded",
+				started_at: started,
+				finished_at: new Date().toISOString(),
+				tables: [],
+			},
+		];
+	}
+
+	/** Runs that were cut off: the next run finishes what they sealed. */
+	async #unfinished(pipeline: CheckedPipeline): Promise<Finding[]> {
+		const lease = await this.#state.leaseHolder(`pipeline:${pipeline.name}`);
+		if (lease !== null) return [{ severity: "warning", message: `a run is going on: ${lease.holder}` }];
+		const [last] = await this.#state.runs({ pipeline: pipeline.name, limit: 1 });
+		if (last?.state !== "running") return [{ severity: "ok", message: "no unfinished work" }];
+		return [
+			{
+				severity: "warning",
+				message: `run ${last.run_id} was cut off; the next run goes on where it stopped`,
+				remedy: `headrace run ${pipeline.name}`,
+			},
+		];
+	}
+
+	async #failedRun(pipeline: CheckedPipeline, runId: string) {
+		const run = await this.#state.run(runId);
+		if (run === null || run.pipeline !== pipeline.name)
+			throw new HeadraceError("E_USAGE", `${pipeline.name} has no run ${runId}`, {
+				hint: `See \`headrace runs ${pipeline.name}\`.`,
+			});
+		const tables = run.tables.filter((table) => table.state !== "succeeded").map((table) => table.table);
+		if (tables.length === 0)
+			throw new HeadraceError("E_USAGE", `nothing failed in run ${run.run_id}`, { hint: "Nothing to repeat." });
+		return { tables, interval: run.interval };
+	}
+
+	#lastInterval(pipeline: CheckedPipeline): RunInterval {
+		return bounds(lastInterval((this.#options.nowMs ?? Date.now)(), pipeline.schedule, pipeline.timezone));
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.#state[Symbol.asyncDispose]();
+	}
+}
+
+/** The interval that `--interval` names. @throws E_INVALID_VALUE */
+export function namedInterval(pipeline: CheckedPipeline, text: string): RunInterval {
+	return bounds(parseInterval(text, pipeline.schedule, pipeline.timezone));
+}
+
+const bounds = ({ start, end }: RunInterval): RunInterval => ({ start, end });
+
+const byInterval = (plan: TablePlan) => plan.selected.options.mode === "interval";
+
+function cursorNote(mode: string, cursor: string | undefined, position: string | null): string[] {
+	if (mode !== "incremental" || cursor === undefined) return [];
+	if (position === null) return ["first run: everything is read"];
+	const value = (JSON.parse(position) as { value?: string | null }).value;
+	return value === undefined || value === null ? [] : [`cursor ${cursor} >= ${value}`];
+}

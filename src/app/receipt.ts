@@ -1,0 +1,66 @@
+import { type HeadraceError, qualified, type TableReceipt } from "../core/index.ts";
+import type { TableOutcome } from "../flow/index.ts";
+import type { TablePlan } from "./table-plan.ts";
+
+export function emptyReceipt(plan: TablePlan): TableReceipt {
+	return {
+		table: plan.source,
+		into: qualified(plan.into),
+		mode: plan.selected.options.mode,
+		write: plan.write,
+		state: "pending",
+		rows_read: 0,
+		rows_staged: 0,
+		rows_loaded: 0,
+		rows_rejected: 0,
+		rows_inserted: 0,
+		rows_updated: 0,
+		rows_deleted: 0,
+		bytes: 0,
+		seconds: 0,
+		attempts: 0,
+		position: null,
+		values_changed: {},
+		error: null,
+	};
+}
+
+export function finishedReceipt(
+	plan: TablePlan,
+	outcome: TableOutcome,
+	seconds: number,
+	attempts: number,
+): TableReceipt {
+	return {
+		...emptyReceipt(plan),
+		state: "succeeded",
+		rows_read: outcome.rowsRead,
+		rows_staged: outcome.rowsStaged,
+		rows_loaded: outcome.rowsLoaded,
+		rows_rejected: outcome.rowsRejected,
+		rows_inserted: outcome.rowsInserted,
+		rows_updated: outcome.rowsUpdated,
+		rows_deleted: outcome.rowsDeleted,
+		bytes: outcome.bytes,
+		seconds,
+		attempts,
+		position: outcome.position,
+		values_changed: outcome.valuesChanged,
+	};
+}
+
+export function failedReceipt(
+	plan: TablePlan,
+	error: HeadraceError | undefined,
+	seconds: number,
+	attempts: number,
+	state: "failed" | "stopped",
+): TableReceipt {
+	return {
+		...emptyReceipt(plan),
+		state,
+		seconds,
+		attempts,
+		error: error === undefined ? null : { code: error.code, message: error.message, hint: error.hint },
+	};
+}

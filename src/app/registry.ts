@@ -1,0 +1,106 @@
+import { join } from "node:path";
+import type { CheckedPipeline, Connection, DatabaseConnection } from "../config/index.ts";
+import { type Destination, type FileFormat, HeadraceError, type Source, type Staging } from "../core/index.ts";
+
+/** What an opened connection may use of the machine. */
+export interface Resources {
+	/** Bytes for the embedded engine of one connection. */
+	readonly engineMemoryBytes: number;
+	/** A folder of the project for files that live only while it works. */
+	readonly temporaryDirectory: string;
+}
+
+/** Connectors are imported on first use: a run loads the drivers that it needs and no other. */
+const SOURCES: Partial<Record<Connection["type"], (connection: Connection, resources: Resources) => Promise<Source>>> =
+	{
+		mysql: async (connection) => {
+			const { createMysqlSource } = await import("../connectors/mysql/index.ts");
+			return createMysqlSource(serverOptions(connection as DatabaseConnection));
+		},
+		postgres: async (connection) => {
+			const { createPostgresSource } = await import("../connectors/postgres/index.ts");
+			return createPostgresSource(serverOptions(connection as DatabaseConnection));
+		},
+		file: async (connection, resources) => {
+			const { createFileSource } = await import("../connectors/file/index.ts");
+			const { path, format } = connection as Extract<Connection, { type: "file" }>;
+			return createFileSource({
+				path,
+				...(format === undefined ? {} : { format }),
+				memoryBytes: resources.engineMemoryBytes,
+				temporaryDirectory: resources.temporaryDirectory,
+			});
+		},
+	};
+
+const DESTINATIONS: Partial<
+	Record<Connection["type"], (connection: Connection, resources: Resources) => Promise<Destination>>
+> = {
+	duckdb: async (connection, resources) => {
+		const { createDuckdbDestination } = await import("../connectors/duckdb/index.ts");
+		const { path } = connection as Extract<Connection, { type: "duckdb" }>;
+		return createDuckdbDestination({ path, memoryBytes: resources.engineMemoryBytes });
+	},
+	file: async (connection, resources) => {
+		const { createFileDestination } = await import("../connectors/file/index.ts");
+		const { path, format } = connection as Extract<Connection, { type: "file" }>;
+		return createFileDestination({
+			path,
+			format: format ?? "parquet",
+			memoryBytes: resources.engineMemoryBytes,
+			temporaryDirectory: resources.temporaryDirectory,
+		});
+	},
+};
+
+export async function openSource(connection: Connection, resources: Resources): Promise<Source> {
+	const open = SOURCES[connection.type];
+	if (open === undefined) throw notBuiltIn(connection, "source", Object.keys(SOURCES));
+	return open(connection, resources);
+}
+
+export async function openDestination(connection: Connection, resources: Resources): Promise<Destination> {
+	const open = DESTINATIONS[connection.type];
+	if (open === undefined) throw notBuiltIn(connection, "destination", Object.keys(DESTINATIONS));
+	return open(connection, resources);
+}
+
+/** The pipeline's staging: the one that it names, else a folder of the project. */
+export async function openStaging(pipeline: CheckedPipeline): Promise<Staging> {
+	const { staging } = pipeline;
+	if (staging !== undefined && staging.type !== "file") throw notBuiltIn(staging, "staging", ["file"]);
+	const { createLocalFolderStaging } = await import("../connectors/local-folder/index.ts");
+	return createLocalFolderStaging(staging?.path ?? join(pipeline.directory, ".headrace", "staging"));
+}
+
+/** The formats that staged files may have; the first is what new ones get unless the staging connection says. */
+export async function openFormats(pipeline: CheckedPipeline, resources: Resources): Promise<FileFormat[]> {
+	const { stagedFormats } = await import("../connectors/file/index.ts");
+	const formats = await stagedFormats({
+		memoryBytes: resources.engineMemoryBytes,
+		temporaryDirectory: resources.temporaryDirectory,
+	});
+	const wanted = (pipeline.staging?.type === "file" ? pipeline.staging.format : undefined) ?? "parquet";
+	return formats.toSorted((a, b) => Number(b.name === wanted) - Number(a.name === wanted));
+}
+
+function serverOptions(connection: DatabaseConnection) {
+	const { host, port, user, password, database, tls, ca, origins } = connection;
+	return {
+		host,
+		port,
+		...(user === undefined ? {} : { user }),
+		...(password === undefined ? {} : { password }),
+		...(database === undefined ? {} : { database }),
+		...(tls === undefined ? {} : { tls: tls === "on" ? ("verify" as const) : tls }),
+		...(ca === undefined ? {} : { ca }),
+		...(origins["password"] === undefined ? {} : { passwordReference: origins["password"] }),
+	};
+}
+
+function notBuiltIn(connection: Connection, role: string, built: readonly string[]): HeadraceError {
+	return new HeadraceError("E_NOT_BUILT_IN", `${connection.type} is not built in yet as a ${role}`, {
+		...connection.place,
+		hint: `Built in as a ${role}: ${built.join(", ")}.`,
+	});
+}

@@ -1,0 +1,141 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type CheckedPipeline, resolveTables, type SelectedTable } from "../config/index.ts";
+import {
+	type DescribeRequest,
+	type Destination,
+	HeadraceError,
+	HeadraceErrors,
+	qualified,
+	type Source,
+} from "../core/index.ts";
+import type { PlanOptions, RunInterval } from "./api.ts";
+import { openDestination, openSource, type Resources } from "./registry.ts";
+import { selectTables } from "./select.ts";
+import { planTable, type TablePlan } from "./table-plan.ts";
+import { fillTemplates } from "./templates.ts";
+
+/** Default bound on what a run holds in memory: half for the embedded engine, half for batches on their way. */
+export const MEMORY_BYTES_DEFAULT = 384 << 20;
+const MEMORY_BYTES_MIN = 64 << 20;
+
+/** Both ends of a pipeline, open. */
+export interface Session extends AsyncDisposable {
+	readonly pipeline: CheckedPipeline;
+	readonly source: Source;
+	readonly destination: Destination;
+	readonly resources: Resources;
+	/** For all tables of the run together. */
+	readonly bufferBytesMax: number;
+	readonly concurrency: number;
+}
+
+export async function openSession(pipeline: CheckedPipeline, options: PlanOptions, custom?: Source): Promise<Session> {
+	const memoryBytes = options.memoryBytes ?? pipeline.memoryBytes ?? MEMORY_BYTES_DEFAULT;
+	if (memoryBytes < MEMORY_BYTES_MIN)
+		throw new HeadraceError("E_INVALID_VALUE", "memory is below 64MB, which the embedded engine needs", {
+			hint: "Use --memory 64MB or more.",
+		});
+	const concurrency = options.concurrency ?? pipeline.concurrency;
+	const temporaryDirectory = join(pipeline.directory, ".headrace", "tmp");
+	await mkdir(temporaryDirectory, { recursive: true, mode: 0o700 });
+	const resources = { engineMemoryBytes: Math.floor(memoryBytes / 2), temporaryDirectory };
+	const destination = await openDestination(pipeline.to, resources);
+	try {
+		const source = custom ?? (await openSource(pipeline.from, resources));
+		return {
+			pipeline,
+			source,
+			destination,
+			resources,
+			bufferBytesMax: Math.floor(memoryBytes / 2),
+			concurrency,
+			async [Symbol.asyncDispose]() {
+				try {
+					if (custom === undefined) await source[Symbol.asyncDispose]();
+				} finally {
+					await destination[Symbol.asyncDispose]();
+				}
+			},
+		};
+	} catch (error) {
+		await destination[Symbol.asyncDispose]();
+		throw error;
+	}
+}
+
+export interface SessionPlan {
+	readonly tables: readonly TablePlan[];
+	readonly warnings: readonly string[];
+}
+
+/**
+ * Plans the tables of a run. Faults of the configuration (an unknown table or column, a missing cursor) are thrown all
+ * together, before anything runs; a column whose type is refused stops its own table only.
+ */
+export async function planSession(
+	session: Session,
+	options: PlanOptions,
+	interval: RunInterval | null,
+	runId: string,
+): Promise<SessionPlan> {
+	const { pipeline, source, destination } = session;
+	const available = await source.listTables();
+	const resolved = resolveTables(pipeline, available, { defaultSchema: source.defaultSchema });
+	const chosen = selectTables(resolved.tables, options.tables);
+	const scope = { pipeline, source, interval, runId, params: options.params };
+	const filled = await Promise.all(chosen.map((selected) => fillTemplates(scope, selected)));
+	const requests: DescribeRequest[] = chosen.map((selected, index) => ({
+		table: requestOf(selected, session, filled[index]?.query),
+		types: { ...selected.options.types, overrides: overridesOf(selected) },
+	}));
+	const described = await source.describe(requests);
+	const plans = chosen.map((selected, index) => {
+		const table = described[index];
+		const types = requests[index]?.types;
+		if (table === undefined || types === undefined)
+			throw new HeadraceError("E_INTERNAL", "the source described fewer tables than asked");
+		const { where } = filled[index] ?? {};
+		const tableOptions = { ...selected.options, types, ...(where === undefined ? {} : { where }) };
+		const fullRefresh = options.fullRefresh === true;
+		return planTable({ pipeline, destination, interval, fullRefresh }, { ...selected, options: tableOptions }, table);
+	});
+	const faults = [
+		...plans.flatMap((plan) => plan.errors.filter((error) => error.code !== "E_TYPE_REFUSED")),
+		...intoCollisions(plans, destination),
+	];
+	if (faults.length > 0) throw new HeadraceErrors(faults);
+	return { tables: plans, warnings: resolved.warnings.map((warning) => warning.message) };
+}
+
+function requestOf(selected: SelectedTable, session: Session, query: string | undefined): DescribeRequest["table"] {
+	if (query === undefined) return selected.source;
+	if (!session.source.queries)
+		throw new HeadraceError("E_UNSUPPORTED", `${session.pipeline.from.type} takes no queries`, selected.rule.place);
+	return { name: selected.source, query };
+}
+
+function overridesOf(selected: SelectedTable) {
+	const overrides = new Map(Object.entries(selected.options.types.overrides ?? {}));
+	for (const [name, rule] of selected.options.columns) if (rule.type !== undefined) overrides.set(name, rule.type);
+	return Object.fromEntries(overrides);
+}
+
+function intoCollisions(plans: readonly TablePlan[], destination: Destination): HeadraceError[] {
+	const seen = new Map<string, string>();
+	const errors: HeadraceError[] = [];
+	for (const plan of plans) {
+		const folded = JSON.stringify([destination.foldName(plan.into.schema), destination.foldName(plan.into.name)]);
+		const other = seen.get(folded);
+		if (other === undefined) seen.set(folded, plan.source);
+		else
+			errors.push(
+				new HeadraceError("E_NAME_COLLISION", `${other} and ${plan.source} both go into ${qualified(plan.into)}`, {
+					...plan.selected.rule.place,
+					table: plan.source,
+					hint: "Give one of them another name by `into:`.",
+				}),
+			);
+	}
+	return errors;
+}

@@ -1,0 +1,291 @@
+import { createHash } from "node:crypto";
+import type { CheckedPipeline, SelectedTable } from "../config/index.ts";
+import {
+	type Destination,
+	type Fidelity,
+	HeadraceError,
+	qualified,
+	type SourceColumn,
+	type SourceTable,
+	type TableName,
+	type TargetColumn,
+	type TypePolicy,
+	typeName,
+	type Write,
+} from "../core/index.ts";
+import { cursorRefusal, type TableTask } from "../flow/index.ts";
+import type { PlanColumn, RunInterval } from "./api.ts";
+
+/** One table, planned: what the flow gets, and what a person reads about it. */
+export interface TablePlan {
+	readonly source: string;
+	readonly into: TableName;
+	/** Absent when `errors` say why the table can't be copied. */
+	readonly task: TableTask | null;
+	readonly selected: SelectedTable;
+	readonly table: SourceTable;
+	readonly write: Write;
+	readonly key: readonly string[];
+	readonly columns: readonly PlanColumn[];
+	readonly notes: readonly string[];
+	readonly errors: readonly HeadraceError[];
+}
+
+interface PlanContext {
+	readonly pipeline: CheckedPipeline;
+	readonly destination: Destination;
+	readonly interval: RunInterval | null;
+	readonly fullRefresh: boolean;
+}
+
+/** Turns a described table and its options into a task. All faults are collected, none is thrown. */
+export function planTable(context: PlanContext, selected: SelectedTable, table: SourceTable): TablePlan {
+	const { options, rule } = selected;
+	const errors: HeadraceError[] = [];
+	const source = qualified(selected.source);
+	const fault = (code: HeadraceError["code"], message: string, option: string, hint?: string) => {
+		errors.push(
+			new HeadraceError(code, message, {
+				...(rule.places[option] ?? rule.place),
+				table: source,
+				...(hint === undefined ? {} : { hint }),
+			}),
+		);
+	};
+	for (const name of rule.ownColumns)
+		if (!table.columns.some((column) => column.name === name))
+			fault(
+				"E_UNKNOWN_COLUMN",
+				`${source} has no column ${JSON.stringify(name)}`,
+				`columns.${name}`,
+				nearest(name, table),
+			);
+
+	const columns = table.columns.filter((column) => options.columns.get(column.name)?.drop !== true);
+	const rename = new Map(columns.map((column) => [column.name, targetNameOf(selected, column)]));
+	for (const column of columns)
+		if (options.columns.get(column.name)?.mask !== undefined)
+			fault(
+				"E_NOT_BUILT_IN",
+				`masking ${column.name} is not built in yet`,
+				`columns.${column.name}`,
+				"Drop the column: `columns: { … : drop }`.",
+			);
+
+	const named = (names: readonly string[], option: string) =>
+		names.filter((name) => {
+			if (rename.has(name)) return true;
+			fault(
+				"E_UNKNOWN_COLUMN",
+				`${source} has no column ${JSON.stringify(name)} for its ${option}`,
+				option,
+				nearest(name, table),
+			);
+			return false;
+		});
+	const sourceKey =
+		options.key === undefined ? table.primaryKey.filter((name) => rename.has(name)) : named(options.key, "key");
+	const wholeKey = options.key !== undefined || sourceKey.length === table.primaryKey.length;
+	const key = wholeKey ? sourceKey.map((name) => rename.get(name) ?? name) : [];
+	const cursor = options.cursor === undefined ? undefined : named([options.cursor], "cursor")[0];
+	const deleted = options.deleted === undefined ? undefined : named([options.deleted], "deleted")[0];
+	const write: Write = options.write ?? (options.mode === "full" ? "replace" : key.length > 0 ? "merge" : "append");
+
+	checkModes(context, selected, columns, { cursor, write, key }, fault);
+	const { planned, targets } = mapColumns(context, selected, columns, rename, fault);
+	for (const message of collisions(targets, context.destination))
+		fault("E_NAME_COLLISION", `${source}: ${message}`, "columns");
+
+	const task: TableTask | null =
+		errors.length > 0
+			? null
+			: {
+					stream: streamOf(selected, context.interval),
+					table,
+					columns,
+					types: options.types,
+					target: { name: selected.into, columns: targets, key },
+					mode: options.mode,
+					write,
+					...(cursor === undefined ? {} : { cursor, targetCursor: rename.get(cursor) ?? cursor }),
+					...(options.lateMs === undefined ? {} : { lateMs: options.lateMs }),
+					...(options.overlapMs === undefined ? {} : { overlapMs: options.overlapMs }),
+					...(deleted === undefined ? {} : { deletedColumn: rename.get(deleted) ?? deleted }),
+					...(options.where === undefined ? {} : { where: options.where }),
+					...(options.mode === "interval" && context.interval !== null
+						? { interval: utcInterval(context.interval) }
+						: {}),
+					allowEmpty: options.allowEmpty,
+					fullRefresh: context.fullRefresh && options.mode !== "interval",
+					schemaVersion: schemaVersionOf(targets),
+					timezone: context.pipeline.timezone,
+				};
+	return {
+		source,
+		into: selected.into,
+		task,
+		selected,
+		table,
+		write,
+		key,
+		columns: planned,
+		notes: notesOf(selected, table, { write, key, cursor }),
+		errors,
+	};
+}
+
+type Fault = (code: HeadraceError["code"], message: string, option: string, hint?: string) => void;
+
+function checkModes(
+	context: PlanContext,
+	selected: SelectedTable,
+	columns: readonly SourceColumn[],
+	chosen: { readonly cursor: string | undefined; readonly write: Write; readonly key: readonly string[] },
+	fault: Fault,
+): void {
+	const { options } = selected;
+	const source = qualified(selected.source);
+	const files = context.pipeline.from.type === "file";
+	if (options.mode === "cdc") fault("E_NOT_BUILT_IN", "mode cdc is not built in yet", "mode", "Use mode incremental.");
+	if (chosen.write === "history")
+		fault("E_NOT_BUILT_IN", "write history is not built in yet", "write", "Use write merge.");
+	else if (!context.destination.writes.includes(chosen.write))
+		fault(
+			"E_UNSUPPORTED",
+			`${context.pipeline.to.type} can't ${chosen.write}`,
+			"write",
+			`It can ${context.destination.writes.join(", ")}.`,
+		);
+	if (options.deletes === "soft") fault("E_NOT_BUILT_IN", "deletes: soft is not built in yet", "deletes");
+	if (chosen.write === "merge" && chosen.key.length === 0)
+		fault("E_KEY_REQUIRED", `${source} has no key to merge by`, "write");
+	if (chosen.write === "replace" && options.mode === "interval")
+		fault(
+			"E_UNSUPPORTED",
+			`${source}: write replace would leave one interval only`,
+			"write",
+			"Use write merge or append: an interval replaces its own rows.",
+		);
+	if (options.mode === "incremental" && options.cursor === undefined && !files)
+		fault("E_CURSOR_REQUIRED", `${source} is incremental and has no cursor`, "mode");
+	if (options.mode === "interval" && options.cursor === undefined && selected.kind === "table")
+		fault("E_CURSOR_REQUIRED", `${source} is read by interval and has no cursor`, "mode");
+	if (options.deleted !== undefined && chosen.write !== "merge")
+		fault("E_UNSUPPORTED", `${source}: deleted needs write merge`, "deleted");
+	const cursor = columns.find((column) => column.name === chosen.cursor);
+	const refusal = cursor === undefined || options.mode === "full" ? null : cursorRefusal(cursor);
+	if (refusal !== null) fault("E_INVALID_VALUE", `${source}: ${chosen.cursor} can't be a cursor: ${refusal}`, "cursor");
+}
+
+function mapColumns(
+	context: PlanContext,
+	selected: SelectedTable,
+	columns: readonly SourceColumn[],
+	rename: ReadonlyMap<string, string>,
+	fault: Fault,
+): { readonly planned: PlanColumn[]; readonly targets: TargetColumn[] } {
+	const planned: PlanColumn[] = [];
+	const targets: TargetColumn[] = [];
+	for (const column of columns) {
+		const mapping = context.destination.mapType(column.type);
+		const fidelity = worse(column.fidelity, mapping.fidelity);
+		const note = [column.note, mapping.note].filter((text) => text !== undefined).join("; ");
+		const name = rename.get(column.name) ?? column.name;
+		planned.push({
+			name,
+			source_type: column.nativeType,
+			destination_type: mapping.destinationType,
+			fidelity,
+			note: note === "" ? null : note,
+		});
+		if (fidelity === "refused")
+			fault(
+				"E_TYPE_REFUSED",
+				`column ${column.name} ${column.nativeType}: ${note === "" ? "no exact type here" : note}`,
+				`columns.${column.name}`,
+				`Add \`columns: { ${column.name}: { type: text } }\` (exact), or \`types: { mode: lenient }\`.`,
+			);
+		targets.push({
+			name,
+			type: column.type,
+			nullable: column.nullable || mayBecomeNull(context.pipeline, column, selected.options.types),
+			destinationType: mapping.destinationType,
+			...(column.defaultSql === undefined ? {} : { defaultSql: column.defaultSql }),
+		});
+	}
+	return { planned, targets };
+}
+
+/** A policy that turns values into NULL must not meet a NOT NULL column. */
+function mayBecomeNull(pipeline: CheckedPipeline, column: SourceColumn, types: TypePolicy): boolean {
+	const { kind } = column.type;
+	const time = kind === "date" || kind === "timestamp" || kind === "timestamptz";
+	if (pipeline.from.type === "mysql" && time && types.zeroDate === "null") return true;
+	return (time || kind === "decimal") && [types.nan, types.infinity, types.outOfRange].includes("null");
+}
+
+const FIDELITIES: readonly Fidelity[] = ["exact", "lossy", "refused"];
+
+function worse(a: Fidelity, b: Fidelity): Fidelity {
+	return FIDELITIES.indexOf(a) >= FIDELITIES.indexOf(b) ? a : b;
+}
+
+function targetNameOf(selected: SelectedTable, column: SourceColumn): string {
+	return selected.options.columns.get(column.name)?.rename ?? column.name;
+}
+
+function collisions(targets: readonly TargetColumn[], destination: Destination): string[] {
+	const seen = new Map<string, string>();
+	const messages: string[] = [];
+	for (const { name } of targets) {
+		const folded = destination.foldName(name);
+		const other = seen.get(folded);
+		if (other === undefined) seen.set(folded, name);
+		else messages.push(`columns ${JSON.stringify(other)} and ${JSON.stringify(name)} are one name in the destination`);
+	}
+	return messages;
+}
+
+function nearest(name: string, table: SourceTable): string | undefined {
+	const wanted = name.toLowerCase();
+	const close = table.columns.find((column) => column.name.toLowerCase() === wanted);
+	if (close !== undefined) return `Did you mean ${JSON.stringify(close.name)}?`;
+	const names = table.columns.slice(0, 12).map((column) => column.name);
+	return `It has: ${names.join(", ")}${table.columns.length > 12 ? ", …" : ""}.`;
+}
+
+/** The position row's name: the table; for an interval also its start, so that intervals don't wait for each other. */
+export function streamOf(selected: SelectedTable, interval: RunInterval | null): string {
+	const name = qualified(selected.source);
+	return selected.options.mode === "interval" && interval !== null ? `${name}@${interval.start}` : name;
+}
+
+function utcInterval(interval: RunInterval): { start: string; end: string } {
+	const text = (iso: string) => iso.slice(0, 19).replace("T", " ");
+	return { start: text(interval.start), end: text(interval.end) };
+}
+
+function schemaVersionOf(columns: readonly TargetColumn[]): string {
+	const shape = columns.map((column) => `${JSON.stringify(column.name)} ${typeName(column.type)}`).join(",");
+	return createHash("sha256").update(shape).digest("hex").slice(0, 12);
+}
+
+function notesOf(
+	selected: SelectedTable,
+	table: SourceTable,
+	chosen: { readonly write: Write; readonly key: readonly string[]; readonly cursor: string | undefined },
+): string[] {
+	const notes = [...table.warnings];
+	const { mode } = selected.options;
+	if (chosen.key.length === 0 && mode !== "full") notes.push("no key: rows are appended, updates arrive as new rows");
+	if (mode === "incremental" && chosen.cursor !== undefined && selected.options.deleted === undefined)
+		notes.push(`deletes, and updates that leave ${chosen.cursor} as it is, are not seen`);
+	for (const name of chosen.key) {
+		const column = table.columns.find((c) => targetNameOf(selected, c) === name);
+		if (column?.looseEquality !== undefined)
+			notes.push(`key ${name}: ${column.looseEquality}; the destination compares bytes, so twins would be two rows`);
+		if (column?.nullable === true && chosen.write !== "append")
+			notes.push(`key ${name} may be NULL: a row with NULL in its key stops the load`);
+	}
+	return notes;
+}
