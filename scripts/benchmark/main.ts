@@ -1,0 +1,209 @@
+/**
+ * `npm run bench`: Headrace against the databases' own C clients and against other tools, on databases started for it.
+ * Every copy of Headrace's is compared with the generated rows, EXCEPT ALL both ways.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { temporaryFolder } from "../../test/support/processes.ts";
+import type { RunningServer } from "../../test/support/server.ts";
+import { available, startServer } from "../../test/support/start.ts";
+import { raceBig } from "./big.ts";
+import { cClient } from "./clients.ts";
+import { raceIncremental } from "./incremental.ts";
+import { alternate } from "./measure.ts";
+import { findPeers, peersOn } from "./peers.ts";
+import { machine, markdown, type Section, targetsOf } from "./report.ts";
+import { headrace, headraceCommand, type Route, repository } from "./routes.ts";
+import { DATABASE, type Generated, generate, load, warm } from "./tables.ts";
+
+const SECTIONS = [
+	"mysql-duckdb",
+	"mysql-parquet",
+	"postgres-duckdb",
+	"postgres-parquet",
+	"incremental",
+	"startup",
+	"big",
+];
+
+const USAGE = `npm run bench -- [options]
+  --rows N           rows of the table (2000000)
+  --repeat N         runs of each contestant, in turn; the median counts (3)
+  --peer-repeat N    runs of each other tool (1); tools: peers/requirements.txt and HEADRACE_BENCH_VENV
+  --only A,B         some of ${SECTIONS.join(", ")}
+  --postgres 15|18   version of the PostgreSQL server (18)
+  --no-peers         leave the other tools out
+  --no-headrace      the C clients and the other tools only
+  --big              20 million rows and rows of 1 MB too
+  --no-build         measure dist/ as it is
+  --json FILE        write the figures there`;
+
+const { values } = parseArgs({
+	allowNegative: true,
+	options: {
+		rows: { type: "string", default: "2000000" },
+		repeat: { type: "string", default: "3" },
+		"peer-repeat": { type: "string", default: "1" },
+		only: { type: "string" },
+		postgres: { type: "string", default: "18" },
+		peers: { type: "boolean", default: true },
+		headrace: { type: "boolean", default: true },
+		big: { type: "boolean", default: false },
+		build: { type: "boolean", default: true },
+		json: { type: "string" },
+		help: { type: "boolean", short: "h", default: false },
+	},
+});
+
+function count(name: "rows" | "repeat" | "peer-repeat"): number {
+	const value = Number(values[name]);
+	if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} takes a whole number from 1`);
+	return value;
+}
+
+const say = (line: string): void => {
+	process.stderr.write(`${line}\n`);
+};
+
+async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+	const started = performance.now();
+	const result = await work();
+	say(`${what}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+	return result;
+}
+
+/** A big buffer pool, as a production server has: the benchmark measures the way out of it, not the disk. */
+const startMariadb = () =>
+	startServer("mariadb", {
+		settings: { innodb_buffer_pool_size: "1G", innodb_log_file_size: "512M", net_write_timeout: 600 },
+	});
+
+async function raceRoutes(routes: readonly Route[], repeat: number, peerRepeat: number): Promise<Section[]> {
+	const found = values.peers ? findPeers() : undefined;
+	const sections: Section[] = [];
+	for (const route of routes) {
+		say(`\n${route.name}`);
+		const client = cClient(route.server);
+		const peers = found === undefined ? undefined : peersOn(route, found, peerRepeat);
+		const ours = values.headrace ? [headrace(route), headrace(route, ["--memory", "256MB"])] : [];
+		const contestants = [client, ...ours, ...(peers?.contestants ?? [])];
+		const results = await alternate(contestants, Math.max(repeat, peerRepeat), say);
+		const { name, generated } = route;
+		sections.push({ name, rows: generated.rows, results, base: client.name, absent: peers?.absent ?? [] });
+	}
+	return sections;
+}
+
+async function main(): Promise<void> {
+	if (values.help) {
+		process.stdout.write(`${USAGE}\n`);
+		return;
+	}
+	const wanted = values.only?.split(",") ?? SECTIONS.filter((section) => section !== "big" || values.big);
+	const unknown = wanted.filter((section) => !SECTIONS.includes(section));
+	if (unknown.length > 0) throw new Error(`--only knows no ${unknown.join(", ")}\n${USAGE}`);
+	const [rows, repeat, peerRepeat] = [count("rows"), count("repeat"), count("peer-repeat")];
+	const postgresName = values.postgres === "15" ? "postgres15" : "postgres18";
+	const wants = (...sections: string[]) => sections.some((section) => wanted.includes(section));
+	if (values.headrace && values.build) {
+		const tsc = join(repository, "node_modules/typescript/bin/tsc");
+		const built = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], {
+			cwd: repository,
+			encoding: "utf8",
+		});
+		if (built.status !== 0) throw new Error(`the build failed:\n${built.stdout}${built.stderr}`);
+	}
+
+	const folder = temporaryFolder("bench");
+	const servers: RunningServer[] = [];
+	const sections: Section[] = [];
+	const about = [
+		`Headrace benchmark, ${new Date().toISOString().slice(0, 16)}Z`,
+		`${machine()}; servers on the same machine`,
+	];
+	try {
+		const start = async (name: "mariadb" | "postgres15" | "postgres18"): Promise<RunningServer | undefined> => {
+			const reason = available(name);
+			if (reason !== undefined) {
+				say(`${name} is left out: ${reason}`);
+				return undefined;
+			}
+			const server =
+				name === "mariadb" ? await startMariadb() : await startServer(name, { settings: { shared_buffers: "1GB" } });
+			servers.push(server);
+			about.push(`${server.name} ${server.version}`);
+			return server;
+		};
+		const stop = async (server: RunningServer | undefined) => server?.stop();
+		const mariadb = wants("mysql-duckdb", "mysql-parquet", "incremental") ? await start("mariadb") : undefined;
+		const postgres = wants("postgres-duckdb", "postgres-parquet") ? await start(postgresName) : undefined;
+		if (mariadb !== undefined || postgres !== undefined) {
+			const generated: Generated = await timed(`${rows} rows made`, () => generate(folder.path, rows));
+			for (const server of [mariadb, postgres].filter((each) => each !== undefined)) {
+				await timed(`${server.name} loaded`, () => load(server, generated));
+				await warm(server);
+			}
+			const route = (
+				name: string,
+				server: RunningServer | undefined,
+				target: Route["target"],
+				key: string,
+			): Route[] => {
+				if (server === undefined || !wanted.includes(key)) return [];
+				const ofRoute = join(folder.path, key);
+				mkdirSync(ofRoute);
+				const schema = server.kind === "postgres" ? "public" : DATABASE;
+				return [{ name, server, schema, target, generated, folder: ofRoute }];
+			};
+			const routes = [
+				...route("MySQL → DuckDB", mariadb, "duckdb", "mysql-duckdb"),
+				...route("MySQL → Parquet", mariadb, "parquet", "mysql-parquet"),
+				...route("PostgreSQL → DuckDB", postgres, "duckdb", "postgres-duckdb"),
+				...route("PostgreSQL → Parquet", postgres, "parquet", "postgres-parquet"),
+			];
+			sections.push(...(await raceRoutes(routes, repeat, peerRepeat)));
+			await stop(postgres);
+			if (mariadb !== undefined && values.headrace && wanted.includes("incremental")) {
+				say("\nIncremental");
+				sections.push({
+					name: "Incremental",
+					results: await raceIncremental(mariadb, generated, folder.path, repeat, say),
+				});
+			}
+			await stop(mariadb);
+		}
+		if (values.headrace && wanted.includes("startup")) {
+			say("\nStart-up");
+			const contestant = { name: "headrace --version", command: headraceCommand(["--version"], folder.path) };
+			await alternate([contestant], 1);
+			sections.push({ name: "Start-up", results: await alternate([contestant], Math.max(7, repeat)) });
+		}
+		if (values.headrace && wanted.includes("big")) {
+			say("\nBig");
+			const server = await start("mariadb");
+			const big = join(folder.path, "big");
+			mkdirSync(big);
+			if (server !== undefined) sections.push({ name: "Big", results: await raceBig(server, big, say) });
+		}
+	} finally {
+		for (const server of servers) await server.stop();
+		folder.remove();
+	}
+	const targets = targetsOf(sections);
+	process.stdout.write(`${markdown(sections, targets, about)}\n`);
+	if (values.json !== undefined) {
+		writeFileSync(values.json, `${JSON.stringify({ about, rows, repeat, sections, targets }, null, "\t")}\n`);
+	}
+	const failed = sections.flatMap(({ name, results }) =>
+		results
+			.filter((result) => result.error !== undefined && (name === "Incremental" || /^headrace|→/.test(result.name)))
+			.map((result) => `${name}, ${result.name}: ${result.error}`),
+	);
+	for (const line of failed) say(`failed: ${line}`);
+	// A missed target is a figure; a copy that failed or differs is a failure.
+	if (failed.length > 0) process.exitCode = 1;
+}
+
+await main();

@@ -1,0 +1,123 @@
+/** The benchmark's figures as a table to read and a document to keep, with the targets that they are held against. */
+import { cpus, totalmem } from "node:os";
+import type { Result } from "./measure.ts";
+
+export interface Section {
+	readonly name: string;
+	/** Rows that each contestant moves, when they all move the same. */
+	readonly rows?: number;
+	readonly results: readonly Result[];
+	/** Name of the result that the others are divided by. */
+	readonly base?: string;
+	readonly absent?: readonly { readonly name: string; readonly reason: string }[];
+}
+
+export interface Target {
+	readonly what: string;
+	readonly value: number;
+	readonly limit: number;
+	/** `most`: the value may be this at most; `least`: it has to be this at least. */
+	readonly kind: "most" | "least";
+	readonly unit: string;
+	readonly met: boolean;
+}
+
+const target = (what: string, value: number, kind: "most" | "least", limit: number, unit: string): Target[] =>
+	Number.isNaN(value)
+		? []
+		: [{ what, value, limit, kind, unit, met: kind === "most" ? value <= limit : value >= limit }];
+
+const wall = (section: Section | undefined, name: string): number =>
+	section?.results.find((result) => result.name === name)?.wallSeconds ?? Number.NaN;
+
+export const HEADRACE = "headrace";
+export const HEADRACE_SMALL = "headrace --memory 256MB";
+
+const isPeer = (section: Section, result: Result): boolean =>
+	!result.name.startsWith(HEADRACE) && result.name !== section.base && result.error === undefined;
+
+/** The targets that these sections have figures for. */
+export function targetsOf(sections: readonly Section[]): Target[] {
+	const targets: Target[] = [];
+	for (const section of sections.filter(({ base }) => base !== undefined)) {
+		const { name, results } = section;
+		const ours = wall(section, HEADRACE);
+		targets.push(
+			...target(`${name}: time against the C client`, ours / wall(section, section.base!), "most", 1.3, "×"),
+		);
+		const leads: Record<string, number> = { "MySQL → DuckDB": 3, "MySQL → Parquet": 2 };
+		const best = Math.min(...results.filter((result) => isPeer(section, result)).map((result) => result.wallSeconds));
+		if (leads[name] !== undefined && Number.isFinite(best)) {
+			targets.push(...target(`${name}: faster than the best peer`, best / ours, "least", leads[name], "×"));
+		}
+		for (const result of results.filter((each) => each.error === undefined)) {
+			const limit = result.name === HEADRACE ? 512 : result.name === HEADRACE_SMALL ? 300 : undefined;
+			if (limit === undefined) continue;
+			targets.push(...target(`${name}: memory of ${result.name}`, result.rssMegabytes, "most", limit, "MB"));
+		}
+	}
+	const incremental = sections.find(({ name }) => name === "Incremental");
+	const millis = (name: string) => 1000 * wall(incremental, name);
+	targets.push(...target("run with nothing to do", millis("run with nothing to do"), "most", 400, "ms"));
+	const merge = incremental?.results.find((result) => result.name.startsWith("merge"));
+	targets.push(...target("merge of 100,000 rows", merge?.wallSeconds ?? Number.NaN, "most", 1.5, "s"));
+	const version = sections.find(({ name }) => name === "Start-up");
+	targets.push(...target("headrace --version", 1000 * wall(version, "headrace --version"), "most", 120, "ms"));
+	for (const result of sections.find(({ name }) => name === "Big")?.results ?? []) {
+		const limit = result.name.includes("--memory") ? 300 : 512;
+		targets.push(...target(`memory of ${result.name}`, result.rssMegabytes, "most", limit, "MB"));
+	}
+	return targets;
+}
+
+const figure = (value: number, digits: number): string =>
+	Number.isNaN(value)
+		? "–"
+		: value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+function table(section: Section): string {
+	const base = section.base === undefined ? Number.NaN : wall(section, section.base);
+	const lines = section.results.map((result) => {
+		const seconds = result.wallSeconds;
+		const cells = [
+			result.name,
+			figure(seconds, seconds < 1 ? 3 : 2),
+			section.rows === undefined ? "–" : figure(section.rows / seconds / 1000, 0),
+			figure(result.cpuSeconds, 2),
+			figure(result.rssMegabytes, 0),
+			figure(seconds / base, 2),
+			`${result.runs}`,
+			result.error === undefined ? (result.note ?? "") : `failed: ${result.error}`,
+		];
+		return `| ${cells.map((cell) => cell.replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ")} |`;
+	});
+	const absent = (section.absent ?? []).map(({ name, reason }) => `| ${name} | – | – | – | – | – | 0 | ${reason} |`);
+	return [
+		`## ${section.name}`,
+		"",
+		"| | wall s | 1000 rows/s | CPU s | RSS MB | × C client | runs | |",
+		"|---|--:|--:|--:|--:|--:|--:|---|",
+		...lines,
+		...absent,
+		"",
+	].join("\n");
+}
+
+export function machine(): string {
+	const [cpu] = cpus();
+	const memory = Math.round(totalmem() / 2 ** 30);
+	return `${cpus().length} × ${cpu?.model.trim() ?? "unknown processor"}, ${memory} GiB, Node ${process.version}`;
+}
+
+export function markdown(sections: readonly Section[], targets: readonly Target[], about: readonly string[]): string {
+	const rows = targets.map(({ what, value, limit, kind, unit, met }) => {
+		const digits = unit === "×" || unit === "s" ? 2 : 0;
+		return `| ${what} | ${figure(value, digits)} ${unit} | ${kind === "most" ? "≤" : "≥"} ${limit} ${unit} | ${met ? "✓" : "✗"} |`;
+	});
+	return [
+		...about,
+		"",
+		...sections.map(table),
+		...(rows.length === 0 ? [] : ["## Targets", "", "| | measured | target | |", "|---|--:|--:|---|", ...rows, ""]),
+	].join("\n");
+}
