@@ -6,16 +6,16 @@ export interface ConsumeRequest {
 	readonly batches: AsyncIterable<Batch>;
 	/** The SQL that takes one group of batches; `relation` has the fields as columns, see `selectList`. */
 	readonly statement: (relation: string) => string | Promise<string>;
-	/** Bytes of batches that may be held: half of them are pulled while the other half is being decoded. */
+	/** Bytes of batches that may be held: one group is decoded while others are pulled. */
 	readonly bufferBytesMax: number;
 	/** Most rows of a group. */
 	readonly rowsMax?: number;
-	/** Native threads that pull and work; 1 keeps the rows' order. Default: the engine's. */
+	/** Native threads that pull and work; with 1 the rows keep their order. Default: the engine's. */
 	readonly threads?: number;
 	readonly signal?: AbortSignal;
 	/** Told of each group that is in, with its rows and bytes. */
 	readonly onRows?: (rows: number, bytes: number) => void;
-	/** Told after each group's statement; the next begins only when it is done. */
+	/** Awaited after each group's statement, before another begins on the same connection. */
 	readonly onGroup?: (rows: number) => void | Promise<void>;
 }
 
@@ -35,101 +35,140 @@ export interface GroupRunner {
 	translate(error: unknown, fields: readonly Field[]): HeadraceError;
 }
 
-/**
- * Pulls batches into statements, one a group: while DuckDB's threads work on a group, the event loop decodes the next.
- * A group is bounded by bytes, since wide rows would multiply memory. Every batch is released, whatever happens.
- */
-export async function consumeBatches(runner: GroupRunner, request: ConsumeRequest): Promise<ConsumeResult> {
-	const { fields, signal } = request;
-	const groupBytesMax = Math.max(1, Math.floor(request.bufferBytesMax / 2));
-	const groupRowsMax = request.rowsMax ?? Number.POSITIVE_INFINITY;
-	const changed = new Array<number>(fields.length).fill(0);
-	let totalRows = 0;
-	let totalBytes = 0;
-	let group: Batch[] = [];
-	let groupRows = 0;
-	let groupHeldBytes = 0;
-	let groupBytes = 0;
-	let running: Promise<void> | null = null;
-	let failure: HeadraceError | null = null;
-	let slotRunning: Slot | null = null;
+interface Group {
+	readonly batches: Batch[];
+	rows: number;
+	bytes: number;
+	heldBytes: number;
+}
 
-	const stopRunning = (): void => {
-		if (slotRunning !== null) slotRunning.error ??= stopped();
-		runner.interrupt();
-	};
-	const runGroup = async (batches: Batch[], rows: number, bytes: number): Promise<void> => {
+/**
+ * Pulls batches into statements, one a group: while DuckDB's threads work on groups, the event loop decodes the next.
+ * A group is bounded by bytes, since wide rows would multiply memory. With several runners as many groups are worked on
+ * at once, in no order. Every batch is released and no statement runs any more when this ends, however it ends.
+ */
+export async function consumeBatches(runners: readonly GroupRunner[], request: ConsumeRequest): Promise<ConsumeResult> {
+	const work = new Consumption(runners, request);
+	const { signal } = request;
+	const abort = (): void => work.stop(stopped());
+	signal?.addEventListener("abort", abort, { once: true });
+	try {
+		if (signal?.aborted) throw stopped();
+		for await (const batch of request.batches) await work.add(batch);
+		return await work.finish();
+	} catch (error) {
+		work.stop(error);
+		await work.settle();
+		throw work.failure ?? error;
+	} finally {
+		signal?.removeEventListener("abort", abort);
+	}
+}
+
+class Consumption {
+	failure: unknown = null;
+	readonly #request: ConsumeRequest;
+	readonly #groupBytesMax: number;
+	readonly #groupRowsMax: number;
+	readonly #changed: number[];
+	readonly #free: GroupRunner[];
+	readonly #running = new Map<GroupRunner, { readonly done: Promise<void>; slot: Slot | null }>();
+	#group: Group = { batches: [], rows: 0, bytes: 0, heldBytes: 0 };
+	#rows = 0;
+	#bytes = 0;
+
+	constructor(runners: readonly GroupRunner[], request: ConsumeRequest) {
+		this.#request = request;
+		this.#free = [...runners];
+		this.#groupBytesMax = Math.max(1, Math.floor(request.bufferBytesMax / (runners.length + 1)));
+		this.#groupRowsMax = request.rowsMax ?? Number.POSITIVE_INFINITY;
+		this.#changed = new Array<number>(request.fields.length).fill(0);
+	}
+
+	async add(batch: Batch): Promise<void> {
+		const group = this.#group;
+		group.batches.push(batch);
+		if (this.failure !== null) throw this.failure;
+		if (batch.rowCount === 0) {
+			group.batches.pop();
+			batch.release();
+			return;
+		}
+		const { columns } = batch;
+		for (let index = 0; index < columns.length; index++) this.#changed[index]! += columns[index]!.changedCount;
+		const bytes = batch.byteLength;
+		this.#rows += batch.rowCount;
+		this.#bytes += bytes;
+		group.rows += batch.rowCount;
+		group.bytes += bytes;
+		group.heldBytes += batch.heldBytes;
+		if (group.heldBytes >= this.#groupBytesMax || group.rows >= this.#groupRowsMax) await this.#start();
+	}
+
+	async finish(): Promise<ConsumeResult> {
+		if (this.#group.rows > 0) await this.#start();
+		await this.settle();
+		if (this.failure !== null) throw this.failure;
+		const valuesChanged: Record<string, number> = {};
+		this.#request.fields.forEach((field, index) => {
+			if (this.#changed[index]! > 0) valuesChanged[field.name] = this.#changed[index]!;
+		});
+		return { rows: this.#rows, bytes: this.#bytes, valuesChanged };
+	}
+
+	/** Fails what is running; the first reason is the one that is told. */
+	stop(reason: unknown): void {
+		this.failure ??= reason;
+		for (const [runner, { slot }] of this.#running) {
+			if (slot !== null) slot.error ??= reason;
+			runner.interrupt();
+		}
+	}
+
+	/** Resolves when no statement runs and no batch is held. */
+	async settle(): Promise<void> {
+		for (const { done } of [...this.#running.values()]) await done;
+		for (const batch of this.#group.batches.splice(0)) batch.release();
+	}
+
+	async #start(): Promise<void> {
+		while (this.#free.length === 0) await Promise.race([...this.#running.values()].map(({ done }) => done));
+		if (this.failure !== null) throw this.failure;
+		const group = this.#group;
+		this.#group = { batches: [], rows: 0, bytes: 0, heldBytes: 0 };
+		const runner = this.#free.shift()!;
+		const entry: { done: Promise<void>; slot: Slot | null } = { done: Promise.resolve(), slot: null };
+		this.#running.set(runner, entry);
+		entry.done = this.#run(runner, group, entry);
+	}
+
+	/** Never rejects: what goes wrong is kept as the failure. */
+	async #run(runner: GroupRunner, group: Group, entry: { slot: Slot | null }): Promise<void> {
+		const { fields } = this.#request;
 		const slot: Slot = {
 			fields,
-			batches,
-			rows,
-			threads: request.threads ?? runner.threads,
+			batches: group.batches,
+			rows: group.rows,
+			threads: this.#request.threads ?? runner.threads,
 			taken: (batch) => batch.release(),
 			error: null,
 		};
 		const offer = runner.feed.offer(slot);
-		slotRunning = slot;
+		entry.slot = slot;
 		try {
-			await runner.run(await request.statement(offer.relation));
+			await runner.run(await this.#request.statement(offer.relation));
 			// A statement that does not read its whole relation would lose rows.
 			if (slot.batches.length > 0) throw new HeadraceError("E_INTERNAL", "a statement left batches unread");
-			await request.onGroup?.(rows);
-			request.onRows?.(rows, bytes);
+			await this.#request.onGroup?.(group.rows);
+			this.#request.onRows?.(group.rows, group.bytes);
 		} catch (error) {
-			failure ??= signal?.aborted ? stopped() : runner.translate(slot.error ?? error, fields);
+			this.stop(slot.error ?? runner.translate(error, fields));
 		} finally {
-			slotRunning = null;
 			offer.withdraw();
+			this.#running.delete(runner);
+			this.#free.push(runner);
 		}
-	};
-	const startGroup = async (): Promise<void> => {
-		await running;
-		if (failure !== null) throw failure;
-		running = runGroup(group, groupRows, groupBytes);
-		group = [];
-		groupRows = 0;
-		groupHeldBytes = 0;
-		groupBytes = 0;
-	};
-
-	signal?.addEventListener("abort", stopRunning, { once: true });
-	try {
-		for await (const batch of request.batches) {
-			group.push(batch);
-			if (failure !== null) throw failure;
-			if (signal?.aborted) throw stopped();
-			if (batch.rowCount === 0) {
-				group.pop();
-				batch.release();
-				continue;
-			}
-			const { columns, rowCount } = batch;
-			for (let index = 0; index < columns.length; index++) changed[index]! += columns[index]!.changedCount;
-			const bytes = batch.byteLength;
-			totalRows += rowCount;
-			totalBytes += bytes;
-			groupRows += rowCount;
-			groupBytes += bytes;
-			groupHeldBytes += batch.heldBytes;
-			if (groupHeldBytes >= groupBytesMax || groupRows >= groupRowsMax) await startGroup();
-		}
-		if (signal?.aborted) throw stopped();
-		if (groupRows > 0) await startGroup();
-		await running;
-		if (failure !== null) throw failure;
-	} catch (error) {
-		if (running !== null && slotRunning !== null) stopRunning();
-		await running;
-		throw failure ?? error;
-	} finally {
-		signal?.removeEventListener("abort", stopRunning);
-		for (const batch of group) batch.release();
 	}
-	const valuesChanged: Record<string, number> = {};
-	fields.forEach((field, index) => {
-		if (changed[index]! > 0) valuesChanged[field.name] = changed[index]!;
-	});
-	return { rows: totalRows, bytes: totalBytes, valuesChanged };
 }
 
 function stopped(): HeadraceError {

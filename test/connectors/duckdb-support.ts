@@ -1,4 +1,4 @@
-import { Batch, BatchPool, type Column, type Field, parseColumnType } from "../../src/core/index.ts";
+import { type Batch, BatchPool, type Column, type Field, parseColumnType } from "../../src/core/index.ts";
 
 /** `a int64, b text` as fields; all nullable. */
 export function fieldsOf(text: string): Field[] {
