@@ -1,0 +1,16 @@
+import { type Case, casesOf } from "./case.ts";
+import type { DestinationSetup } from "./destination-fixture.ts";
+import { destinationMergeCases } from "./destination-merges.ts";
+import { destinationTableCases } from "./destination-tables.ts";
+import { destinationTransactionCases } from "./destination-transactions.ts";
+import { destinationWriteCases } from "./destination-writes.ts";
+
+/** What every destination must do: whole loads or none, fencing, each write's rows, types and names. */
+export function destinationSuite(setup: DestinationSetup): Case[] {
+	return casesOf(setup, [
+		...destinationTransactionCases,
+		...destinationMergeCases,
+		...destinationWriteCases,
+		...destinationTableCases,
+	]);
+}

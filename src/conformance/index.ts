@@ -1,0 +1,11 @@
+export { type Case, caseTitle, type Gap, type Setup } from "./case.ts";
+export { destinationSuite } from "./destination.ts";
+export type { DestinationFixture, DestinationSetup } from "./destination-fixture.ts";
+export { plainFormat } from "./plain-format.ts";
+export { batchesOf, collect, rowText, type TextRow } from "./rows.ts";
+export { AWKWARD_TEXTS, ODD_NAMES, TYPE_SAMPLES, type TypeSample, typeCaseName } from "./samples.ts";
+export { sourceSuite } from "./source.ts";
+export type { FixtureTable, SourceFixture, SourceSetup, SourceWriter, WhereEqual } from "./source-fixture.ts";
+export { type StagingFixture, type StagingSetup, stagingSuite } from "./staging.ts";
+export { type StateStoreFixture, type StateStoreSetup, stateStoreSuite } from "./state-store.ts";
+export { readText, writeText } from "./values.ts";
