@@ -64,14 +64,6 @@ describe.each(SERVER_NAMES)("%s", (name) => {
 				server.kind === "postgres" ? "pg_database where datname" : "information_schema.schemata where schema_name";
 			expect(await server.admin(`select 1 from ${catalog} = '${database.name}'`)).toEqual([]);
 		});
-
-		test.skipIf(name === "mysql56")("speaks TLS that a client can verify", async () => {
-			await using client = await openClient(await sharedServer(name), undefined, { tls: true });
-			const sql = name.startsWith("postgres")
-				? "select version from pg_stat_ssl where pid = pg_backend_pid()"
-				: "select variable_value as version from information_schema.session_status where variable_name = 'Ssl_version'";
-			expect(await client.query(sql)).toEqual([{ version: "TLSv1.3" }]);
-		});
 	});
 
 	describe.skipIf(missing(name))("own", () => {
@@ -105,8 +97,19 @@ describe.each(SERVER_NAMES)("%s", (name) => {
 			expect(() => readdirSync(server.folder)).toThrow(/ENOENT/);
 		});
 	});
+});
 
-	describe.skipIf(missing(name) || name === "mysql56")("TLS", () => {
+// MySQL 5.6 speaks TLS 1.0 only, which Node refuses.
+describe.each(SERVER_NAMES.filter((name) => name !== "mysql56"))("TLS of %s", (name) => {
+	describe.skipIf(missing(name))("shared and own", () => {
+		test("speaks TLS that a client can verify", async () => {
+			await using client = await openClient(await sharedServer(name), undefined, { tls: true });
+			const sql = name.startsWith("postgres")
+				? "select version from pg_stat_ssl where pid = pg_backend_pid()"
+				: "select variable_value as version from information_schema.session_status where variable_name = 'Ssl_version'";
+			expect(await client.query(sql)).toEqual([{ version: "TLSv1.3" }]);
+		});
+
 		test("a server that demands TLS takes no plain connection, and its certificate is good for its own name only", async () => {
 			await using server = await startServer(name, { tlsRequired: true, tls: { names: ["db.example"] } });
 			expect(await server.admin("select 1 as one")).toEqual([{ one: "1" }]);
