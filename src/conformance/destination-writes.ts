@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { Field } from "../core/batch.ts";
-import type { LoadInterval, LoadRequest } from "../core/destination.ts";
+import type { LoadInterval } from "../core/destination.ts";
 import { rejectsWith } from "./case.ts";
-import { type DestinationCase, expectRows, Loader, loaded, targetOf } from "./destination-fixture.ts";
+import { type DestinationCase, expectRows, loaded } from "./destination-fixture.ts";
 import { ID, NAME, numberedRows, sameRows, type TextRow } from "./rows.ts";
 
 const AT: Field = { name: "at", type: { kind: "timestamp" }, nullable: true };
