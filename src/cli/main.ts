@@ -1,0 +1,87 @@
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { HeadraceError, toHeadraceErrors } from "../core/errors.ts";
+import type { VerbResult } from "./context.ts";
+import { exitOfErrors } from "./exit-code.ts";
+import { flushed, Output, type OutputOptions, tolerateClosedPipes } from "./output.ts";
+import type { Request } from "./program.ts";
+import { StopSignals } from "./signals.ts";
+import { verbNamed } from "./verbs.ts";
+import { version } from "./version.ts";
+
+/** Runs a command line and ends the process with its exit code. */
+export async function main(argv: readonly string[]): Promise<never> {
+	tolerateClosedPipes(process.stdout, process.stderr);
+	const code = await runCommand(argv);
+	await flushed(process.stdout, process.stderr);
+	// A connection that a driver keeps open must not keep a finished command alive.
+	process.exit(code);
+}
+
+async function runCommand(argv: readonly string[]): Promise<number> {
+	const given = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
+	const outputFor = (globals: OutputFlags): Output =>
+		new Output({ ...globals, stdout: process.stdout, stderr: process.stderr, env: process.env });
+	// Until the command line is read, what it says about its own errors is taken from its words.
+	const flag = (...names: string[]): boolean => given.some((word) => names.includes(word));
+	let output = outputFor({ json: flag("--json"), quiet: flag("-q", "--quiet"), verbose: flag("-v", "--verbose") });
+	if (given.find((word) => word !== "--json") === "--version" || given[0] === "-V") {
+		output.printText(version());
+		output.envelope("version", true, { version: version() }, []);
+		return 0;
+	}
+	let command = verbNamed(argv) ?? "headrace";
+	let directory = process.cwd();
+	using stop = new StopSignals((name) => {
+		if (process.stderr.isTTY) process.stderr.write("\n");
+		output.note(`${name}: stopping so that the next run can go on; once more stops at once`);
+	});
+	try {
+		const { readCommandLine } = await import("./program.ts");
+		const request = readCommandLine(argv);
+		if (request.kind === "help") {
+			output.printText(request.text);
+			output.envelope("help", true, { text: request.text }, []);
+			return 0;
+		}
+		output = outputFor(request.globals);
+		command = request.verb.name;
+		directory = resolve(request.globals.directory);
+		const result = await runVerb(request, output, stop);
+		const exit = stop.exitCode !== null && (result.exit ?? 0) !== 0 ? stop.exitCode : (result.exit ?? 0);
+		output.envelope(command, exit === 0, result.data, result.errors ?? []);
+		return exit;
+	} catch (thrown) {
+		const stopped = stop.exitCode !== null && isAbort(thrown);
+		const errors = stopped ? [new HeadraceError("E_STOPPED", "stopped before the end")] : toHeadraceErrors(thrown);
+		if (!output.json || output.verbose) {
+			// Loaded only when something went wrong.
+			const { errorLines } = await import("./error-text.ts");
+			const lines = errorLines(errors, { paint: output.paintNote, directory, verbose: output.verbose });
+			for (const line of lines) output.error(line);
+		}
+		output.envelope(command, false, null, errors);
+		const ended = stopped || errors.some((error) => error.code === "E_STOPPED");
+		return stop.exitCode !== null && ended ? stop.exitCode : exitOfErrors(errors);
+	}
+}
+
+type OutputFlags = Pick<OutputOptions, "json" | "quiet" | "verbose">;
+
+async function runVerb(request: Request & { kind: "verb" }, output: Output, stop: StopSignals): Promise<VerbResult> {
+	const { verb, args, globals } = request;
+	if (args.flag("showValues"))
+		throw new HeadraceError("E_NOT_BUILT_IN", "--show-values is not built in yet: errors name the table and column", {
+			hint: "Leave it out.",
+		});
+	const directory = resolve(globals.directory);
+	if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
+		throw new HeadraceError("E_FILE_NOT_FOUND", `there is no folder ${directory}`, { hint: "Check -C." });
+	const module = await verb.load();
+	return module.run({ directory, env: process.env, output, signal: stop.signal }, args);
+}
+
+/** Libraries tell an abort in their own words. */
+function isAbort(thrown: unknown): boolean {
+	return thrown instanceof Error && (thrown.name === "AbortError" || thrown.name === "TimeoutError");
+}

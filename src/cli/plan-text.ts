@@ -1,0 +1,95 @@
+import type { Plan, PlanColumn, PlanTable } from "../app/api.ts";
+import { plural, rowsText } from "../observe/format.ts";
+import { type Paint, printable } from "../observe/terminal.ts";
+import { textTable } from "../observe/text-table.ts";
+
+export interface PlanTextOptions {
+	readonly paint: Paint;
+	/** With the DDL of new tables and every column that has a note. */
+	readonly verbose: boolean;
+	/** Shown beside the first line: `tls off`. */
+	readonly remark?: string;
+}
+
+/** A plan as text: `+` new, `~` changed, `!` something is lost, `✗` refused. */
+export function planLines(plan: Plan, options: PlanTextOptions): string[] {
+	const { paint } = options;
+	const remark = options.remark === undefined || options.remark === "" ? "" : `  ! ${options.remark}`;
+	const lines = [`${paint("bold", printable(plan.pipeline))}: ${plan.from} → ${plan.to}${paint("yellow", remark)}`];
+	const rows = textTable(
+		[{ title: "" }, { title: "" }, { title: "" }, { title: "" }],
+		plan.tables.map((table) => [
+			signOf(table, paint),
+			printable(table.table),
+			`${table.mode}, ${table.write}`,
+			summaryOf(table),
+		]),
+		{ indent: 2, titles: false },
+	);
+	plan.tables.forEach((table, index) => {
+		lines.push(rows[index]!);
+		for (const line of detailLines(table, options)) lines.push(`      ${line}`);
+	});
+	for (const finding of plan.findings) {
+		if (finding.severity === "ok") continue;
+		const sign = finding.severity === "error" ? paint("red", "✗") : paint("yellow", "!");
+		lines.push(`  ${sign} ${printable(finding.message)}`);
+		if (finding.remedy !== undefined) lines.push(`    cure: ${printable(finding.remedy)}`);
+	}
+	lines.push(conclusion(plan));
+	return lines;
+}
+
+function worst(table: PlanTable): PlanColumn["fidelity"] {
+	if (table.columns.some((column) => column.fidelity === "refused")) return "refused";
+	return table.columns.some((column) => column.fidelity === "lossy") ? "lossy" : "exact";
+}
+
+function signOf(table: PlanTable, paint: Paint): string {
+	const fidelity = worst(table);
+	if (fidelity === "refused") return paint("red", "✗");
+	if (fidelity === "lossy") return paint("yellow", "!");
+	return table.change === "new" ? paint("green", "+") : table.change === "changed" ? paint("yellow", "~") : " ";
+}
+
+function summaryOf(table: PlanTable): string {
+	const parts: string[] = [];
+	if (table.into !== table.table) parts.push(`→ ${printable(table.into)}`);
+	if (table.change === "new") parts.push(`new table, ${plural(table.columns.length, "column")}`);
+	if (table.estimated_rows !== null) parts.push(`~${rowsText(table.estimated_rows)}`);
+	if (table.key.length > 0 && table.write === "merge") parts.push(`key ${table.key.map(printable).join(", ")}`);
+	return [parts.join(", "), ...table.notes.map(printable)].filter((part) => part !== "").join("; ");
+}
+
+function detailLines(table: PlanTable, options: PlanTextOptions): string[] {
+	const { paint, verbose } = options;
+	const lines: string[] = [];
+	for (const column of table.columns) {
+		const note = column.note === null ? "" : `: ${printable(column.note)}`;
+		const text = `${printable(column.name)} ${printable(column.source_type)} → ${column.destination_type}${note}`;
+		if (column.fidelity === "refused") lines.push(paint("red", `✗ ${text}`));
+		else if (column.fidelity === "lossy") lines.push(paint("yellow", `! ${text}`));
+		else if (verbose && column.note !== null) lines.push(`  ${text}`);
+	}
+	// A new table's own statement repeats its columns: only on demand.
+	if (table.change === "changed" || verbose)
+		for (const statement of table.ddl)
+			lines.push(
+				...statement
+					.trimEnd()
+					.split("\n")
+					.map((line) => paint("dim", printable(line))),
+			);
+	return lines;
+}
+
+function conclusion(plan: Plan): string {
+	const refused = plan.tables.filter((table) => worst(table) === "refused").length;
+	if (refused > 0) return `${plural(refused, "table")} can't be copied so. Nothing was changed.`;
+	const changed = plan.tables.filter((table) => table.change !== "same").length;
+	const words =
+		changed === 0
+			? "No table changes its form."
+			: `${plural(changed, "table")} ${changed === 1 ? "changes" : "change"}.`;
+	return `${words} \`headrace run ${plan.pipeline}\` applies this.`;
+}

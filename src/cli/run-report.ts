@@ -1,0 +1,121 @@
+import { join } from "node:path";
+import type { App } from "../app/api.ts";
+import type { CheckedPipeline } from "../config/index.ts";
+import { ERRORS, type ErrorCode, HeadraceError } from "../core/errors.ts";
+import type { EventSink } from "../core/events.ts";
+import type { RunReceipt } from "../core/state-store.ts";
+import { intervalText, secondsText } from "../observe/format.ts";
+import { RunLog } from "../observe/log.ts";
+import { createProgress } from "../observe/progress.ts";
+import { receiptLines } from "../observe/receipt.ts";
+import { printable } from "../observe/terminal.ts";
+import type { VerbContext, VerbResult } from "./context.ts";
+import { exitOfRuns } from "./exit-code.ts";
+import { appOf } from "./project.ts";
+
+export interface RunsToReport {
+	readonly pipeline: CheckedPipeline;
+	readonly stage?: "check" | "extract" | "load";
+	/** Nothing is recorded: `tasks test`. */
+	readonly test?: boolean;
+	readonly work: (app: App, onEvent: EventSink) => Promise<RunReceipt[]>;
+}
+
+/** Runs something with progress on stderr, the log in the state store, and the receipts as the answer. */
+export async function reportRuns(context: VerbContext, runs: RunsToReport): Promise<VerbResult> {
+	const { output } = context;
+	const { pipeline } = runs;
+	const started = performance.now();
+	const receipts = await withProgress(context, runs);
+	for (const run of receipts) {
+		const interval = run.interval === null ? "" : `  ${intervalText(run.interval)}`;
+		const id = runs.test === true ? "test, nothing recorded" : `run ${run.run_id}`;
+		output.print(output.paint("bold", `${printable(run.pipeline)}${interval}`) + output.paint("dim", `  ${id}`));
+		for (const line of runs.test === true
+			? testLines(run)
+			: receiptLines(run, { paint: output.paint, ...stageOf(runs) }))
+			output.print(line);
+	}
+	if (receipts.length > 0) {
+		const insecure = insecureEnds(pipeline);
+		if (insecure !== "") output.print(output.paint("yellow", `   ! ${insecure}`));
+		output.print(output.paint("dim", `   took ${secondsText((performance.now() - started) / 1000)}`));
+	}
+	if (output.quiet) for (const error of errorsOf(receipts)) output.error(`${error.code}  ${error.message}`);
+	return { data: { runs: receipts }, exit: exitOfRuns(receipts), errors: errorsOf(receipts) };
+}
+
+async function withProgress(context: VerbContext, runs: RunsToReport): Promise<RunReceipt[]> {
+	const { output } = context;
+	await using app = await appOf(runs.pipeline.directory);
+	await using log = await openLog(context, runs);
+	using progress = createProgress(
+		{ terminal: output.stderr, paint: output.paintNote, redact: output.redactor.redact, quiet: output.quiet },
+		context.env,
+	);
+	const restore = output.notesThrough((line) => progress.print(line));
+	try {
+		return await runs.work(app, (event) => {
+			progress.onEvent(event);
+			log.onEvent(event);
+		});
+	} finally {
+		restore();
+	}
+}
+
+/** Writes what runs tell into the state store. */
+async function openLog(context: VerbContext, runs: RunsToReport): Promise<{ onEvent: EventSink } & AsyncDisposable> {
+	if (runs.test === true) return { onEvent: () => {}, [Symbol.asyncDispose]: async () => {} };
+	const { openStateStore } = await import("../state/index.ts");
+	const store = await openStateStore(join(runs.pipeline.directory, ".headrace", "state.db"), {
+		redact: context.output.redactor.redact,
+	});
+	const log = new RunLog((runId, lines) => store.appendLog(runId, lines));
+	return {
+		onEvent: log.onEvent,
+		async [Symbol.asyncDispose]() {
+			try {
+				await log.flush();
+				await store.prune();
+			} finally {
+				await store[Symbol.asyncDispose]();
+			}
+		},
+	};
+}
+
+function stageOf(runs: RunsToReport): { readonly stage?: "check" | "extract" | "load" } {
+	return runs.stage === undefined ? {} : { stage: runs.stage };
+}
+
+function testLines(run: RunReceipt): string[] {
+	const plain = (_style: unknown, text: string): string => text;
+	// A test loads nothing, so there is nothing to balance.
+	return receiptLines(run, { paint: plain, stage: "check" }).map((line) =>
+		line.trimStart().startsWith("receipt:") ? "   read only; nothing was written" : line,
+	);
+}
+
+/** TLS that is not verified is shown in every report. */
+export function insecureEnds(pipeline: CheckedPipeline): string {
+	return [pipeline.from, pipeline.to]
+		.flatMap((connection) =>
+			"tls" in connection && (connection.tls === "off" || connection.tls === "insecure")
+				? [`${connection.name}: tls ${connection.tls}`]
+				: [],
+		)
+		.join(", ");
+}
+
+function errorsOf(runs: readonly RunReceipt[]): HeadraceError[] {
+	return runs.flatMap((run) =>
+		run.tables.flatMap((table) => {
+			if (table.error === null || table.state === "succeeded") return [];
+			const { code, message, hint } = table.error;
+			const known = Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : "E_INTERNAL";
+			const named = message.includes(table.table) ? message : `${table.table}: ${message}`;
+			return [new HeadraceError(known, named, { hint, pipeline: run.pipeline, table: table.table })];
+		}),
+	);
+}

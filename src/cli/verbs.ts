@@ -1,0 +1,227 @@
+import type { VerbModule } from "./context.ts";
+
+export interface OptionSpec {
+	/** As commander reads it: `--table <name>`. */
+	readonly flags: string;
+	readonly describe: string;
+	/** May be given several times; commas separate values too. */
+	readonly list?: true;
+	/** Understood, but not built in yet: the help is silent about it. */
+	readonly hidden?: true;
+}
+
+export interface VerbSpec {
+	/** `run`, or `runs show` for a verb of a group. */
+	readonly name: string;
+	/** `<pipeline> [task]` */
+	readonly arguments?: string;
+	readonly describe: string;
+	readonly options?: readonly OptionSpec[];
+	/** A line that works, for its help. */
+	readonly example: string;
+	/** Imports the verb's file only when it is called, so that the others cost nothing. */
+	readonly load: () => Promise<VerbModule>;
+}
+
+const TABLE: OptionSpec = {
+	flags: "--table <table>",
+	describe: "only this table, by name or pattern; repeatable",
+	list: true,
+};
+const INTERVAL: OptionSpec = { flags: "--interval <day>", describe: "the interval that begins then: 2026-01-01" };
+const PARAMS: OptionSpec = {
+	flags: "--params <key=value>",
+	describe: "a value for {{ params.key }}; repeatable",
+	list: true,
+};
+const LIMITS: readonly OptionSpec[] = [
+	{ flags: "--concurrency <n>", describe: "tables or chunks read at once" },
+	{ flags: "--memory <size>", describe: "bound on buffered bytes and the embedded engine: 256MB" },
+	{ flags: "--show-values", describe: "show row values in errors", hidden: true },
+];
+
+/** Every verb that is built in, in the order of the help. */
+export const VERBS: readonly VerbSpec[] = [
+	{
+		name: "init",
+		arguments: "[dir]",
+		describe: "write a small working project",
+		example: "headrace init my-project",
+		load: () => import("./verbs/init.ts"),
+	},
+	{
+		name: "demo",
+		describe: "make a sample shop in a real database, copy it to a DuckDB file, change it, sync again",
+		example: "headrace demo",
+		load: () => import("./verbs/demo.ts"),
+	},
+	{
+		name: "copy",
+		arguments: "<from> <to>",
+		describe: "copy tables without a pipeline file",
+		options: [
+			{ flags: "--tables <tables>", describe: "tables or patterns, such as 'shop.*'; repeatable", list: true },
+			{ flags: "--mode <mode>", describe: "full (default), incremental" },
+			{ flags: "--into <name>", describe: "name in the destination: raw.{table}" },
+			{ flags: "--key <columns>", describe: "key of the tables; default their primary key", list: true },
+			{ flags: "--cursor <column>", describe: "column that grows with every change, for incremental" },
+			{ flags: "--save <file>", describe: "write the pipeline that it ran, secrets by reference" },
+			...LIMITS,
+		],
+		example: "headrace copy mysql://reader@localhost/shop duckdb:shop.duckdb --tables 'shop.*'",
+		load: () => import("./verbs/copy.ts"),
+	},
+	{
+		name: "check",
+		arguments: "<pipeline>",
+		describe: "connect to everything; rights, settings, unfinished work, each with its cure",
+		example: "headrace check shop",
+		load: () => import("./verbs/check.ts"),
+	},
+	{
+		name: "plan",
+		arguments: "<pipeline>",
+		describe: "what a run would do; changes nothing",
+		options: [TABLE, INTERVAL, PARAMS, { flags: "--full-refresh", describe: "as if the run had this option" }],
+		example: "headrace plan shop",
+		load: () => import("./verbs/plan.ts"),
+	},
+	{
+		name: "run",
+		arguments: "<pipeline>",
+		describe: "one run",
+		options: [
+			TABLE,
+			{ flags: "--stage <stage>", describe: "only check, extract or load" },
+			INTERVAL,
+			{ flags: "--full-refresh", describe: "read the tables anew, whatever was read before" },
+			{ flags: "--failed <run>", describe: "only what failed in that run" },
+			{ flags: "--follow", describe: "follow the change stream until stopped", hidden: true },
+			PARAMS,
+			...LIMITS,
+		],
+		example: "headrace run shop --table 'prod.orders'",
+		load: () => import("./verbs/run.ts"),
+	},
+	{
+		name: "backfill",
+		arguments: "<pipeline>",
+		describe: "a run for each interval from start (included) to end (excluded)",
+		options: [
+			{ flags: "-s, --start <day>", describe: "begin of the first interval" },
+			{ flags: "-e, --end <day>", describe: "end of the last interval" },
+			TABLE,
+			{ flags: "--max-active-runs <n>", describe: "runs at once" },
+			{ flags: "--dry-run", describe: "only print the list" },
+			PARAMS,
+			...LIMITS,
+		],
+		example: "headrace backfill shop -s 2018-07-01 -e 2018-08-01",
+		load: () => import("./verbs/backfill.ts"),
+	},
+	{
+		name: "tasks list",
+		arguments: "<pipeline>",
+		describe: "the tasks of a run",
+		example: "headrace tasks list shop",
+		load: () => import("./verbs/tasks-list.ts"),
+	},
+	{
+		name: "tasks test",
+		arguments: "<pipeline> [task] [interval]",
+		describe: "read what a task would read; records and writes nothing",
+		options: [PARAMS, ...LIMITS],
+		example: "headrace tasks test shop prod.orders 2026-01-01",
+		load: () => import("./verbs/tasks-test.ts"),
+	},
+	{
+		name: "tasks run",
+		arguments: "<pipeline> [task] [interval]",
+		describe: "run one task",
+		options: [PARAMS, ...LIMITS],
+		example: "headrace tasks run shop prod.orders 2026-01-01",
+		load: () => import("./verbs/tasks-run.ts"),
+	},
+	{
+		name: "runs",
+		arguments: "[pipeline]",
+		describe: "the last runs; `runs show <run>` shows the receipt of one",
+		options: [{ flags: "--limit <n>", describe: "how many; default 20" }],
+		example: "headrace runs shop",
+		load: () => import("./verbs/runs.ts"),
+	},
+	{
+		name: "runs show",
+		arguments: "<run>",
+		describe: "the receipt of a run, by its id or a unique beginning of it",
+		example: "headrace runs show 20261121T10",
+		load: () => import("./verbs/runs-show.ts"),
+	},
+	{
+		name: "logs",
+		arguments: "<run> [task]",
+		describe: "the log of a run, or of one of its tasks",
+		example: "headrace logs 20261121T10 prod.orders",
+		load: () => import("./verbs/logs.ts"),
+	},
+	{
+		name: "status",
+		arguments: "[pipeline]",
+		describe: "last run, who holds it, and positions",
+		example: "headrace status shop",
+		load: () => import("./verbs/status.ts"),
+	},
+	{
+		name: "schema",
+		describe: "print the JSON Schema of the pipeline file",
+		example: "headrace schema > pipeline.schema.json",
+		load: () => import("./verbs/schema.ts"),
+	},
+	{
+		name: "types explain",
+		arguments: "<pipeline>",
+		describe: "source type → destination type of every column, exact or what is lost",
+		options: [TABLE],
+		example: "headrace types explain shop",
+		load: () => import("./verbs/types-explain.ts"),
+	},
+];
+
+/** Groups of verbs, for their help. */
+export const GROUPS: Readonly<Record<string, string>> = {
+	tasks: "the tasks of a run, one by one",
+	types: "how types are mapped",
+};
+
+/** Verbs that the manual promises for later: calling one says so. */
+export const VERBS_TO_COME: readonly string[] = [
+	"verify",
+	"repair",
+	"history",
+	"changes",
+	"pause",
+	"resume",
+	"resync",
+	"state",
+	"compact",
+	"rehearse",
+	"report",
+	"alert",
+	"grants",
+	"serve",
+	"export",
+	"import",
+];
+
+/** The verb that a command line names, as far as that can be told before it is read; a group by its name alone. */
+export function verbNamed(argv: readonly string[]): string | undefined {
+	const words = argv.filter(
+		(word, index) => !word.startsWith("-") && !["-C", "--directory"].includes(argv[index - 1] ?? ""),
+	);
+	const [first, second] = words[0] === "help" ? words.slice(1) : words;
+	if (first === undefined) return undefined;
+	const names = VERBS.map((verb) => verb.name);
+	const both = `${first} ${second}`;
+	if (names.includes(both)) return both;
+	return names.includes(first) || Object.hasOwn(GROUPS, first) || VERBS_TO_COME.includes(first) ? first : undefined;
+}

@@ -1,0 +1,87 @@
+import type { App, StatusReport } from "../../app/api.ts";
+import { listPipelines } from "../../config/index.ts";
+import { type HeadraceError, toHeadraceErrors } from "../../core/errors.ts";
+import { decodePosition, positionText } from "../../core/position.ts";
+import type { StoredPosition } from "../../core/state-store.ts";
+import { timeText } from "../../observe/format.ts";
+import { printable } from "../../observe/terminal.ts";
+import { textTable } from "../../observe/text-table.ts";
+import type { Arguments } from "../arguments.ts";
+import type { VerbContext, VerbResult } from "../context.ts";
+import { errorLines } from "../error-text.ts";
+import { exitOfErrors } from "../exit-code.ts";
+import { appOf, readPipeline } from "../project.ts";
+import { runStateText } from "./runs.ts";
+
+/** `headrace status [pipeline]` */
+export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {
+	const { output } = context;
+	const wanted = args.optional(0);
+	if (wanted !== undefined) {
+		const report = await statusOf(context, wanted);
+		print(context, report);
+		return { data: { pipelines: [report] } };
+	}
+	// One pipeline that can't be read does not hide the others.
+	const reports: StatusReport[] = [];
+	const errors: HeadraceError[] = [];
+	for (const { file } of listPipelines(context.directory)) {
+		try {
+			const report = await statusOf(context, file);
+			print(context, report);
+			reports.push(report);
+		} catch (thrown) {
+			const found = toHeadraceErrors(thrown);
+			errors.push(...found);
+			const options = { paint: output.paintNote, directory: context.directory, verbose: output.verbose };
+			for (const line of errorLines(found, options)) output.error(line);
+		}
+	}
+	if (reports.length + errors.length === 0) output.note("no pipelines here; start with `headrace init`");
+	return { data: { pipelines: reports }, exit: errors.length === 0 ? 0 : exitOfErrors(errors), errors };
+}
+
+async function statusOf(context: VerbContext, nameOrPath: string): Promise<StatusReport> {
+	const pipeline = await readPipeline(context, nameOrPath);
+	await using app: App = await appOf(pipeline.directory);
+	return await app.status(pipeline);
+}
+
+function print({ output }: VerbContext, report: StatusReport): void {
+	const { paint } = output;
+	const last = report.last_run;
+	const state =
+		last === null ? "no run yet" : `last run ${timeText(last.started_at)} ${runStateText(last.state, paint)}`;
+	const held = report.held_by === null ? "" : `  ${paint("cyan", `held by ${report.held_by}`)}`;
+	output.print(`${paint("bold", printable(report.pipeline))}  ${state}${held}`);
+	for (const table of last?.tables ?? [])
+		if (table.error !== null && table.state !== "succeeded")
+			output.print(
+				`  ${paint("red", "✗")} ${printable(table.table)}  ${table.error.code}  ${printable(table.error.message)}`,
+			);
+	const lines = textTable(
+		[{ title: "table" }, { title: "position" }, { title: "committed" }],
+		report.positions.map((position) => [
+			printable(position.stream),
+			printable(positionOf(position)),
+			committedText(position.committedAt),
+		]),
+		{ indent: 2 },
+	);
+	if (report.positions.length > 0) for (const line of lines) output.print(line);
+}
+
+/** As people read it; a position that can't be read is shown as it is, never guessed. */
+function positionOf(position: StoredPosition): string {
+	if (position.position === null) return "";
+	try {
+		return positionText(decodePosition(position.position)) ?? "";
+	} catch {
+		return position.position;
+	}
+}
+
+function committedText(at: string | null): string {
+	if (at === null) return "";
+	return /^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}/.test(at) ? `${at.slice(0, 19)} UTC` : timeText(at);
+}
