@@ -1,0 +1,283 @@
+import { z } from "zod";
+import {
+	CONNECTION_TYPES,
+	type FieldRule,
+	type FieldRules,
+	FORMAT_WORDS,
+	GLUE_FIELDS,
+	TLS_WORDS,
+} from "./connection-types.ts";
+import {
+	columnName,
+	columnNames,
+	columnType,
+	count,
+	duration,
+	flag,
+	nullOr,
+	oneOf,
+	size,
+	text,
+	wholeNumber,
+	written,
+} from "./option-kinds.ts";
+import { SCHEDULE_FORM } from "./schedules.ts";
+
+/** Every option of the pipeline file, with the text that the docs and the JSON Schema show. */
+
+export const DEFAULTS = {
+	timezone: "UTC",
+	catchup: false,
+	maxActiveRuns: 1,
+	concurrency: 4,
+	retries: 2,
+	retryDelay: "10s",
+	schemaChanges: "evolve",
+	flush: { seconds: 10, rows: "100k", bytes: "64MB" },
+	mode: "full",
+} as const;
+
+export const typeOptions = z.strictObject({
+	mode: oneOf(["exact", "lenient", "string"])
+		.describe(
+			"`exact` refuses a column whose values might change; `lenient` takes the nearest type and counts what changed; `string` moves such a column as text.",
+		)
+		.meta({ default: "exact" })
+		.optional(),
+	zero_date: nullOr(["fail", "string"])
+		.describe(
+			"MySQL's `0000-00-00` and dates that don't exist: `null` makes them NULL, `fail` stops, `string` moves the column as text.",
+		)
+		.meta({ default: null })
+		.optional(),
+	nan: nullOr(["fail"])
+		.describe("NaN in a decimal column: `null` makes it NULL, `fail` stops.")
+		.meta({ default: "fail" })
+		.optional(),
+	infinity: nullOr(["fail"])
+		.describe("Infinity where the destination's type has none: `null` makes it NULL, `fail` stops.")
+		.meta({ default: "fail" })
+		.optional(),
+	out_of_range: nullOr(["fail"])
+		.describe("A value outside the range of the destination's type: `null` makes it NULL, `fail` stops.")
+		.meta({ default: "fail" })
+		.optional(),
+	invalid_text: oneOf(["fail", "replace"])
+		.describe("Bytes that are not valid in the text's encoding: `replace` puts U+FFFD, `fail` stops.")
+		.meta({ default: "fail" })
+		.optional(),
+});
+
+const columnOptions = z.strictObject({
+	rename: columnName().describe("Name of the column in the destination.").optional(),
+	mask: oneOf(["hmac"])
+		.describe("`hmac` replaces the value by its keyed SHA-256 before it is staged: equal values stay equal.")
+		.optional(),
+	secret: text("text, best by reference such as ${env:PII_KEY}").describe("Key of `mask: hmac`.").optional(),
+	type: columnType().describe("Type to move the column as, instead of its own.").optional(),
+});
+
+const columns = z.record(
+	z.string(),
+	z.union([z.literal("drop"), columnOptions], { error: "drop, or a map with rename, mask, secret or type" }),
+	{ error: "a map of column names" },
+);
+
+const common = {
+	mode: oneOf(["full", "incremental", "interval", "cdc"])
+		.describe(
+			"How the table is read: `full` all of it, `incremental` what is new since the last run by `cursor`, `interval` the rows of one interval by `cursor`, `cdc` from the change log.",
+		)
+		.meta({ default: DEFAULTS.mode })
+		.optional(),
+	key: columnNames()
+		.describe("Columns that identify a row; default the source's primary key. A list for a key of several columns.")
+		.optional(),
+	cursor: columnName().describe("Column that grows with every change: a time or a number.").optional(),
+	late: duration()
+		.describe(
+			"How long a row may become visible after its cursor's time; reading stays this far behind the source's clock.",
+		)
+		.optional(),
+	overlap: duration().describe("How far back of the last position an incremental run reads again.").optional(),
+	deleted: columnName()
+		.describe("Column that says that a row is deleted at the source (boolean or 0/1): merge removes the row.")
+		.optional(),
+	deletes: oneOf(["hard", "soft", "ignore"])
+		.describe(
+			"What a delete in the change log does: `hard` removes the row, `soft` sets `_headrace_deleted_at`, `ignore` keeps it.",
+		)
+		.optional(),
+	write: oneOf(["replace", "merge", "append", "history"])
+		.describe(
+			"How rows land. Default: full → `replace`; incremental, interval, cdc → `merge` when there is a key, else `append`. `history` keeps every version.",
+		)
+		.optional(),
+	into: text("a name such as raw.orders or raw.{schema}_{table}")
+		.describe(
+			"Table in the destination. Default `<source schema>.<table>`. Placeholders: `{schema}`, `{table}`, `{query}`, `{source}` (the connection), `{pipeline}`.",
+		)
+		.optional(),
+	where: text()
+		.describe(
+			"For experts: an SQL condition of the source that rows must meet, written in its dialect. May have templates.",
+		)
+		.optional(),
+	columns: columns
+		.describe("What happens to single columns: `drop`, or a map with `rename`, `mask` and `secret`, `type`.")
+		.optional(),
+	types: typeOptions.describe("Type policies of this table, over those of the pipeline.").optional(),
+	allow_empty: flag()
+		.describe("A full load of no rows may replace a table that has some.")
+		.meta({ default: false })
+		.optional(),
+};
+
+export const defaultsOptions = z.strictObject(common);
+
+export const tableOptions = z.strictObject({
+	query: text().describe("SQL to read instead of a table; the entry's key is its name. May have templates.").optional(),
+	...common,
+});
+
+const ROWS = /^\s*(?:=|!=|<|<=|>|>=)?\s*\d{1,15}\s*$/;
+const ROWS_FORM = 'a comparison such as "> 0", ">= 1000" or "= 12"';
+const SECONDS_FORM = "a number of seconds above 0, at most 86400";
+
+const checkOptions = z.strictObject({
+	table: text("a table of the destination").describe("Table in the destination, as `into` gives it."),
+	rows: z
+		.union([z.int().meta({ minimum: 0 }), written(ROWS)], { error: ROWS_FORM })
+		.refine((value) => ROWS.test(String(value)), { error: ROWS_FORM })
+		.describe("What the number of rows must be: `> 0`, `>= 1000`, `= 12`.")
+		.optional(),
+	not_null: columnNames().describe("Columns without NULL.").optional(),
+	unique: columnNames().describe("Columns that together are unique.").optional(),
+});
+
+export const pipelineOptions = z.strictObject({
+	pipeline: text("a name of letters, digits, - _ and .")
+		.describe("Name of the pipeline; default the file's name.")
+		.optional(),
+	from: text("the name of a connection, or an address").describe(
+		"Source: a name of connections.yaml, an address such as `mysql://…`, or a path such as `./folder`.",
+	),
+	to: text("the name of a connection, or an address").describe("Destination: a name, address or path."),
+	staging: text("the name of an s3 connection, or a folder")
+		.describe("Where files wait between extract and load: an s3 connection or a folder.")
+		.meta({ default: ".headrace/staging" })
+		.optional(),
+	schedule: text(SCHEDULE_FORM)
+		.describe("When `headrace serve` runs it: cron with five fields, `@daily`, `every 5m`, or `continuous`.")
+		.optional(),
+	timezone: text("a time zone such as Europe/Berlin")
+		.describe("Time zone of `schedule`, `start`, intervals and `{{ ds }}`.")
+		.meta({ default: DEFAULTS.timezone })
+		.optional(),
+	start: text("a day such as 2026-01-01")
+		.describe("Begin of the first interval: a day or time in `timezone`.")
+		.optional(),
+	catchup: flag()
+		.describe("Whether `serve` runs the intervals that were missed since `start`.")
+		.meta({ default: DEFAULTS.catchup })
+		.optional(),
+	max_active_runs: wholeNumber(1, 1000)
+		.describe("Runs of this pipeline at once.")
+		.meta({ default: DEFAULTS.maxActiveRuns })
+		.optional(),
+	concurrency: wholeNumber(1, 1000)
+		.describe("Tables or chunks read at once.")
+		.meta({ default: DEFAULTS.concurrency })
+		.optional(),
+	memory: size().describe("Bound on buffered bytes and the embedded engine.").optional(),
+	retries: wholeNumber(0, 100)
+		.describe("How often a task is tried again after an error that may pass.")
+		.meta({ default: DEFAULTS.retries })
+		.optional(),
+	retry_delay: duration().describe("Pause before a retry.").meta({ default: DEFAULTS.retryDelay }).optional(),
+	params: z
+		.record(z.string(), z.union([z.string(), z.number(), z.boolean()], { error: "text, a number, true or false" }), {
+			error: "a map of names and values",
+		})
+		.describe("Values for `{{ params.name }}`.")
+		.optional(),
+	defaults: defaultsOptions.describe("Options of every table that does not have its own.").optional(),
+	tables: z
+		.record(
+			z.string(),
+			z.union([z.literal("skip"), z.null(), tableOptions], { error: "a map of options, {} or skip" }),
+			{ error: "a map of table names, patterns and queries" },
+		)
+		.describe(
+			"Which tables: `schema.table`, patterns with `*` and `?`, or the name of a query. An exact name beats a pattern, a longer pattern a shorter; `skip` leaves tables out.",
+		),
+	types: typeOptions.describe("What happens to types and values without an exact counterpart.").optional(),
+	schema_changes: oneOf(["evolve", "freeze", "discard", "fail"])
+		.describe(
+			"When the source's columns change: `evolve` adds columns, `freeze` keeps the destination's and warns, `discard` drops values of new columns, `fail` stops.",
+		)
+		.meta({ default: DEFAULTS.schemaChanges })
+		.optional(),
+	flush: z
+		.strictObject({
+			seconds: z
+				.union([z.number().meta({ exclusiveMinimum: 0, maximum: 86_400 }), z.string()], { error: SECONDS_FORM })
+				.refine((value) => Number(value) > 0 && Number(value) <= 86_400, { error: SECONDS_FORM })
+				.describe("Seconds after which a batch is committed.")
+				.meta({ default: DEFAULTS.flush.seconds })
+				.optional(),
+			rows: count()
+				.describe("Rows after which a batch is committed.")
+				.meta({ default: DEFAULTS.flush.rows })
+				.optional(),
+			bytes: size()
+				.describe("Bytes after which a batch is committed.")
+				.meta({ default: DEFAULTS.flush.bytes })
+				.optional(),
+		})
+		.describe("Size of the micro-batches of `mode: cdc`: whichever comes first, in whole transactions.")
+		.optional(),
+	checks: z.array(checkOptions).describe("Checks of the loaded tables; one that fails fails the run.").optional(),
+});
+
+export type PipelineOptions = z.infer<typeof pipelineOptions>;
+export type OwnTableOptions = z.infer<typeof tableOptions>;
+export type OwnTypeOptions = z.infer<typeof typeOptions>;
+
+function fieldSchema(rule: FieldRule): z.ZodType {
+	switch (rule.kind) {
+		case "port":
+			return wholeNumber(1, 65_535);
+		case "flag":
+			return flag();
+		case "tls":
+			return oneOf(TLS_WORDS);
+		case "format":
+			return oneOf(FORMAT_WORDS);
+		case "names":
+			return columnNames();
+		case "glue":
+			return connectionFields(GLUE_FIELDS, {});
+		default:
+			return text();
+	}
+}
+
+function connectionFields(fields: FieldRules, own: Record<string, z.ZodType>): z.ZodType {
+	const shape: Record<string, z.ZodType> = { ...own };
+	for (const [key, rule] of Object.entries(fields)) {
+		const schema = fieldSchema(rule).describe(rule.describe);
+		shape[key] = rule.required ? schema : schema.optional();
+	}
+	return z.strictObject(shape);
+}
+
+/** One connection of each type, from the same table that addresses are read with. */
+export const connectionOptions: readonly z.ZodType[] = Object.entries(CONNECTION_TYPES).map(([type, rule]) =>
+	connectionFields(rule.fields, { type: z.literal(type).describe("The connection's type.") }).describe(rule.describe),
+);
+
+/** The file connections.yaml. */
+export const connectionsFile = z
+	.record(z.string(), z.union([text("an address").describe("An address."), ...connectionOptions]))
+	.describe("Connections by name: an address, or a map with `type`.");
