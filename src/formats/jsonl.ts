@@ -41,7 +41,7 @@ function writeString(bytes: Uint8Array, out: Uint8Array, start: number): number 
 
 /** Whether a type's canonical text is a JSON token by itself that every reader takes exactly. */
 function bare(type: ColumnType): boolean {
-	return type.kind === "boolean" || /^u?int/.test(type.kind);
+	return type.kind === "boolean" || /^u?int\d/.test(type.kind);
 }
 
 function notNullWriter(type: ColumnType): ValueWriter {

@@ -1,53 +1,59 @@
-import type { Batch, Field, FileFormat, FormatName, WriteFilesRequest } from "../core/index.ts";
+import type { Field, FileFormat, FormatName, WriteFilesRequest } from "../core/index.ts";
 import { CompressedFile, type Compression, compressionEnding } from "./compressed.ts";
 import { type CsvOptions, csvEncoder, csvHeader } from "./csv.ts";
 import type { RowEncoder } from "./encoder.ts";
 import { jsonlEncoder } from "./jsonl.ts";
+import { readCsvFile, readJsonlFile } from "./text-files.ts";
 
 /** A file is closed and the next begun at about this many bytes on disk. */
 export const FILE_BYTES_TARGET = 64 << 20;
-
-/** Reads a file of a text format back; the embedded engine does it, which formats do not know. */
-export type TextFileReader = (localPath: string, fields: readonly Field[]) => AsyncIterable<Batch>;
 
 export interface TextFormatOptions {
 	/** Default gzip, which every warehouse loads. */
 	readonly compression?: Compression;
 	/** Bytes on disk at which the next file begins; default 64 MiB. */
 	readonly fileBytesTarget?: number;
-	readonly read: TextFileReader;
 }
 
 /** CSV files as `csvEncoder` writes them. */
-export function csvFormat(options: TextFormatOptions & CsvOptions): FileFormat {
+export function csvFormat(options: TextFormatOptions & CsvOptions = {}): FileFormat {
 	const header = options.header ?? true;
-	return textFormat("csv", options, (fields) => csvEncoder(fields, options), header ? csvHeader : () => null);
+	return textFormat("csv", options, {
+		encoderOf: (fields) => csvEncoder(fields, options),
+		headerOf: header ? csvHeader : () => null,
+		read: (path, fields) => readCsvFile(path, fields, options),
+	});
 }
 
 /** JSON lines as `jsonlEncoder` writes them. */
-export function jsonlFormat(options: TextFormatOptions): FileFormat {
-	return textFormat("jsonl", options, jsonlEncoder, () => null);
+export function jsonlFormat(options: TextFormatOptions = {}): FileFormat {
+	return textFormat("jsonl", options, {
+		encoderOf: jsonlEncoder,
+		headerOf: () => null,
+		read: (path, fields) => readJsonlFile(path, fields),
+	});
 }
 
-function textFormat(
-	name: FormatName,
-	options: TextFormatOptions,
-	encoderOf: (fields: readonly Field[]) => RowEncoder,
-	headerOf: (fields: readonly Field[]) => Buffer | null,
-): FileFormat {
+interface TextCoding {
+	readonly encoderOf: (fields: readonly Field[]) => RowEncoder;
+	readonly headerOf: (fields: readonly Field[]) => Buffer | null;
+	readonly read: FileFormat["read"];
+}
+
+function textFormat(name: FormatName, options: TextFormatOptions, coding: TextCoding): FileFormat {
 	const compression = options.compression ?? "gzip";
 	return {
 		name,
 		extension: name + compressionEnding(compression),
-		read: options.read,
+		read: coding.read,
 		write: (request) => {
 			const files = new RotatingFiles(
 				request,
 				compression,
 				options.fileBytesTarget ?? FILE_BYTES_TARGET,
-				headerOf(request.fields),
+				coding.headerOf(request.fields),
 			);
-			return writeFiles(request, encoderOf(request.fields), files);
+			return writeFiles(request, coding.encoderOf(request.fields), files);
 		},
 	};
 }
