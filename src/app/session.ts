@@ -80,6 +80,7 @@ export async function planSession(
 	runId: string,
 ): Promise<SessionPlan> {
 	const { pipeline, source, destination } = session;
+	refuseUnbuilt(pipeline);
 	const available = await source.listTables();
 	const resolved = resolveTables(pipeline, available, { defaultSchema: source.defaultSchema });
 	const chosen = selectTables(resolved.tables, options.tables);
@@ -106,6 +107,22 @@ export async function planSession(
 	];
 	if (faults.length > 0) throw new HeadraceErrors(faults);
 	return { tables: plans, warnings: resolved.warnings.map((warning) => warning.message) };
+}
+
+/** Options that are part of the file's language but do nothing yet are refused: none is silently left out. */
+function refuseUnbuilt(pipeline: CheckedPipeline): void {
+	const unbuilt = [
+		...pipeline.checks.map((check) => ({ what: `checks (${check.table})`, place: check.place })),
+		...(pipeline.schemaChanges === "evolve" ? [] : [{ what: `schema_changes: ${pipeline.schemaChanges}`, place: {} }]),
+	].map(({ what, place }) => {
+		const file = pipeline.file === undefined ? {} : { file: pipeline.file };
+		return new HeadraceError("E_NOT_BUILT_IN", `${what} is not built in yet`, {
+			...file,
+			...place,
+			hint: "Leave it out.",
+		});
+	});
+	if (unbuilt.length > 0) throw new HeadraceErrors(unbuilt);
 }
 
 function requestOf(selected: SelectedTable, session: Session, query: string | undefined): DescribeRequest["table"] {
