@@ -1,0 +1,85 @@
+import { HeadraceError, type TransactionMarks } from "../../core/index.ts";
+import type { MysqlConnection } from "./connection.ts";
+import { marksAfter, marksBefore } from "./marks.ts";
+import { stopped } from "./readers.ts";
+
+/** Tries to open all connections on one cut; under some thousand transactions a second a few are needed. */
+const TRIES_MAX = 50;
+const READERS_MAX = 16;
+
+export interface Cut {
+	/** All see the same state. */
+	readonly connections: readonly MysqlConnection[];
+	/** UTC, `YYYY-MM-DD HH:MM:SS.ffffff`, read just before the cut. */
+	readonly clock: string;
+	readonly marks: TransactionMarks | undefined;
+}
+
+/**
+ * Opens one consistent read view on as many connections as can be proved to have the same: MariaDB and Percona Server
+ * tell the binlog position of a read view (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/),
+ * and equal positions are equal views. MySQL has no such proof: one connection.
+ */
+export async function openCut(
+	open: () => Promise<MysqlConnection>,
+	readers: number,
+	signal: AbortSignal | undefined,
+): Promise<Cut> {
+	const connections = [await open()];
+	const first = connections[0]!;
+	try {
+		const before = await marksBefore(first);
+		let starts = 1;
+		let clock = await clockText(first);
+		let place = await beginView(first);
+		if (readers > 1 && place !== null) {
+			connections.push(...(await openMore(open, Math.min(readers, READERS_MAX) - 1)));
+			for (let attempt = 0; connections.length > 1; attempt++) {
+				if (signal?.aborted) throw stopped(signal);
+				if (attempt === TRIES_MAX) {
+					// The first one's view is as good as any; the others' differ from it.
+					await Promise.all(connections.splice(1).map((connection) => connection.close()));
+					break;
+				}
+				clock = await clockText(first);
+				const places = await Promise.all(connections.map(beginView));
+				starts += connections.length;
+				place = places[0]!;
+				if (places.every((other) => other === place)) break;
+			}
+		}
+		if (signal?.aborted) throw stopped(signal);
+		return { connections, clock, marks: await marksAfter(first, before, starts) };
+	} catch (error) {
+		for (const connection of connections) connection.destroy();
+		throw error;
+	}
+}
+
+/** Begins the view; gives its binlog position when the server tells one. */
+async function beginView(connection: MysqlConnection): Promise<string | null> {
+	await connection.rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+	const rows = await connection.rows("SHOW STATUS LIKE 'binlog_snapshot_%'");
+	const status = new Map(rows.map(([name, value]) => [(name ?? "").toLowerCase(), value ?? ""]));
+	const file = status.get("binlog_snapshot_file") ?? "";
+	const position = status.get("binlog_snapshot_position") ?? "";
+	return file === "" || position === "" ? null : `${file}:${position}`;
+}
+
+async function clockText(connection: MysqlConnection): Promise<string> {
+	const [row] = await connection.rows("SELECT UTC_TIMESTAMP(6)");
+	return row?.[0] ?? "";
+}
+
+/** A server that has no more connections to give makes for fewer readers, not for an error. */
+async function openMore(open: () => Promise<MysqlConnection>, count: number): Promise<MysqlConnection[]> {
+	const results = await Promise.allSettled(Array.from({ length: count }, open));
+	const opened = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+	const failed = results.find((result) => result.status === "rejected");
+	const reason: unknown = failed?.reason;
+	if (failed !== undefined && !(reason instanceof HeadraceError && reason.code === "E_CONNECT")) {
+		for (const connection of opened) connection.destroy();
+		throw reason;
+	}
+	return opened;
+}

@@ -1,0 +1,2 @@
+export type { MysqlOptions } from "./options.ts";
+export { createMysqlSource } from "./source.ts";

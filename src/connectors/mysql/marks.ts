@@ -1,0 +1,98 @@
+import { HeadraceError, type TransactionMarks } from "../../core/index.ts";
+import type { MysqlConnection } from "./connection.ts";
+import { atLeast } from "./server.ts";
+
+/** InnoDB renews what INNODB_TRX shows only when nobody has read it for 0.1 s (CACHE_MIN_IDLE_TIME_NS). */
+const LIST_PAUSE_MS = 120;
+const LIST_TRIES = 10;
+
+/** What was seen before a cut. */
+interface Before {
+	/** InnoDB's counter of transaction ids. */
+	readonly counter: bigint;
+	/** The server's clock, microseconds since 1970. */
+	readonly clock: bigint;
+	/** When each transaction began that was open and may write. */
+	readonly began: readonly bigint[];
+}
+
+/**
+ * Watches InnoDB's transactions around a cut, so that a row that becomes visible after it can be told from those before
+ * it. Made of the PROCESS right; without it there are no marks.
+ *
+ * Sound because (1) the list is taken before the cut, and every transaction that is open at the cut is in it or got its
+ * id afterwards; (2) whoever got an id between list and end of the cut moved the counter, and then the time of the list
+ * counts as the oldest beginning; (3) the list is fresh: it shows our own transaction, begun just before; (4) start times
+ * are whole seconds, rounded down, and of two readings in the hour that a change of clocks repeats the earlier is taken.
+ */
+export async function marksBefore(connection: MysqlConnection): Promise<Before | null> {
+	try {
+		await connection.rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+		const counter = await transactionCounter(connection);
+		const clock = await clockMicros(connection);
+		const began = await openTransactions(connection);
+		return counter === null || began === null ? null : { counter, clock, began };
+	} catch (error) {
+		if (error instanceof HeadraceError && error.code === "E_RIGHTS") return null;
+		throw error;
+	}
+}
+
+/** `starts`: transactions that we began ourselves since `marksBefore`. */
+export async function marksAfter(
+	connection: MysqlConnection,
+	before: Before | null,
+	starts: number,
+): Promise<TransactionMarks | undefined> {
+	if (before === null) return undefined;
+	const now = await clockMicros(connection);
+	const counter = await transactionCounter(connection);
+	if (counter === null) return undefined;
+	// Before 5.7 a read-only transaction takes an id as well.
+	const { server } = connection;
+	const ours = server.flavour === "mysql" && !atLeast(server, 5, 7) ? starts : 0;
+	const candidates = [...before.began];
+	if (counter - before.counter !== BigInt(ours)) candidates.push(before.clock);
+	let oldestOpen = now;
+	for (const began of candidates) if (began < oldestOpen) oldestOpen = began;
+	return { kind: "clock", now, oldestOpen: candidates.length > 0 && oldestOpen === now ? now - 1n : oldestOpen };
+}
+
+async function transactionCounter(connection: MysqlConnection): Promise<bigint | null> {
+	const [row] = await connection.rows("SHOW ENGINE INNODB STATUS");
+	const counter = /^Trx id counter (\d+)/m.exec(row?.[2] ?? "");
+	return counter === null ? null : BigInt(counter[1]!);
+}
+
+async function clockMicros(connection: MysqlConnection): Promise<bigint> {
+	const [row] = await connection.rows("SELECT UNIX_TIMESTAMP(NOW(6))");
+	return micros(row?.[0] ?? "0");
+}
+
+function micros(secondsText: string): bigint {
+	const [seconds = "0", fraction = ""] = secondsText.split(".");
+	return BigInt(seconds) * 1000000n + BigInt(fraction.padEnd(6, "0").slice(0, 6));
+}
+
+/** Null when the list could not be proved fresh. */
+async function openTransactions(connection: MysqlConnection): Promise<bigint[] | null> {
+	// trx_started is in the zone of the server's process.
+	const earlier = (seconds: number) =>
+		`IF(FROM_UNIXTIME(UNIX_TIMESTAMP(trx_started) - ${seconds}) = trx_started, ${seconds}, 0)`;
+	const list = `SELECT trx_mysql_thread_id, trx_is_read_only, trx_autocommit_non_locking,
+		UNIX_TIMESTAMP(trx_started) - GREATEST(${earlier(3600)}, ${earlier(1800)}) FROM information_schema.INNODB_TRX`;
+	await connection.rows("SET SESSION time_zone = 'SYSTEM'");
+	try {
+		for (let attempt = 0; attempt < LIST_TRIES; attempt++) {
+			const rows = await connection.rows(list);
+			if (rows.some(([thread]) => thread === String(connection.threadId)))
+				return rows
+					.filter(([, readOnly, nonLocking]) => readOnly !== "1" && nonLocking !== "1")
+					.map(([, , , seconds]) => micros(seconds ?? "0"));
+			await new Promise((resolve) => setTimeout(resolve, LIST_PAUSE_MS));
+		}
+		return null;
+	} finally {
+		if (connection.lost === null) await connection.rows("SET SESSION time_zone = '+00:00'");
+	}
+}

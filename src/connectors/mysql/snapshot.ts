@@ -1,0 +1,82 @@
+import {
+	type Batch,
+	type Chunk,
+	HeadraceError,
+	qualified,
+	type ReadRequest,
+	type Snapshot,
+	type SourceTable,
+	type TransactionMarks,
+} from "../../core/index.ts";
+import type { MysqlConnection } from "./connection.ts";
+import type { Cut } from "./cut.ts";
+import { fromSql, readTable } from "./read.ts";
+import { Readers } from "./readers.ts";
+import { decoderOf } from "./row-decoder.ts";
+import { splitTable } from "./split.ts";
+
+export class MysqlSnapshot implements Snapshot {
+	readonly clock: string;
+	readonly transactions?: TransactionMarks;
+	readonly #readers: Readers;
+	readonly #kill: (threadId: number) => Promise<void>;
+
+	constructor(cut: Cut, kill: (threadId: number) => Promise<void>) {
+		this.clock = cut.clock;
+		if (cut.marks !== undefined) this.transactions = cut.marks;
+		this.#readers = new Readers(cut.connections);
+		this.#kill = kill;
+	}
+
+	get readers(): number {
+		return this.#readers.count;
+	}
+
+	async cursorMax(table: SourceTable, name: string): Promise<{ readonly max: string | null; readonly nulls: number }> {
+		const column = table.columns.find((candidate) => candidate.name === name);
+		if (column === undefined)
+			throw new HeadraceError("E_UNKNOWN_COLUMN", `${qualified(table.name)} has no column ${name}`);
+		const decoder = decoderOf(column);
+		return this.#borrow(table, async (connection) => {
+			// MAX alone is one look at an index; the NULLs are another.
+			const highest = `MAX(${decoder.column})${decoder.wire === "real" ? " * 1e0" : ""}`;
+			const [row] = await connection.rows(`SELECT ${highest} FROM ${fromSql(table)}`, table.name);
+			const max = row?.[0] ?? null;
+			if (!column.nullable) return { max: canonical(decoder.wire, max), nulls: 0 };
+			const [count] = await connection.rows(
+				`SELECT COUNT(*) FROM ${fromSql(table)} WHERE ${decoder.column} IS NULL`,
+				table.name,
+			);
+			return { max: canonical(decoder.wire, max), nulls: Number(count?.[0] ?? 0) };
+		});
+	}
+
+	split(table: SourceTable, { rows }: { readonly rows: number }): Promise<Chunk[]> {
+		return this.#borrow(table, (connection) => splitTable(connection, table, rows));
+	}
+
+	read(request: ReadRequest): AsyncIterable<Batch> {
+		return readTable(this.#readers, request, this.#kill);
+	}
+
+	async #borrow<T>(table: SourceTable, use: (connection: MysqlConnection) => Promise<T>): Promise<T> {
+		const connection = await this.#readers.take();
+		try {
+			return await use(connection);
+		} catch (error) {
+			throw error instanceof HeadraceError ? error.at({ table: qualified(table.name) }) : error;
+		} finally {
+			this.#readers.give(connection);
+		}
+	}
+
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.#readers[Symbol.asyncDispose]();
+	}
+}
+
+/** Times without the zeros behind their last decimal, as the canonical text has them. */
+function canonical(wire: string, text: string | null): string | null {
+	if (text === null || (wire !== "datetime" && wire !== "time")) return text;
+	return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}

@@ -1,0 +1,91 @@
+import {
+	type DescribeRequest,
+	type Finding,
+	HeadraceError,
+	type Snapshot,
+	type Source,
+	type SourceTable,
+	type TableName,
+} from "../../core/index.ts";
+import { listTables } from "./catalog.ts";
+import { checkServer } from "./check.ts";
+import { MysqlConnection } from "./connection.ts";
+import { openCut } from "./cut.ts";
+import { describeAll } from "./describe.ts";
+import type { MysqlOptions } from "./options.ts";
+import { stopped } from "./readers.ts";
+import { MysqlSnapshot } from "./snapshot.ts";
+import { quoteString } from "./sql.ts";
+
+class MysqlSource implements Source {
+	readonly defaultSchema: string;
+	readonly queries = true;
+	readonly quoteString = quoteString;
+	// `sessionSettings` takes NO_BACKSLASH_ESCAPES away.
+	readonly backslashEscapes = true;
+	readonly #options: MysqlOptions;
+	#control: Promise<MysqlConnection>;
+	/** A refused login is not tried again: accounts are locked after a few. */
+	#refused: HeadraceError | null = null;
+	#closed = false;
+
+	constructor(options: MysqlOptions, control: MysqlConnection) {
+		this.#options = options;
+		this.defaultSchema = options.database ?? "";
+		this.#control = Promise.resolve(control);
+	}
+
+	async check(): Promise<Finding[]> {
+		return checkServer(await this.#connection(), this.#options);
+	}
+
+	async listTables(): Promise<TableName[]> {
+		return listTables(await this.#connection());
+	}
+
+	async describe(requests: readonly DescribeRequest[]): Promise<SourceTable[]> {
+		return describeAll(await this.#connection(), requests, this.defaultSchema);
+	}
+
+	async snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
+		if (options.signal?.aborted) throw stopped(options.signal);
+		const cut = await openCut(() => this.#open(), options.readers, options.signal);
+		return new MysqlSnapshot(cut, async (threadId) => {
+			await (await this.#connection()).rows(`KILL QUERY ${threadId}`);
+		});
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		if (this.#closed) return;
+		this.#closed = true;
+		await (await this.#control.catch(() => null))?.close();
+	}
+
+	/** The connection for short questions; made anew when it broke while nobody needed it. */
+	async #connection(): Promise<MysqlConnection> {
+		const asked = this.#control;
+		const current = await asked.catch(() => null);
+		if (current !== null && current.lost === null) return current;
+		if (this.#control === asked) this.#control = this.#open();
+		return this.#control;
+	}
+
+	async #open(): Promise<MysqlConnection> {
+		if (this.#closed) throw new HeadraceError("E_CONNECTION_LOST", "the source is closed");
+		if (this.#refused !== null) throw this.#refused;
+		try {
+			return await MysqlConnection.open(this.#options);
+		} catch (error) {
+			if (error instanceof HeadraceError && error.code === "E_LOGIN") this.#refused = error;
+			throw error;
+		}
+	}
+}
+
+/**
+ * A MySQL or MariaDB server to read from: MySQL 5.6 and later, MariaDB 10.5 and later. Logs in at once.
+ * @throws E_CONNECT, E_LOGIN, E_TLS, E_UNSUPPORTED, E_MISSING_PACKAGE
+ */
+export async function createMysqlSource(options: MysqlOptions): Promise<Source> {
+	return new MysqlSource(options, await MysqlConnection.open(options));
+}
