@@ -1,6 +1,6 @@
 import type { Plan, PlanColumn, PlanTable } from "../app/api.ts";
 import { plural, rowsText } from "../observe/format.ts";
-import { type Paint, printable } from "../observe/terminal.ts";
+import { displayWidth, type Paint, printable, printableLines } from "../observe/terminal.ts";
 import { textTable } from "../observe/text-table.ts";
 
 export interface PlanTextOptions {
@@ -9,13 +9,19 @@ export interface PlanTextOptions {
 	readonly verbose: boolean;
 	/** Shown beside the first line: `tls off`. */
 	readonly remark?: string;
+	/** At the end of the first line: `last run 2026-11-20 02:00:00 UTC succeeded`. */
+	readonly lastRun?: string;
 }
+
+const TITLE_WIDTH = 60;
 
 /** A plan as text: `+` new, `~` changed, `!` something is lost, `✗` refused. */
 export function planLines(plan: Plan, options: PlanTextOptions): string[] {
 	const { paint } = options;
 	const remark = options.remark === undefined || options.remark === "" ? "" : `  ! ${options.remark}`;
-	const lines = [`${paint("bold", printable(plan.pipeline))}: ${plan.from} → ${plan.to}${paint("yellow", remark)}`];
+	const title = `${paint("bold", printable(plan.pipeline))}: ${plan.from} → ${plan.to}${paint("yellow", remark)}`;
+	const gap = " ".repeat(Math.max(3, TITLE_WIDTH - displayWidth(title)));
+	const lines = [options.lastRun === undefined ? title : `${title}${gap}${paint("dim", options.lastRun)}`];
 	const rows = textTable(
 		[{ title: "" }, { title: "" }, { title: "" }, { title: "" }],
 		plan.tables.map((table) => [
@@ -75,10 +81,9 @@ function detailLines(table: PlanTable, options: PlanTextOptions): string[] {
 	if (table.change === "changed" || verbose)
 		for (const statement of table.ddl)
 			lines.push(
-				...statement
-					.trimEnd()
+				...printableLines(statement.trimEnd())
 					.split("\n")
-					.map((line) => paint("dim", printable(line))),
+					.map((line) => paint("dim", line)),
 			);
 	return lines;
 }

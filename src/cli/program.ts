@@ -78,7 +78,7 @@ function commandFor(verb: VerbSpec, program: Command, groups: Map<string, Comman
 	if (second === undefined) groups.set(first, command);
 	for (const argument of verb.arguments?.split(" ") ?? []) command.argument(argument);
 	for (const { flags, describe, list, hidden } of verb.options ?? []) {
-		const option = new Option(flags, describe).hideHelp(hidden);
+		const option = new Option(flags, describe).hideHelp(hidden === true);
 		if (list === true) option.argParser((value: string, before: string[] = []) => [...before, ...splitList(value)]);
 		command.addOption(option);
 	}

@@ -31,8 +31,11 @@ export function prepareStateFolder(directory: string): string {
 }
 
 /** The project's history; null when nothing has run yet: reading must not make files. */
-export async function openHistory(context: VerbContext): Promise<StateStore | null> {
-	const path = join(context.directory, ".headrace", "state.db");
+export async function openHistory(
+	context: VerbContext,
+	directory: string = context.directory,
+): Promise<StateStore | null> {
+	const path = join(directory, ".headrace", "state.db");
 	if (!existsSync(path)) return null;
 	const { openStateStore } = await import("../state/index.ts");
 	return openStateStore(path, {

@@ -8,6 +8,8 @@ type StopSignal = keyof typeof SIGNALS;
  * same one.
  */
 const SAME_SIGNAL_MS = 250;
+/** A clean stop that takes longer than this is given up: whatever is cut off, the next run finds it. */
+const STOP_MAX_MS = 30_000;
 
 /** The first signal aborts `signal`, the second ends the process at once. */
 export class StopSignals implements Disposable {
@@ -36,6 +38,7 @@ export class StopSignals implements Disposable {
 		if (this.#first === null) {
 			this.#first = { name, atMs: now };
 			this.#onFirst(name);
+			setTimeout(() => process.exit(SIGNALS[name]), STOP_MAX_MS).unref();
 			this.#controller.abort(new HeadraceError("E_STOPPED", `stopped by ${name}`));
 		} else if (now - this.#first.atMs > SAME_SIGNAL_MS) process.exit(SIGNALS[name]);
 	}

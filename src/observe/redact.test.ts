@@ -72,6 +72,7 @@ test.each<[string, string]>([
 	["'amqp://:pw@h'", "'amqp://:***@h'"],
 	["mysql://reader@db:3306/prod and a@b", "mysql://reader@db:3306/prod and a@b"],
 	["mysql://reader:***@db/prod", "mysql://reader:***@db/prod"],
+	["mysql://reader:${env:PW}@db/prod", "mysql://reader:${env:PW}@db/prod"],
 	["host=h password=pw user=u", "host=h password=*** user=u"],
 	["postgres://h/db?password=pw&sslmode=off", "postgres://h/db?password=***&sslmode=off"],
 	["aws_secret_access_key='a b'; x", "aws_secret_access_key=***; x"],

@@ -64,7 +64,7 @@ export function redactByLook(text: string): string {
 	return (
 		text
 			// A password that was not encoded may hold `@`, `/` and `:`; its end is the last `@` before a blank or quote.
-			.replace(/(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/?#@"'`<>]*):(?!\*\*\*@)[^\s"'`<>]+@/gi, `$1:${MASK}@`)
+			.replace(/(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/?#@"'`<>]*):(?!\*\*\*@|\$\{[^}]*\}@)[^\s"'`<>]+@/gi, `$1:${MASK}@`)
 			.replace(
 				/\b((?:[a-z_-]*password|passwd|pwd|[a-z_-]*secret(?:_access_key)?|[a-z_-]*token|x-amz-signature|sig)=)(?!\$\{)(?:"[^"]*"|'[^']*'|[^\s&;,"')]+)/gi,
 				`$1${MASK}`,

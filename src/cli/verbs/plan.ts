@@ -1,9 +1,11 @@
 import type { Plan } from "../../app/api.ts";
+import type { CheckedPipeline } from "../../config/index.ts";
 import { ERRORS, type ErrorCode, HeadraceError } from "../../core/errors.ts";
+import { timeText } from "../../observe/format.ts";
 import type { Arguments } from "../arguments.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
 import { planLines } from "../plan-text.ts";
-import { appOf, intervalOf, planOptions, readPipeline } from "../project.ts";
+import { appOf, intervalOf, openHistory, planOptions, readPipeline } from "../project.ts";
 import { insecureEnds } from "../run-report.ts";
 
 /** `headrace plan <pipeline>` */
@@ -13,10 +15,22 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const interval = await intervalOf(pipeline, args.text("interval"));
 	await using app = await appOf(pipeline.directory);
 	const plan = await app.plan(pipeline, { ...planOptions(context, args), ...(interval !== undefined && { interval }) });
-	for (const line of planLines(plan, { paint: output.paint, verbose: output.verbose, remark: insecureEnds(pipeline) }))
-		output.print(line);
+	const lastRun = await lastRunText(context, pipeline);
+	const lines = planLines(plan, {
+		paint: output.paint,
+		verbose: output.verbose,
+		remark: insecureEnds(pipeline),
+		...(lastRun !== undefined && { lastRun }),
+	});
+	for (const line of lines) output.print(line);
 	const errors = errorsOf(plan);
 	return { data: plan, exit: errors.length > 0 ? 1 : 0, errors };
+}
+
+async function lastRunText(context: VerbContext, pipeline: CheckedPipeline): Promise<string | undefined> {
+	await using history = await openHistory(context, pipeline.directory);
+	const [last] = (await history?.runs({ pipeline: pipeline.name, limit: 1 })) ?? [];
+	return last === undefined ? undefined : `last run ${timeText(last.started_at)} ${last.state}`;
 }
 
 /** What would stop a table, as errors. */
