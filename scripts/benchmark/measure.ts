@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { undoAtEnd } from "../../test/support/processes.ts";
 
 export interface Command {
 	readonly command: string;
@@ -87,7 +88,7 @@ export async function measure(what: Command, timeoutMs = 900_000): Promise<Measu
 			// It has ended.
 		}
 	};
-	process.once("exit", stopAll);
+	const forget = undoAtEnd(stopAll);
 	let stdout = "";
 	let stderr = "";
 	child.stdout?.on("data", (bytes: Buffer) => {
@@ -118,7 +119,7 @@ export async function measure(what: Command, timeoutMs = 900_000): Promise<Measu
 	const wallSeconds = (performance.now() - started) / 1000;
 	clearTimeout(timer);
 	clearInterval(sampler);
-	process.removeListener("exit", stopAll);
+	forget();
 	if (GNU_TIME !== undefined && existsSync(figures)) {
 		// A line on how the command ended may come before the figures.
 		const last = readFileSync(figures, "utf8").trim().split("\n").at(-1) ?? "";

@@ -23,7 +23,8 @@ function undoAll(): void {
 	undoes.clear();
 }
 
-function undoAtEnd(undo: () => void): () => void {
+/** Has `undo` called when this process ends, by a signal too; gives what takes that back. */
+export function undoAtEnd(undo: () => void): () => void {
 	undoes.add(undo);
 	if (!watching) {
 		watching = true;
