@@ -1,0 +1,33 @@
+import { type Connected, connect, type PostgresOptions } from "./connect.ts";
+import type { ServerFacts } from "./server-facts.ts";
+import type { Session } from "./session.ts";
+
+/** The connection for look-ups and cancels: one at a time, opened on first use and again after it broke. */
+export class ControlConnection {
+	readonly #options: PostgresOptions;
+	#connected: Connected | null = null;
+	#tail: Promise<unknown> = Promise.resolve();
+
+	constructor(options: PostgresOptions) {
+		this.#options = options;
+	}
+
+	/** Runs `work` alone on the connection: its statements are not mixed with others'. */
+	run<T>(work: (session: Session, facts: ServerFacts) => Promise<T>): Promise<T> {
+		const before = this.#tail;
+		const mine = (async () => {
+			await before.catch(() => {});
+			if (this.#connected === null || this.#connected.session.broken)
+				this.#connected = await connect(this.#options, "headrace");
+			return work(this.#connected.session, this.#connected.facts);
+		})();
+		this.#tail = mine;
+		return mine;
+	}
+
+	async close(): Promise<void> {
+		await this.#tail.catch(() => {});
+		await this.#connected?.session.end();
+		this.#connected = null;
+	}
+}

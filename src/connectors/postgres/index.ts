@@ -1,0 +1,2 @@
+export type { PostgresOptions } from "./connect.ts";
+export { createPostgresSource } from "./source.ts";

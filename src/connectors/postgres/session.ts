@@ -1,0 +1,138 @@
+import type { Client } from "pg";
+import { HeadraceError, type TableName } from "../../core/index.ts";
+import { type ErrorContext, translateError } from "./errors.ts";
+import { CopyStatement, DescribeStatement, type ResultColumn } from "./statements.ts";
+import { type CopySink, WireTap } from "./wire-tap.ts";
+
+/** Values as the server prints them. */
+export type TextRow = readonly (string | null)[];
+
+const END_TIMEOUT_MS = 2_000;
+
+/**
+ * One logged-in connection. Statements wait for each other; errors come translated. After the connection broke each
+ * statement fails with E_CONNECTION_LOST.
+ */
+export class Session {
+	readonly #client: Client;
+	readonly #context: ErrorContext;
+	readonly #tap: WireTap;
+	#tail: Promise<unknown> = Promise.resolve();
+	#broken: Error | null = null;
+
+	constructor(client: Client, context: ErrorContext) {
+		this.#client = client;
+		this.#context = context;
+		this.#tap = new WireTap(client.connection.stream);
+		client.on("error", (error) => {
+			this.#broken ??= error;
+		});
+		client.on("end", () => {
+			this.#broken ??= new Error("Connection terminated");
+		});
+	}
+
+	get broken(): boolean {
+		return this.#broken !== null;
+	}
+
+	get where(): string {
+		return this.#context.where;
+	}
+
+	/** The rows of one statement; parameters as text, arrays as JavaScript arrays. */
+	rows(sql: string, parameters?: readonly unknown[], about: StatementAbout = {}): Promise<TextRow[]> {
+		return this.#queue(about, async () => {
+			const result = await this.#client.query<(string | null)[]>({
+				text: sql,
+				rowMode: "array",
+				...(parameters === undefined ? {} : { values: [...parameters] }),
+			});
+			return result.rows;
+		});
+	}
+
+	/** Several statements in one round trip, without parameters; the rows of each. */
+	script(statements: readonly string[], about: StatementAbout = {}): Promise<TextRow[][]> {
+		return this.#queue(about, async () => {
+			const results = (await this.#client.query({ text: statements.join(";\n"), rowMode: "array" })) as unknown as
+				| { rows: TextRow[] }
+				| { rows: TextRow[] }[];
+			return (Array.isArray(results) ? results : [results]).map((result) => result.rows);
+		});
+	}
+
+	/** Names and types of a statement's result, without running it. */
+	describe(sql: string, about: StatementAbout = {}): Promise<readonly ResultColumn[]> {
+		return this.#queue(about, () => this.#client.query(new DescribeStatement(sql)).done);
+	}
+
+	/**
+	 * Starts a COPY … TO STDOUT whose rows go to `sink`; resolves with the number of rows that the server says it sent.
+	 * It begins when the statements before it are done.
+	 */
+	copy(sql: string, sink: CopySink, about: StatementAbout = {}): Promise<number> {
+		return this.#queue(about, () => this.#client.query(new CopyStatement(sql, this.#tap, sink)).done);
+	}
+
+	/** Rows that come from now on are thrown away. */
+	discardRows(): void {
+		this.#tap.sink = null;
+	}
+
+	pause(): void {
+		this.#client.connection.stream.pause();
+	}
+
+	resume(): void {
+		this.#client.connection.stream.resume();
+	}
+
+	async #queue<T>(about: StatementAbout, run: () => Promise<T>): Promise<T> {
+		const before = this.#tail;
+		const mine = (async () => {
+			await before.catch(() => {});
+			if (this.broken) throw this.#lost();
+			try {
+				return await run();
+			} catch (error) {
+				throw this.#violation() ?? translateError(error, { ...this.#context, ...about });
+			}
+		})();
+		this.#tail = mine;
+		return mine;
+	}
+
+	/** A violation of the protocol destroys the stream with the error that says so. */
+	#violation(): HeadraceError | null {
+		return this.#broken instanceof HeadraceError ? this.#broken : null;
+	}
+
+	#lost(): HeadraceError {
+		return (
+			this.#violation() ??
+			new HeadraceError("E_CONNECTION_LOST", `the connection to ${this.where} broke`, { cause: this.#broken })
+		);
+	}
+
+	/** Cuts the connection at once; the server notices when it sends or is cancelled. */
+	destroy(): void {
+		this.#broken ??= new Error("Connection terminated");
+		this.#client.connection.stream.destroy();
+	}
+
+	/** Says goodbye; twice is harmless. */
+	async end(): Promise<void> {
+		if (this.broken) return;
+		this.resume();
+		const timer = setTimeout(() => this.destroy(), END_TIMEOUT_MS);
+		await this.#client.end().catch(() => {});
+		clearTimeout(timer);
+	}
+}
+
+/** What a statement is about, for its errors. */
+export interface StatementAbout {
+	readonly table?: TableName;
+	readonly ownSql?: boolean;
+}

@@ -1,0 +1,51 @@
+import type { DescribeRequest, Finding, Snapshot, Source, SourceTable, TableName } from "../../core/index.ts";
+import { readTableNames } from "./catalog.ts";
+import { findings } from "./check.ts";
+import type { PostgresOptions } from "./connect.ts";
+import { ControlConnection } from "./control.ts";
+import { describeAll } from "./describe.ts";
+import { openSnapshot } from "./snapshot.ts";
+import { quoteLiteral } from "./sql-text.ts";
+
+/**
+ * A PostgreSQL database (12 and later) to read from. Nothing is connected until it is used; the driver is imported
+ * then, too. All its connections are read-only.
+ */
+export async function createPostgresSource(options: PostgresOptions): Promise<Source> {
+	return new PostgresSource(options);
+}
+
+class PostgresSource implements Source {
+	readonly defaultSchema = "public";
+	readonly queries = true;
+	readonly quoteString = quoteLiteral;
+	/** standard_conforming_strings is on in every session of ours. */
+	readonly backslashEscapes = false;
+	readonly #options: PostgresOptions;
+	readonly #control: ControlConnection;
+
+	constructor(options: PostgresOptions) {
+		this.#options = options;
+		this.#control = new ControlConnection(options);
+	}
+
+	check(): Promise<Finding[]> {
+		return this.#control.run(findings);
+	}
+
+	listTables(): Promise<TableName[]> {
+		return this.#control.run(readTableNames);
+	}
+
+	describe(requests: readonly DescribeRequest[]): Promise<SourceTable[]> {
+		return this.#control.run((session, facts) => describeAll(session, facts, requests));
+	}
+
+	snapshot(request: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
+		return openSnapshot(this.#options, this.#control, request);
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.#control.close();
+	}
+}
