@@ -81,7 +81,7 @@ export function bitText(bits: number): Decode {
 
 /** Bytes as lower-case hex. */
 export const hexText: Decode = each((bytes, start, end, column, row) =>
-	setAscii(column, row, bytes.hexSlice(start, end)),
+	setAscii(column, row, bytes.toString("hex", start, end)),
 );
 
 /** Bytes as text when they are UTF-8, else as base64, counted. */
@@ -90,18 +90,18 @@ export const lenientText: Decode = each((bytes, start, end, column, row) => {
 		column.setBytes(row, bytes, start, end);
 		return;
 	}
-	setAscii(column, row, bytes.base64Slice(start, end));
+	setAscii(column, row, bytes.toString("base64", start, end));
 	column.changedCount++;
 });
 
 /** The double that a FLOAT was selected as, in the shortest digits of the FLOAT. */
 export const float32AsText: Decode = each((bytes, start, end, column, row) =>
-	setAscii(column, row, float32Text(Math.fround(Number(bytes.latin1Slice(start, end))))),
+	setAscii(column, row, float32Text(Math.fround(Number(bytes.toString("latin1", start, end))))),
 );
 
 /** `f47ac10b-58cc-4372-a567-0e02b2c3d479`. */
 export const uuid: Decode = each((bytes, start, end, column, row) => {
-	const hex = bytes.latin1Slice(start, end).replaceAll("-", "");
+	const hex = bytes.toString("latin1", start, end).replaceAll("-", "");
 	column.setUuid(row, Buffer.from(hex, "hex"), 0);
 });
 

@@ -267,7 +267,7 @@ function realAt(bytes: Buffer, start: number, length: number): number {
 			return negative ? -value : value;
 		}
 	}
-	return Number(bytes.latin1Slice(start, end));
+	return Number(bytes.toString("latin1", start, end));
 }
 
 /** BIT(1) as a boolean: one byte, not a digit. */

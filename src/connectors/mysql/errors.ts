@@ -1,5 +1,5 @@
 import { type ErrorCode, HeadraceError, type TableName } from "../../core/index.ts";
-import { tableSql } from "./sql.ts";
+import { identifier, tableSql } from "./sql.ts";
 
 /** What an error is about, as far as it is known where it is caught. */
 export interface ErrorContext {
@@ -67,9 +67,14 @@ const TIMEOUT = new Set([1969, 3024]); // ER_STATEMENT_TIMEOUT, ER_QUERY_TIMEOUT
 /** Messages about names and syntax only; others may quote a row's value. */
 const HARMLESS_MESSAGES = new Set([1046, 1049, 1052, 1054, 1055, 1060, 1064, 1140, 1146, 1247, 1305, 1356, 1449, 4161]);
 
-/** What a person grants so that a table can be read. */
+/** What a person grants so that a table can be read, or all of a database by the name `*`. */
 export function grantSelect(table: TableName | undefined, account = "<user>"): string {
-	const on = table === undefined || table.schema === "" ? "*.*" : tableSql(table);
+	const on =
+		table === undefined || table.schema === ""
+			? "*.*"
+			: table.name === "*"
+				? `${identifier(table.schema)}.*`
+				: tableSql(table);
 	return `GRANT SELECT ON ${on} TO ${account};`;
 }
 

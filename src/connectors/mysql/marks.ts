@@ -18,7 +18,7 @@ interface Before {
 
 /**
  * Watches InnoDB's transactions around a cut, so that a row that becomes visible after it can be told from those before
- * it. Made of the PROCESS right; without it there are no marks.
+ * it. It takes the PROCESS right; without it there are no marks.
  *
  * Sound because (1) the list is taken before the cut, and every transaction that is open at the cut is in it or got its
  * id afterwards; (2) whoever got an id between list and end of the cut moved the counter, and then the time of the list
@@ -27,6 +27,9 @@ interface Before {
  */
 export async function marksBefore(connection: MysqlConnection): Promise<Before | null> {
 	try {
+		// A replica has its primary's rows later than the primary's transactions wrote them: nothing here tells.
+		const [row] = await connection.rows("SELECT @@global.read_only");
+		if (row?.[0] !== "0") return null;
 		await connection.rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
 		const counter = await transactionCounter(connection);
 		const clock = await clockMicros(connection);

@@ -5,6 +5,7 @@ import {
 	qualified,
 	type ReadRequest,
 	type Snapshot,
+	type SourceColumn,
 	type SourceTable,
 	type TransactionMarks,
 } from "../../core/index.ts";
@@ -42,12 +43,12 @@ export class MysqlSnapshot implements Snapshot {
 			const highest = `MAX(${decoder.column})${decoder.wire === "real" ? " * 1e0" : ""}`;
 			const [row] = await connection.rows(`SELECT ${highest} FROM ${fromSql(table)}`, table.name);
 			const max = row?.[0] ?? null;
-			if (!column.nullable) return { max: canonical(decoder.wire, max), nulls: 0 };
+			if (!column.nullable) return { max: canonical(column, max), nulls: 0 };
 			const [count] = await connection.rows(
 				`SELECT COUNT(*) FROM ${fromSql(table)} WHERE ${decoder.column} IS NULL`,
 				table.name,
 			);
-			return { max: canonical(decoder.wire, max), nulls: Number(count?.[0] ?? 0) };
+			return { max: canonical(column, max), nulls: Number(count?.[0] ?? 0) };
 		});
 	}
 
@@ -75,8 +76,9 @@ export class MysqlSnapshot implements Snapshot {
 	}
 }
 
-/** Times without the zeros behind their last decimal, as the canonical text has them. */
-function canonical(wire: string, text: string | null): string | null {
-	if (text === null || (wire !== "datetime" && wire !== "time")) return text;
-	return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+/** Times without the zeros behind their last decimal and with the zone, as the canonical text has them. */
+function canonical({ type }: SourceColumn, text: string | null): string | null {
+	if (text === null || (type.kind !== "timestamp" && type.kind !== "timestamptz")) return text;
+	const short = text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+	return type.kind === "timestamptz" ? `${short}+00` : short;
 }
