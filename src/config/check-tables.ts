@@ -21,6 +21,8 @@ export interface TablesContext {
 	readonly positions: Positions;
 	readonly settings: Settings;
 	readonly check: TemplateCheck | undefined;
+	/** False when `defaults` has a fault of its own, so that what it would have given is not missed here. */
+	readonly defaultsKnown: boolean;
 }
 
 type Entry = PipelineOptions["tables"][string];
@@ -64,7 +66,7 @@ function tableRule(name: string, entry: Entry, context: TablesContext, faults: H
 		if (own.where !== undefined)
 			faults.push(invalidValue(`the query ${name} has a where; write the condition into the query`, at("where")));
 	}
-	checkCursor(name, options, rule.place, faults);
+	if (context.defaultsKnown) checkCursor(name, options, rule.place, faults);
 	checkColumns(name, options, at, faults);
 	if (options.into !== undefined) {
 		const sample = { schema: "s", table: "t", source: "c", pipeline: "p" };

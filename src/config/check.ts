@@ -2,7 +2,7 @@ import { type ErrorPlace, type HeadraceError, HeadraceErrors } from "../core/err
 import { checkSettings, type Settings } from "./check-settings.ts";
 import { checkTables, type TemplateCheck } from "./check-tables.ts";
 import { type Connections, collecting, connectionFor } from "./connections.ts";
-import { faultsOfShape, invalidValue, type ShapeFault } from "./issues.ts";
+import { faultsOfShape, invalidValue } from "./issues.ts";
 import { type PipelineOptions, pipelineOptions } from "./options.ts";
 import type { CheckedPipeline, Connection, TableRule } from "./pipeline.ts";
 import { type Path, type Positions, sortByPlace } from "./positions.ts";
@@ -40,8 +40,10 @@ export function checkPipeline(input: CheckInput): CheckedPipeline {
 	faults.push(...resolved.faults);
 	// What is broken is reported and left out; the rest is looked at still, so that all faults come at once.
 	const shape = faultsOfShape(pipelineOptions, resolved.value, positions);
-	faults.push(...shape.map((each) => each.error));
-	const sound = without(resolved.value, shape) as Partial<PipelineOptions>;
+	const unresolved = new Set(resolved.failed.map((path) => JSON.stringify(path)));
+	faults.push(...shape.filter(({ path }) => !unresolved.has(JSON.stringify(path))).map((each) => each.error));
+	const broken = [...shape.map((each) => each.path), ...resolved.failed];
+	const sound = without(resolved.value, broken) as Partial<PipelineOptions>;
 
 	const connect = (key: "from" | "to" | "staging"): Connection | undefined => {
 		const text = sound[key];
@@ -57,7 +59,14 @@ export function checkPipeline(input: CheckInput): CheckedPipeline {
 	const settings = checkSettings(sound, input, faults);
 	const types = typePolicy(BASE_TYPES, sound.types);
 	const base = { types, defaults: sound.defaults ?? {}, origin: resolved.origin };
-	const tables = checkTables(sound.tables ?? {}, { base, positions, settings, check: input.checkTemplate }, faults);
+	const context = {
+		base,
+		positions,
+		settings,
+		check: input.checkTemplate,
+		defaultsKnown: broken.every((path) => path[0] !== "defaults"),
+	};
+	const tables = checkTables(sound.tables ?? {}, context, faults);
 	if (faults.length > 0 || from === undefined || to === undefined) throw new HeadraceErrors(distinct(faults));
 	return assemble({ input, settings, from, to, staging, tables, types, defaults: mergeOptions({}, [], base) });
 }
@@ -84,10 +93,9 @@ function assemble({ input, settings, staging, ...parts }: Parts): CheckedPipelin
 }
 
 /** The value without its broken parts: an entry of `tables`, else a key of the root. */
-function without(value: unknown, broken: readonly ShapeFault[]): unknown {
+function without(value: unknown, broken: readonly Path[]): unknown {
 	const root = { ...(value as Record<string, unknown>) };
-	for (const { path } of broken) {
-		const [key, entry] = path;
+	for (const [key, entry] of broken) {
 		const tables = root["tables"];
 		if (key === "tables" && entry !== undefined && typeof tables === "object" && tables !== null) {
 			const { [String(entry)]: _, ...rest } = tables as Record<string, unknown>;

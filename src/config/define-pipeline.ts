@@ -35,7 +35,7 @@ export function definePipeline(input: PipelineInput, options: DefineOptions = {}
 		faults: [],
 		name: "pipeline",
 		scope,
-		connections: () => connectionsOf(options.connections ?? {}, scope),
+		connections: () => connectionsOf(withoutUndefined(options.connections ?? {}) as Record<string, unknown>, scope),
 		checkTemplate,
 	});
 }

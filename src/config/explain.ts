@@ -56,10 +56,12 @@ function excerpt(text: string, line: number, column: number, paint: Paint): stri
 	const lines = line > 1 && rows[line - 2]!.trim() !== "" ? [numbered(line - 1)] : [];
 	lines.push(numbered(line));
 	const shown = redactLine(row);
-	if (column <= Math.min(shown.length + 1, LINE_LENGTH_MAX)) {
-		const word = wordAt(shown, column - 1);
-		const caret = "^".repeat(Math.max(1, Math.min(word, LINE_LENGTH_MAX - column)));
-		const gap = [...shown.slice(0, column - 1)].map((character) => (isWide(character) ? "  " : " ")).join("");
+	// A secret before the word is shown as ***: the caret moves with the word.
+	const before = redactLine(row.slice(0, column - 1));
+	if (before.length < Math.min(shown.length + 1, LINE_LENGTH_MAX)) {
+		const word = wordAt(shown, before.length);
+		const caret = "^".repeat(Math.max(1, Math.min(word, LINE_LENGTH_MAX - before.length)));
+		const gap = [...before].map((character) => (isWide(character) ? "  " : " ")).join("");
 		lines.push(`${paint("dim", `${" ".repeat(width)} |`)} ${gap}${paint("caret", caret)}`);
 	}
 	return lines;
@@ -93,6 +95,7 @@ function printable(text: string): string {
 /** A line of a file without the secrets that someone wrote into it; references stay, they are no secret. */
 export function redactLine(row: string): string {
 	return row
+		.replace(/[A-Za-z0-9+/]{40,}={0,2}/g, "***")
 		.replace(/(:\/\/[^\s:/@"']*:)((?:(?!\$\{)[^\s"'])*)(@)/g, "$1***$3")
 		.replace(
 			/((?:password|passwd|pass|pwd|secret|private_key|access_key|access_key_id|secret_access_key|token)["']?\s*[:=]\s*)(?!["']?\$\{)("(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|[^\s,}&{[][^,}&]*)/gi,

@@ -37,9 +37,11 @@ export function pathText(path: Path): string {
 /** By file, line and column; faults without a place come last. */
 export function sortByPlace(errors: readonly HeadraceError[]): HeadraceError[] {
 	const last = Number.MAX_SAFE_INTEGER;
+	const files = [...new Set(errors.map((error) => error.place.file))].sort();
 	return [...errors].sort(
 		(a, b) =>
-			(a.place.file ?? "").localeCompare(b.place.file ?? "") ||
+			// sort() puts undefined last.
+			files.indexOf(a.place.file) - files.indexOf(b.place.file) ||
 			(a.place.line ?? last) - (b.place.line ?? last) ||
 			(a.place.column ?? last) - (b.place.column ?? last),
 	);

@@ -30,7 +30,7 @@ export function splitReferences(text: string, place: ErrorPlace = {}): (string |
 	const parts: (string | Reference)[] = [];
 	let literal = "";
 	let at = 0;
-	for (const match of text.matchAll(/\$\$\{|\$\{([^}\n]*)\}/g)) {
+	for (const match of text.matchAll(/\$\$\{|\$\{([^{}\n]*)\}/g)) {
 		literal += text.slice(at, match.index);
 		at = match.index + match[0].length;
 		if (match[0] === "$${") literal += "${";

@@ -7,6 +7,8 @@ export interface Resolved {
 	/** Which reference the value at a path came from. */
 	origin(path: Path): string | undefined;
 	readonly faults: readonly HeadraceError[];
+	/** Paths of the texts whose references have no value; they are left as written. */
+	readonly failed: readonly Path[];
 }
 
 /**
@@ -22,6 +24,7 @@ export function resolveReferences(
 ): Resolved {
 	const origins = new Map<string, string>();
 	const faults: HeadraceError[] = [];
+	const failed: Path[] = [];
 	const walk = (part: unknown, path: Path): unknown => {
 		if (typeof part === "string") {
 			if (!part.includes("${") || skip(path)) return part;
@@ -32,6 +35,7 @@ export function resolveReferences(
 			} catch (error) {
 				if (!(error instanceof HeadraceError)) throw error;
 				faults.push(error);
+				failed.push(path);
 				return part;
 			}
 		}
@@ -43,5 +47,5 @@ export function resolveReferences(
 		}
 		return part;
 	};
-	return { value: walk(value, at), origin: (path) => origins.get(JSON.stringify(path)), faults };
+	return { value: walk(value, at), origin: (path) => origins.get(JSON.stringify(path)), faults, failed };
 }

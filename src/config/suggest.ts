@@ -23,7 +23,9 @@ export function nearest(
 	for (const [candidate, meaning] of candidates) {
 		if (candidate.length > WORD_LENGTH_MAX) continue;
 		const distance = leven(plain, candidate);
-		const allowed = Math.max(1, Math.floor(Math.max(plain.length, candidate.length) / 3));
+		// Two letters that changed places count as two edits; in a short word that is still one slip.
+		const slip = distance === 2 && sorted(plain) === sorted(candidate);
+		const allowed = slip ? 2 : Math.max(1, Math.floor(Math.max(plain.length, candidate.length) / 3));
 		if (distance <= allowed && distance < bestDistance) {
 			best = meaning;
 			bestDistance = distance;
@@ -34,6 +36,10 @@ export function nearest(
 
 function normal(word: string): string {
 	return word.toLowerCase().replaceAll("-", "_");
+}
+
+function sorted(word: string): string {
+	return [...word].sort().join("");
 }
 
 /** `; did you mean "x"?`, or the fallback. */

@@ -68,6 +68,11 @@ class TemplateFault extends Error {
 const EXPRESSION_LENGTH_MAX = 1000;
 const VALUE_LENGTH_MAX = 100_000;
 
+const VALUE = String.raw`(?:[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[(?:"[^"]*"|'[^']*')\])*|"[^"]*"|'[^']*'|-?\d+(?:\.\d+)?)`;
+const FILTER = String.raw`\s*\|\s*[a-z_]+(?:\s*:\s*${VALUE}(?:\s*,\s*${VALUE})*)?`;
+/** A value, then filters with their arguments. */
+const EXPRESSION = new RegExp(`^${VALUE}(?:${FILTER})*$`);
+
 let engine: Liquid | undefined;
 
 /**
@@ -207,13 +212,14 @@ function evaluate(
 	const expression = site.expression.trim();
 	if (expression === "") throw fault("it is empty");
 	if (expression.length > EXPRESSION_LENGTH_MAX) throw fault(`it is longer than ${EXPRESSION_LENGTH_MAX} characters`);
-	if (/\p{Cc}(?<!\s)|\.\./u.test(expression)) throw fault("ranges and control characters are not allowed");
 	let value: unknown;
 	try {
 		value = liquid().evalValueSync(expression, { ...values.variables, params: values.params });
 	} catch (error) {
 		throw fault(explain(error as Error, expression, values));
 	}
+	// Liquid forgives what it does not understand, such as `ds ==`; a variable or value with filters is all there is.
+	if (!EXPRESSION.test(expression)) throw fault("it is not a variable or value with filters");
 	// Liquid's own `nil` is an object.
 	if (typeof value === "object" && value !== null) value = value.valueOf();
 	if (value === null || typeof value === "boolean") return value;

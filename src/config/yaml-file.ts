@@ -20,7 +20,7 @@ export const YAML_BYTES_MAX = 1_000_000;
 /** Brackets that may be open at once; more would only exhaust the stack. */
 const DEPTH_MAX = 200;
 /** Values a file may have, those that aliases repeat included. */
-const VALUES_MAX = 100_000;
+const VALUES_MAX = 50_000;
 
 export interface YamlFile {
 	/** Plain objects, lists and scalars; references are not resolved yet. */
@@ -107,7 +107,8 @@ function messageOf(error: YAMLError, text: string): string {
 		case "BLOCK_AS_IMPLICIT_KEY":
 			return "a value that contains `: ` needs quotes, or a key is indented wrongly";
 	}
-	if (/^\s*\*/.test(line)) return 'a name that begins with * needs quotes in YAML: "*…"';
+	if (/(?:^|[\s{,[])\*(?![\w-]+\s*(?:[,}\]]|$))/.test(line))
+		return 'a name that begins with * needs quotes in YAML: "*…"';
 	if (/^\s*\t/.test(line)) return "a tab can't indent in YAML; use spaces";
 	return error.message;
 }
