@@ -110,7 +110,7 @@ export class EngineConnection implements AsyncDisposable {
 					await duckdb.query(native, checkedSql(sql));
 				}, null),
 			interrupt: () => this.interrupt(),
-			translate: (error, fields) => engineError(error, { columns: fields.map((field) => field.name) }),
+			translate: engineError,
 		};
 	}
 

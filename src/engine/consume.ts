@@ -1,4 +1,5 @@
 import { type Batch, type Field, HeadraceError } from "../core/index.ts";
+import type { ErrorContext } from "./errors.ts";
 import type { Feed, Slot } from "./feed.ts";
 
 export interface ConsumeRequest {
@@ -13,6 +14,8 @@ export interface ConsumeRequest {
 	/** Native threads that pull and work; with 1 the rows keep their order. Default: the engine's. */
 	readonly threads?: number;
 	readonly signal?: AbortSignal;
+	/** What errors may tell; by default the fields' names. */
+	readonly context?: ErrorContext;
 	/** Told of each group that is in, with its rows and bytes. */
 	readonly onRows?: (rows: number, bytes: number) => void;
 	/** Awaited after each group's statement, before another begins on the same connection. */
@@ -32,7 +35,7 @@ export interface GroupRunner {
 	readonly threads: number;
 	run(sql: string): Promise<void>;
 	interrupt(): void;
-	translate(error: unknown, fields: readonly Field[]): HeadraceError;
+	translate(error: unknown, context: ErrorContext): HeadraceError;
 }
 
 interface Group {
@@ -162,7 +165,9 @@ class Consumption {
 			await this.#request.onGroup?.(group.rows);
 			this.#request.onRows?.(group.rows, group.bytes);
 		} catch (error) {
-			this.stop(slot.error ?? runner.translate(error, fields));
+			this.stop(
+				slot.error ?? runner.translate(error, this.#request.context ?? { columns: fields.map((field) => field.name) }),
+			);
 		} finally {
 			offer.withdraw();
 			this.#running.delete(runner);

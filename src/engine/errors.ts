@@ -4,6 +4,8 @@ import { type ErrorCode, HeadraceError } from "../core/index.ts";
 export interface ErrorContext {
 	/** Column names that may be told; DuckDB names the column of a failed cast. */
 	readonly columns?: readonly string[];
+	/** Those of them that are the key: NULL in one is E_NULL_KEY. */
+	readonly key?: readonly string[];
 	/** What was done, for the message: `loading main.orders`. */
 	readonly doing?: string;
 }
@@ -33,7 +35,7 @@ export function engineError(thrown: unknown, context: ErrorContext = {}): Headra
 				return new HeadraceError("E_ENCODING", `text is not valid UTF-8${columnOf(message, context)}${where}`);
 			return valueError(message, context, where);
 		case "constraint":
-			return constraintError(message, where);
+			return constraintError(message, context, where);
 		case "out of memory":
 			return /max_temp_directory_size|temp(?:orary)? directory/i.test(message) && /space|limit/i.test(message)
 				? kept("E_NO_SPACE", `the temporary files of the engine reached their limit${where}`, native)
@@ -89,14 +91,23 @@ function valueError(message: string, context: ErrorContext, where: string): Head
 	return new HeadraceError("E_VALUE", `a value${column} does not fit its type${type ? ` ${type}` : ""}${where}`);
 }
 
-function constraintError(message: string, where: string): HeadraceError {
-	const notNull = /NOT NULL constraint failed: (.+)$/.exec(message);
-	if (notNull) return new HeadraceError("E_VALUE", `NULL in ${notNull[1]}, which is NOT NULL${where}`);
+function constraintError(message: string, context: ErrorContext, where: string): HeadraceError {
+	if (message.includes("NOT NULL constraint failed: ")) {
+		const column = context.columns?.filter((name) => message.endsWith(`.${name}`)).sort(longestFirst)[0];
+		if (column !== undefined && context.key?.includes(column))
+			return new HeadraceError("E_NULL_KEY", `the key column ${column} holds NULL${where}`);
+		const named = column === undefined ? "a column" : `column ${column}`;
+		return new HeadraceError("E_VALUE", `${named} is NOT NULL and a row has NULL in it${where}`);
+	}
 	if (/duplicate key/i.test(message))
 		return new HeadraceError("E_DUPLICATE_KEY", `rows break a PRIMARY KEY or UNIQUE constraint of the table${where}`);
 	if (/foreign key/i.test(message))
 		return new HeadraceError("E_DESTINATION", `rows break a FOREIGN KEY constraint${where}`);
 	return new HeadraceError("E_DESTINATION", `rows break a constraint of the table${where}`);
+}
+
+function longestFirst(a: string, b: string): number {
+	return b.length - a.length;
 }
 
 function ioError(message: string, native: Error, where: string): HeadraceError {

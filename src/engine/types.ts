@@ -53,7 +53,7 @@ export function selectList(fields: readonly Field[]): string {
 	return fields.map((field) => selectItem(field)).join(", ");
 }
 
-function selectItem(field: Field): string {
+export function selectItem(field: Field): string {
 	const name = duckdbDialect.quoteIdentifier(field.name);
 	if (field.type.kind === "json") return `CAST(${name} AS JSON) AS ${name}`;
 	if (field.type.kind === "list") return `${listFromText(name, field.type.element)} AS ${name}`;

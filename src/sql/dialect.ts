@@ -3,6 +3,8 @@ export interface Dialect {
 	readonly name: string;
 	/** Most bytes (UTF-8) of an identifier that the engine keeps apart; null when it has no limit. */
 	readonly identifierBytesMax: number | null;
+	/** The pseudo column that names a row while its transaction lasts. */
+	readonly rowIdentifier: string;
 	quoteIdentifier(name: string): string;
 	/** A text literal. */
 	quoteLiteral(text: string): string;
@@ -21,6 +23,18 @@ export function quoteSingle(text: string): string {
 export const duckdbDialect: Dialect = {
 	name: "duckdb",
 	identifierBytesMax: null,
+	rowIdentifier: "rowid",
 	quoteIdentifier: quoteDouble,
 	quoteLiteral: quoteSingle,
 };
+
+/** `"a"."b"`: a name of several parts. */
+export function quotedPath(dialect: Dialect, parts: readonly string[]): string {
+	return parts.map((part) => dialect.quoteIdentifier(part)).join(".");
+}
+
+/** `"a", "b"`, each with a prefix when given: `s."a", s."b"`. */
+export function quotedList(dialect: Dialect, names: readonly string[], alias?: string): string {
+	const prefix = alias === undefined ? "" : `${alias}.`;
+	return names.map((name) => `${prefix}${dialect.quoteIdentifier(name)}`).join(", ");
+}

@@ -1,1 +1,4 @@
 export * from "./dialect.ts";
+export * from "./interval.ts";
+export * from "./merge.ts";
+export * from "./table.ts";

@@ -1,0 +1,217 @@
+import { existsSync } from "node:fs";
+import {
+	crashPoint,
+	type Destination,
+	type ExistingTable,
+	type Finding,
+	HeadraceError,
+	type LoadRequest,
+	type LoadResult,
+	type PositionRow,
+	type TableName,
+	type TargetTable,
+	type Write,
+} from "../../core/index.ts";
+import { Engine } from "../../engine/index.ts";
+import { ControlTables } from "./control.ts";
+import { ensureSchema, type LoadContext, tableDdl, targetOf } from "./load.ts";
+import { createDdl, definitionsOf, describeTable, Place, shapeDiffers } from "./schema.ts";
+import { Session } from "./session.ts";
+import { foldName, mapType } from "./types.ts";
+import { append, merge } from "./write-merge.ts";
+import { replace } from "./write-replace.ts";
+
+export interface DuckdbDestinationOptions {
+	/** The database file, made by the first load; `:memory:` for one that ends with the process. */
+	readonly path: string;
+	/** Bound on DuckDB's own memory, bytes. */
+	readonly memoryBytes?: number;
+	readonly threads?: number;
+	/** Staged Parquet files in these folders are read by the engine itself, others by way of batches. */
+	readonly readableDirectories?: readonly string[];
+	/** Where the engine spills; default `<path>.tmp`. */
+	readonly temporaryDirectory?: string;
+}
+
+/** An open database with what is known of it. */
+interface Opened {
+	readonly engine: Engine;
+	readonly catalog: string;
+	readonly control: ControlTables;
+}
+
+/** A DuckDB file as a destination: see README.md for its transactions. */
+export class DuckdbDestination implements Destination {
+	readonly accepts: Destination["accepts"] = { batches: true, formats: ["parquet"] };
+	readonly writes: readonly Write[] = ["replace", "merge", "append"];
+	readonly mapType = mapType;
+	readonly foldName = foldName;
+	readonly #options: DuckdbDestinationOptions;
+	#opening: Promise<Opened> | null = null;
+	#controlReady: Promise<void> | null = null;
+	#closed = false;
+
+	constructor(options: DuckdbDestinationOptions) {
+		this.#options = options;
+	}
+
+	async check(): Promise<Finding[]> {
+		const { path } = this.#options;
+		if (!this.#exists()) return [{ severity: "ok", message: `${path} is not there yet: the first load makes it` }];
+		return this.#with(async (session) => {
+			const [row] = await session.query(
+				`SELECT version() AS version, (SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()
+				AND schema_name <> '_headrace') AS tables`,
+			);
+			return [{ severity: "ok", message: `${path}: DuckDB ${row!["version"]}, ${row!["tables"]} tables` }];
+		});
+	}
+
+	async describe(table: TableName): Promise<ExistingTable | null> {
+		if (!this.#exists()) return null;
+		return this.#with((session, { catalog }) => describeTable(session, new Place(catalog, table)));
+	}
+
+	async planDdl(target: TargetTable, write: Write): Promise<string[]> {
+		const columns = definitionsOf(target);
+		if (!this.#exists()) {
+			const place = new Place(catalogOf(this.#options.path), target.name);
+			return [`CREATE SCHEMA IF NOT EXISTS ${place.schemaSql}`, createDdl(place, columns)];
+		}
+		return this.#with(async (session, { catalog }) => {
+			const place = new Place(catalog, target.name);
+			if (write === "replace") {
+				const existing = await describeTable(session, place);
+				if (existing !== null) return shapeDiffers(existing, columns) ? [createDdl(place, columns)] : [];
+			}
+			return (await tableDdl(session, place, target)).ddl;
+		});
+	}
+
+	async takeOver(pipeline: string, streams: readonly string[]): Promise<Map<string, PositionRow>> {
+		return this.#with(async (session, { control }) => {
+			await this.#ensureControl(session, control);
+			return control.takeOver(session, pipeline, streams);
+		});
+	}
+
+	async positions(pipeline: string): Promise<PositionRow[]> {
+		if (!this.#exists()) return [];
+		return this.#with(async (session, { control }) =>
+			(await control.exist(session)) ? control.positions(session, pipeline) : [],
+		);
+	}
+
+	async committed(loadId: string): Promise<boolean> {
+		if (!this.#exists()) return false;
+		return this.#with(
+			async (session, { control }) => (await control.exist(session)) && control.committed(session, loadId),
+		);
+	}
+
+	async load(request: LoadRequest): Promise<LoadResult> {
+		if (request.write === "history")
+			throw new HeadraceError("E_UNSUPPORTED", "the DuckDB destination keeps no history of rows");
+		const { engine, catalog, control } = await this.#open();
+		try {
+			await using session = await Session.open(engine, request.signal);
+			await this.#ensureControl(session, control);
+			await control.expectPosition(session, request);
+			const context: LoadContext = {
+				engine,
+				control,
+				session,
+				place: new Place(catalog, request.target.name),
+				target: targetOf(request),
+				request,
+				readableDirectories: this.#options.readableDirectories ?? [],
+			};
+			await ensureSchema(context);
+			const result = await write(context);
+			crashPoint("c10");
+			return result;
+		} catch (error) {
+			throw await this.#settled(error, request);
+		}
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		this.#closed = true;
+		const opening = this.#opening;
+		this.#opening = null;
+		const opened = await opening?.catch(() => null);
+		await opened?.engine[Symbol.asyncDispose]();
+	}
+
+	/** A conflict at the position is an answer: whoever won has moved it. */
+	async #settled(error: unknown, request: LoadRequest): Promise<unknown> {
+		if (!(error instanceof HeadraceError) || error.code !== "E_CONFLICT") return error;
+		try {
+			await this.#with((session, { control }) => control.expectPosition(session, request));
+			return error;
+		} catch (fenced) {
+			return fenced instanceof HeadraceError && fenced.code === "E_FENCED" ? fenced : error;
+		}
+	}
+
+	async #with<T>(work: (session: Session, opened: Opened) => Promise<T>): Promise<T> {
+		const opened = await this.#open();
+		await using session = await Session.open(opened.engine);
+		return await work(session, opened);
+	}
+
+	/** The file is opened by what needs it: a plan must not make one. */
+	#open(): Promise<Opened> {
+		if (this.#closed) throw new HeadraceError("E_STOPPED", "the destination is closed");
+		this.#opening ??= open(this.#options).catch((error: unknown) => {
+			this.#opening = null;
+			throw error;
+		});
+		return this.#opening;
+	}
+
+	#exists(): boolean {
+		return this.#opening !== null || existsSync(this.#options.path);
+	}
+
+	async #ensureControl(session: Session, control: ControlTables): Promise<void> {
+		this.#controlReady ??= control.ensure(session).catch((error: unknown) => {
+			this.#controlReady = null;
+			throw error;
+		});
+		return this.#controlReady;
+	}
+}
+
+async function open(options: DuckdbDestinationOptions): Promise<Opened> {
+	const { path, memoryBytes, threads, readableDirectories, temporaryDirectory } = options;
+	const engine = await Engine.open({
+		...(path === ":memory:" ? {} : { path }),
+		...(memoryBytes === undefined ? {} : { memoryBytes }),
+		...(threads === undefined ? {} : { threads }),
+		...(readableDirectories === undefined ? {} : { allowedDirectories: readableDirectories }),
+		...(temporaryDirectory === undefined ? {} : { tempDirectory: temporaryDirectory }),
+	});
+	try {
+		await using session = await Session.open(engine);
+		const [row] = await session.query("SELECT current_database() AS name");
+		const catalog = String(row!["name"]);
+		return { engine, catalog, control: new ControlTables(catalog) };
+	} catch (error) {
+		await engine[Symbol.asyncDispose]();
+		throw error;
+	}
+}
+
+function write(context: LoadContext): Promise<LoadResult> {
+	const { request } = context;
+	if (request.write === "merge") return merge(context);
+	// An interval is a part of the table, so there is nothing to swap.
+	if (request.write === "append" || request.interval !== undefined) return append(context);
+	return replace(context);
+}
+
+/** DuckDB's name for the database in a file. */
+function catalogOf(path: string): string {
+	return path === ":memory:" ? "memory" : path.replace(/^.*[/\\]/s, "").replace(/\.[^.]*$/, "");
+}

@@ -1,0 +1,79 @@
+import { isAbsolute, relative, resolve } from "node:path";
+import { type Batch, type Field, HeadraceError, type LoadRequest } from "../../core/index.ts";
+import { EngineConnection, ParquetFormat, parquetRelation, selectList } from "../../engine/index.ts";
+import { duckdbDialect, quotedList } from "../../sql/index.ts";
+import type { Session } from "./session.ts";
+
+export interface IntoTable {
+	/** Quoted. */
+	readonly table: string;
+	/** One or more connections; with several each works in its own transaction and rows lose their order. */
+	readonly lanes: readonly Session[];
+	readonly request: LoadRequest;
+	/** A column more, the same text in each row. */
+	readonly constant?: { readonly column: string; readonly text: string };
+	/** Files in these folders can be read by the engine itself. */
+	readonly readableDirectories: readonly string[];
+}
+
+/** Puts the load's rows into a table, in their order when there is one lane; gives how many there were. */
+export async function insertInput(into: IntoTable): Promise<number> {
+	const { request, lanes } = into;
+	const { input, target, signal } = request;
+	const fields = inTargetOrder(input.fields, request);
+	const columns = quotedList(duckdbDialect, [
+		...fields.map((field) => field.name),
+		...(into.constant === undefined ? [] : [into.constant.column]),
+	]);
+	const more = into.constant === undefined ? "" : `, ${duckdbDialect.quoteLiteral(into.constant.text)}`;
+	const insert = (items: string, relation: string) =>
+		`INSERT INTO ${into.table} (${columns}) SELECT ${items}${more} FROM ${relation}`;
+	const context = { columns: fields.map((field) => field.name), key: target.key };
+
+	if (input.kind === "files" && input.localPaths.length === 0) return 0;
+	if (input.kind === "files" && input.format instanceof ParquetFormat && readable(into, input.localPaths)) {
+		const relation = parquetRelation(input.localPaths, input.fields);
+		const items = quotedList(
+			duckdbDialect,
+			fields.map((field) => field.name),
+		);
+		return lanes[0]!.execute(insert(items, relation), [], context);
+	}
+	const batches = input.kind === "batches" ? input.batches : readAll(input);
+	const { rows } = await EngineConnection.consumeInLanes(
+		lanes.map((lane) => lane.connection),
+		{
+			fields: input.fields,
+			batches,
+			statement: (relation) => insert(selectList(fields), relation),
+			bufferBytesMax: request.bufferBytesMax,
+			threads: 1,
+			context,
+			...(signal === undefined ? {} : { signal }),
+		},
+	);
+	return rows;
+}
+
+/** The input's fields that the target has, by the target's order. */
+function inTargetOrder(fields: readonly Field[], { target }: LoadRequest): Field[] {
+	return target.columns.map((column) => {
+		const field = fields.find((other) => other.name === column.name);
+		if (field === undefined)
+			throw new HeadraceError("E_INTERNAL", `the rows for ${target.name.name} lack the column ${column.name}`);
+		return field;
+	});
+}
+
+function readable({ readableDirectories }: IntoTable, paths: readonly string[]): boolean {
+	return paths.every((path) =>
+		readableDirectories.some((folder) => {
+			const inside = relative(resolve(folder), resolve(path));
+			return inside !== "" && !inside.startsWith("..") && !isAbsolute(inside);
+		}),
+	);
+}
+
+async function* readAll(input: Extract<LoadRequest["input"], { kind: "files" }>): AsyncGenerator<Batch> {
+	for (const path of input.localPaths) yield* input.format.read(path, input.fields);
+}

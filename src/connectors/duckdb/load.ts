@@ -1,0 +1,124 @@
+import {
+	type ExistingTable,
+	HeadraceError,
+	INTERVAL_TAG_COLUMN,
+	type LoadRequest,
+	type LoadResult,
+	qualified,
+	type TargetColumn,
+	type TargetTable,
+} from "../../core/index.ts";
+import type { Engine } from "../../engine/index.ts";
+import { type ColumnDefinition, deleteRange, deleteTagged, duckdbDialect } from "../../sql/index.ts";
+import { type ControlTables, withoutConflict } from "./control.ts";
+import { acquire } from "./locks.ts";
+import { createDdl, definitionsOf, describeTable, evolveDdl, findColumn, type Place, schemaExists } from "./schema.ts";
+import type { Session } from "./session.ts";
+
+/** What each write works with. */
+export interface LoadContext {
+	readonly engine: Engine;
+	readonly control: ControlTables;
+	/** The connection of the transaction that commits. */
+	readonly session: Session;
+	readonly place: Place;
+	/** The target, with the column that tags an interval when the load tags. */
+	readonly target: TargetTable;
+	readonly request: LoadRequest;
+	readonly readableDirectories: readonly string[];
+}
+
+/** The column and text that say which interval the rows came with; undefined when the interval has a column. */
+export function tagOf(request: LoadRequest): { readonly column: string; readonly text: string } | undefined {
+	const { interval } = request;
+	if (interval === undefined || interval.column !== undefined) return undefined;
+	return { column: INTERVAL_TAG_COLUMN, text: `${interval.start}/${interval.end}` };
+}
+
+export function targetOf(request: LoadRequest): TargetTable {
+	if (tagOf(request) === undefined) return request.target;
+	const tag: TargetColumn = {
+		name: INTERVAL_TAG_COLUMN,
+		type: { kind: "text" },
+		nullable: true,
+		destinationType: "VARCHAR",
+	};
+	return { ...request.target, columns: [...request.target.columns, tag] };
+}
+
+/** DDL that gives the target's table its columns; the statements run in the caller's transaction. */
+export async function tableDdl(
+	session: Session,
+	place: Place,
+	target: TargetTable,
+): Promise<{ readonly ddl: string[]; readonly existing: ExistingTable | null }> {
+	const columns = definitionsOf(target);
+	const existing = await describeTable(session, place);
+	if (existing !== null) return { ddl: evolveDdl(place, existing, columns, target.name), existing };
+	return { ddl: [...(await schemaDdl(session, place)), createDdl(place, columns)], existing };
+}
+
+export async function schemaDdl(session: Session, place: Place): Promise<string[]> {
+	return (await schemaExists(session, place)) ? [] : [`CREATE SCHEMA ${place.schemaSql}`];
+}
+
+/** Schemas are made on their own: two loads that make the same one would be in each other's way until they end. */
+export async function ensureSchema({ session, place }: LoadContext): Promise<void> {
+	const release = await acquire(place.schemaSql);
+	try {
+		await withoutConflict(async () => {
+			for (const statement of await schemaDdl(session, place)) await session.execute(statement);
+		});
+	} finally {
+		release();
+	}
+}
+
+/**
+ * A load's transaction on its table, made ready for the rows. Loads that change the table's columns, or make it, do so
+ * one after another; the others go on side by side.
+ * @throws E_SCHEMA
+ */
+export async function onTable<T>(context: LoadContext, work: (existing: ExistingTable) => Promise<T>): Promise<T> {
+	const { session, place, target } = context;
+	const release = await acquire(place.sql);
+	try {
+		return await session.transaction(async () => {
+			const { ddl, existing } = await tableDdl(session, place, target);
+			if (ddl.length === 0) release();
+			for (const statement of ddl) await session.execute(statement);
+			const ready = ddl.length === 0 ? existing : await describeTable(session, place);
+			return work(ready!);
+		});
+	} finally {
+		release();
+	}
+}
+
+/** Takes away what an earlier load of the interval left; gives how many rows that were. */
+export async function deleteInterval(context: LoadContext, existing: ExistingTable): Promise<number> {
+	const { session, place, request } = context;
+	const { interval } = request;
+	if (interval === undefined) return 0;
+	const tag = tagOf(request);
+	if (tag !== undefined) return session.execute(deleteTagged(duckdbDialect, place.sql, tag.column, tag.text));
+	const column = findColumn(existing.columns, interval.column!);
+	if (column === undefined)
+		throw new HeadraceError("E_UNKNOWN_COLUMN", `${qualified(request.target.name)} has no column ${interval.column}`);
+	const range = { from: interval.start, to: interval.end };
+	return session.execute(deleteRange(duckdbDialect, place.sql, column.name, column.destinationType, range));
+}
+
+/** Columns of the rows as they lie in a stage: no constraint, so that what is wrong is told by the key's checks. */
+export function stageColumns(target: TargetTable): ColumnDefinition[] {
+	return target.columns.map(({ name, destinationType }) => ({ name, type: destinationType, nullable: true }));
+}
+
+export function resultOf(counts: Partial<LoadResult> & Pick<LoadResult, "rowsReceived">): LoadResult {
+	return { rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0, rowsSuperseded: 0, ...counts };
+}
+
+/** A name for a table of this load only. */
+export function loadSuffix(request: LoadRequest): string {
+	return request.loadId.replace(/[^A-Za-z0-9_]/g, "_");
+}

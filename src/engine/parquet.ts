@@ -1,0 +1,135 @@
+import { dirname } from "node:path";
+import type { Batch, ColumnType, Field, FileFormat, FormatName, WriteFilesRequest } from "../core/index.ts";
+import { duckdbDialect, quoteSingle } from "../sql/index.ts";
+import { Engine } from "./engine.ts";
+import { engineError } from "./errors.ts";
+import { duckdbType, selectItem } from "./types.ts";
+
+/** Rows of one file when they are narrow: four of DuckDB's row groups. Wide rows end a file by their bytes. */
+const FILE_ROWS_MAX = 491_520;
+
+export interface ParquetOptions {
+	/** Bounds the engine that writes or reads; batches come on top. */
+	readonly memoryBytes?: number;
+	readonly threads?: number;
+	/** Where the engine spills what does not fit its memory. */
+	readonly temporaryDirectory?: string;
+}
+
+/**
+ * Parquet files whose every value reads back equal: zstd, version 1 encodings, which every reader knows. An interval is
+ * text in them, since Parquet's own knows neither signs nor microseconds.
+ * See https://parquet.apache.org/docs/file-format/types/logicaltypes/
+ */
+export class ParquetFormat implements FileFormat {
+	readonly name: FormatName = "parquet";
+	readonly extension = "parquet";
+	readonly #options: ParquetOptions;
+
+	constructor(options: ParquetOptions = {}) {
+		this.#options = options;
+	}
+
+	/** All files of a call lie in the folder of the first: the engine can write nowhere else. */
+	async write(request: WriteFilesRequest): Promise<void> {
+		const iterator = request.batches[Symbol.asyncIterator]();
+		const first = await firstBatch(iterator);
+		if (first === null) return;
+		let path: string;
+		let engine: Engine;
+		try {
+			path = await request.nextPath();
+			engine = await this.#engine({ preserveOrder: false, allowedDirectories: [dirname(path)] });
+		} catch (error) {
+			first.release();
+			await iterator.return?.();
+			throw error;
+		}
+		await using _engine = engine;
+		await using connection = await engine.connect();
+		const items = request.fields.map(stored).join(", ");
+		let asked = true;
+		await connection.consume({
+			fields: request.fields,
+			batches: withFirst(first, iterator),
+			bufferBytesMax: request.bufferBytesMax,
+			rowsMax: FILE_ROWS_MAX,
+			statement: async (relation) => {
+				if (!asked) path = await request.nextPath();
+				asked = false;
+				return `COPY (SELECT ${items} FROM ${relation}) TO ${quoteSingle(path)} (FORMAT parquet, COMPRESSION zstd)`;
+			},
+			onGroup: (rows) => request.written(path, rows),
+		});
+	}
+
+	async *read(localPath: string, fields: readonly Field[]): AsyncGenerator<Batch, void, undefined> {
+		await using engine = await this.#engine({ allowedPaths: [localPath] });
+		await using connection = await engine.connect();
+		try {
+			const { batches } = await connection.stream(`SELECT * FROM ${parquetRelation([localPath], fields)}`);
+			yield* batches;
+		} catch (error) {
+			throw engineError(error, { doing: `reading ${localPath}` });
+		}
+	}
+
+	#engine(more: { preserveOrder?: boolean; allowedDirectories?: string[]; allowedPaths?: string[] }): Promise<Engine> {
+		const { memoryBytes, threads, temporaryDirectory } = this.#options;
+		return Engine.open({
+			...(memoryBytes === undefined ? {} : { memoryBytes }),
+			...(threads === undefined ? {} : { threads }),
+			...(temporaryDirectory === undefined ? {} : { tempDirectory: temporaryDirectory }),
+			...more,
+		});
+	}
+}
+
+/** A relation of files that `ParquetFormat` wrote, its columns those of `fields` with their real DuckDB types. */
+export function parquetRelation(localPaths: readonly string[], fields: readonly Field[]): string {
+	const items = fields.map((field) => {
+		const name = duckdbDialect.quoteIdentifier(field.name);
+		return holdsInterval(field.type) ? `CAST(${name} AS ${duckdbType(field.type)}) AS ${name}` : name;
+	});
+	const paths = localPaths.map(quoteSingle).join(", ");
+	return `(SELECT ${items.join(", ")} FROM read_parquet([${paths}], binary_as_string = false, hive_partitioning = false))`;
+}
+
+function stored(field: Field): string {
+	const name = duckdbDialect.quoteIdentifier(field.name);
+	if (!holdsInterval(field.type)) return selectItem(field);
+	return field.type.kind === "list"
+		? `CAST(CAST(${name} AS JSON) AS VARCHAR[]) AS ${name}`
+		: `CAST(${name} AS VARCHAR) AS ${name}`;
+}
+
+function holdsInterval(type: ColumnType): boolean {
+	return type.kind === "interval" || (type.kind === "list" && type.element.kind === "interval");
+}
+
+/** The first batch with rows; null when none comes. */
+async function firstBatch(iterator: AsyncIterator<Batch>): Promise<Batch | null> {
+	while (true) {
+		const next = await iterator.next();
+		if (next.done === true) return null;
+		if (next.value.rowCount > 0) return next.value;
+		next.value.release();
+	}
+}
+
+async function* withFirst(first: Batch, iterator: AsyncIterator<Batch>): AsyncGenerator<Batch, void, undefined> {
+	let finished = false;
+	try {
+		yield first;
+		while (true) {
+			const next = await iterator.next();
+			if (next.done === true) {
+				finished = true;
+				return;
+			}
+			yield next.value;
+		}
+	} finally {
+		if (!finished) await iterator.return?.();
+	}
+}
