@@ -33,7 +33,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
 	let command = verbNamed(argv) ?? "headrace";
 	let directory = process.cwd();
 	using stop = new StopSignals((name) => {
-		if (process.stderr.isTTY) process.stderr.write("\n");
+		output.endEcho();
 		output.note(`${name}: stopping so that the next run can go on; once more stops at once`);
 	});
 	try {

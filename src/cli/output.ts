@@ -26,6 +26,7 @@ export class Output {
 	readonly paintNote: Paint;
 	readonly redactor = new Redactor();
 	#printNote: (line: string) => void;
+	#redrawn = false;
 
 	constructor(options: OutputOptions) {
 		this.json = options.json;
@@ -58,12 +59,19 @@ export class Output {
 		this.#printNote(printableStyled(this.redactor.redact(line)));
 	}
 
+	/** Ends the line on which a terminal shows `^C`; what is redrawn wipes it anyway. */
+	endEcho(): void {
+		if (this.stderr.isTTY === true && !this.#redrawn) this.stderr.write("\n");
+	}
+
 	/** Sends notes through what redraws the terminal, until the result is called. */
 	notesThrough(print: (line: string) => void): () => void {
 		const before = this.#printNote;
 		this.#printNote = print;
+		this.#redrawn = true;
 		return () => {
 			this.#printNote = before;
+			this.#redrawn = false;
 		};
 	}
 

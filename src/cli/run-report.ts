@@ -36,6 +36,8 @@ export async function reportRuns(context: VerbContext, runs: RunsToReport): Prom
 			: receiptLines(run, { paint: output.paint, ...stageOf(runs) }))
 			output.print(line);
 	}
+	if (runs.stage === "check" && receipts.length > 0)
+		output.print(`   ${output.paint("green", "✓")} both ends answer, rights and settings suffice, the tables fit`);
 	if (receipts.length > 0) {
 		const insecure = insecureEnds(pipeline);
 		if (insecure !== "") output.print(output.paint("yellow", `   ! ${insecure}`));

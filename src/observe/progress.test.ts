@@ -104,7 +104,7 @@ describe("on a terminal", () => {
 		progress.onEvent(second!);
 		vi.advanceTimersByTime(100);
 		expect(screen.lines).toEqual([
-			"   orders               600 rows     6.0 MB        500 rows/s    5.0 MB/s  ~60 %  ETA ~0:01",
+			"   orders               600 rows     6.0 MB      500 rows/s   5.0 MB/s  ~60 %  ETA ~0:01",
 			"",
 		]);
 		progress.onEvent(retry!);

@@ -79,12 +79,16 @@ function retryText(event: Extract<RunEvent, { type: "retry" }>, options: Progres
 	return `${event.error.code}  ${message}; attempt ${event.attempt + 1} in ${secondsText(event.delayMs / 1000)}`;
 }
 
+/** Below this width a line has no room for the bytes so far. */
+const WIDE_COLUMNS_MIN = 100;
+
 /** Rows, bytes, rates, share and time left; what is estimated begins with `~`. */
-function meterParts(meter: Meter, nowMs: number): string[] {
+function meterParts(meter: Meter, nowMs: number, wide = true): string[] {
 	const rate = meter.rate(nowMs);
-	const parts = [padStart(rowsText(meter.rows), 15), padStart(bytesText(meter.bytes), 9)];
+	const parts = [padStart(rowsText(meter.rows), 15)];
+	if (wide) parts.push(padStart(bytesText(meter.bytes), 9));
 	if (rate !== null) {
-		parts.push(padStart(`${countText(rate.rows)} rows/s`, 16), padStart(`${(rate.bytes / 1e6).toFixed(1)} MB/s`, 10));
+		parts.push(padStart(`${countText(rate.rows)} rows/s`, 14), padStart(`${(rate.bytes / 1e6).toFixed(1)} MB/s`, 9));
 		const share = meter.share;
 		if (share !== null) {
 			parts.push(`~${Math.floor(share * 100)} %`);
@@ -252,10 +256,12 @@ class LiveProgress implements Progress {
 
 	#draw(): void {
 		const now = this.#now();
+		const wide = (this.#options.terminal.columns ?? 80) >= WIDE_COLUMNS_MIN;
 		const rows = Math.max(4, (this.#options.terminal.rows ?? 24) - 2);
 		const working = [...this.#working.values()].map((work) => {
 			const what =
-				work.retry ?? `${meterParts(work.meter, now).join("  ")}${work.meter.phase === "load" ? "  loading" : ""}`;
+				work.retry ??
+				`${meterParts(work.meter, now, wide).join("  ")}${work.meter.phase === "load" ? "  loading" : ""}`;
 			return `   ${this.#name(work.label)}  ${what}`;
 		});
 		// What is at work matters most, then what ended last; the rest is a number.

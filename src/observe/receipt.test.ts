@@ -79,6 +79,16 @@ describe("receipt", () => {
 		]);
 	});
 
+	test("of a run that was stopped says why once", () => {
+		const error = { code: "E_STOPPED", message: "stopped by SIGINT", hint: "Run again." };
+		const stopped = { state: "stopped", rows_read: 0, rows_loaded: 0, error } as const;
+		const tables = [table("a", 10), table("b", 0, stopped), table("c", 0, stopped)];
+		expect(receiptLines(run(tables, "stopped"), { paint: plain, indent: 0 }).slice(3)).toEqual([
+			"receipt: read 10 = loaded 10 · rejected 0 · 2 of 3 tables stopped",
+			"stopped by SIGINT. Run again.",
+		]);
+	});
+
 	test("that does not balance shows it", () => {
 		expect(receiptLines(run([table("a", 10, { rows_loaded: 9 })]), { paint: plain }).at(-1)).toContain(
 			"read 10 ≠ loaded 9 · rejected 0",

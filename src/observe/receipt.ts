@@ -35,6 +35,9 @@ export function receiptLines(run: RunReceipt, options: ReceiptOptions): string[]
 	if (run.tables.length > 0) lines.push(blanks + balanceLine(run, options));
 	for (const table of run.tables) lines.push(...changeLines(table, options).map((line) => blanks + line));
 	for (const table of run.tables) lines.push(...failureLines(table, options.paint).map((line) => blanks + line));
+	// Said once: a stop is nobody's fault, and the same for every table.
+	const stop = run.tables.find(isStopped)?.error;
+	if (stop) lines.push(`${blanks}${printable(stop.message)}. ${printable(stop.hint)}`);
 	return lines;
 }
 
@@ -102,8 +105,12 @@ function changeLines(table: TableReceipt, options: ReceiptOptions): string[] {
 	return [options.paint("yellow", `! ${printable(table.table)}  values changed by the stated policy: ${list}`)];
 }
 
+function isStopped(table: TableReceipt): boolean {
+	return table.state === "stopped" && table.error?.code === "E_STOPPED";
+}
+
 function failureLines(table: TableReceipt, paint: Paint): string[] {
-	if (table.error === null || table.state === "succeeded") return [];
+	if (table.error === null || table.state === "succeeded" || isStopped(table)) return [];
 	const { code, message, hint } = table.error;
 	const lines = [`${paint("red", "✗")} ${printable(table.table)}  ${paint("red", code)}  ${printable(message)}`];
 	if (hint !== "") lines.push(`  cure: ${printable(hint)}`);

@@ -15,6 +15,8 @@ export interface CliOptions {
 	readonly env?: Readonly<Record<string, string | undefined>>;
 	/** Called with what came on stderr so far, and with a function that sends a signal. */
 	readonly onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
+	/** Files and DuckDB become tables in memory: see stand-ins.ts. */
+	readonly standIns?: boolean;
 	/** stdout is closed at once, as `| true` does. */
 	readonly closeStdout?: boolean;
 }
@@ -23,7 +25,12 @@ export interface CliOptions {
 export function headrace(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
 	const started = performance.now();
 	const env = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined, ...options.env };
-	const child = spawn(process.execPath, [BIN, ...args], { cwd: options.cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+	const node = options.standIns === true ? ["--import", join(import.meta.dirname, "stand-ins.ts")] : [];
+	const child = spawn(process.execPath, [...node, BIN, ...args], {
+		cwd: options.cwd,
+		env,
+		stdio: ["ignore", "pipe", "pipe"],
+	});
 	let stdout = "";
 	let stderr = "";
 	child.stdout.setEncoding("utf8").on("data", (text: string) => {
