@@ -67,15 +67,45 @@ class LocalApp implements App {
 			await using session = await openSession(pipeline, wanted, this.#options.source);
 			return [await readOnly(session, wanted, interval)];
 		}
-		return withLease(this.#state, pipeline, options.signal, async (signal) => {
+		return this.#recorded(pipeline, options.signal, async (signal) => {
 			await using session = await openSession(pipeline, wanted, this.#options.source);
 			return [await runOnce(this.#state, session, wanted, interval, signal)];
 		});
 	}
 
+	/** Work under the pipeline's lease; what ends it before any table began is kept as a failed run, for `runs`. */
+	#recorded(
+		pipeline: CheckedPipeline,
+		signal: AbortSignal | undefined,
+		work: (signal: AbortSignal) => Promise<RunReceipt[]>,
+	): Promise<RunReceipt[]> {
+		return withLease(this.#state, pipeline, signal, async (held) => {
+			const started = new Date().toISOString();
+			try {
+				return await work(held);
+			} catch (thrown) {
+				const [error] = toHeadraceErrors(thrown);
+				if (error !== undefined) {
+					const { code, message, hint } = error;
+					await this.#state.saveRun({
+						run_id: newRunId(),
+						pipeline: pipeline.name,
+						interval: null,
+						state: held.aborted ? "stopped" : "failed",
+						started_at: started,
+						finished_at: new Date().toISOString(),
+						tables: [],
+						error: { code, message, hint },
+					});
+				}
+				throw thrown;
+			}
+		});
+	}
+
 	async backfill(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunReceipt[]> {
 		const intervals = await this.backfillIntervals(pipeline, options);
-		return withLease(this.#state, pipeline, options.signal, async (signal) => {
+		return this.#recorded(pipeline, options.signal, async (signal) => {
 			await using session = await openSession(pipeline, options, this.#options.source);
 			const receipts: RunReceipt[] = [];
 			const queue = [...intervals.entries()];

@@ -38,6 +38,8 @@ export interface RunReceipt {
 	readonly started_at: string;
 	readonly finished_at: string | null;
 	readonly tables: readonly TableReceipt[];
+	/** Why the run ended before its tables began: a connection, credentials, or a fault of the configuration. */
+	readonly error?: ReceiptError;
 }
 
 export interface LogLine {

@@ -53,7 +53,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
 	};
 
 	const copied = ["shop.customers", "shop.order_lines", "shop.orders"];
-	heading(options, 1, "Full copy", "shop → demo/shop.duckdb");
+	heading(options, 1, "Full copy", "shop → demo/warehouse.duckdb");
 	const [first] = await app.run(pipeline, { tables: copied, ...signal });
 	show(first);
 
@@ -69,7 +69,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
 	show(third);
 
 	heading(options, 5, "Ask the copy", "select month, orders, revenue …");
-	const months = await ask(join(folder, "shop.duckdb"));
+	const months = await ask(join(folder, "warehouse.duckdb"));
 	for (const { month, orders, revenue } of months)
 		print(`   ${month}  ${countText(Number(orders)).padStart(7)}  ${revenue.padStart(14)}`);
 	print("");
@@ -99,7 +99,7 @@ async function writeProject(folder: string, address: string): Promise<void> {
 	await mkdir(join(folder, "pipelines"), { recursive: true });
 	await writeFile(
 		join(folder, "connections.yaml"),
-		`shop_db: ${address}\ncopy:    { type: duckdb, path: shop.duckdb }\n`,
+		`shop_db: ${address}\ncopy:    { type: duckdb, path: warehouse.duckdb }\n`,
 	);
 	await writeFile(join(folder, "pipelines", "shop.yaml"), PIPELINE_YAML);
 }
@@ -120,7 +120,7 @@ async function ask(path: string): Promise<DemoReport["months"]> {
 	await using engine = await Engine.open({ path, readOnly: true });
 	await using connection = await engine.connect();
 	const rows = await connection.query(
-		`SELECT strftime(ordered_on, '%Y-%m') AS month, count(*) AS orders, format('{:t,}', sum(total)) AS revenue
+		`SELECT strftime(ordered_on, '%Y-%m') AS month, count(*) AS orders, format('{:,.2f}', sum(total)::DOUBLE) AS revenue
 		 FROM shop.orders GROUP BY 1 ORDER BY 1`,
 	);
 	return rows.map((row) => ({
