@@ -164,8 +164,15 @@ export interface Result {
 	readonly error?: string;
 }
 
-/** The last telling line of what a failed command wrote. */
-function lastLine(measurement: Measurement): string {
+/** What a failed command says of itself: the errors of a JSON document, else the last line it wrote. */
+function failure(measurement: Measurement): string {
+	try {
+		const { errors } = JSON.parse(measurement.stdout) as { errors: { code: string; message: string }[] };
+		const told = errors.map(({ code, message }) => `${code} ${message}`).join("; ");
+		if (told !== "") return `exit ${measurement.exitCode}: ${told.slice(0, 300)}`;
+	} catch {
+		// No document.
+	}
 	const lines = `${measurement.stdout}\n${measurement.stderr}`.split("\n").map((line) => line.trim());
 	return `exit ${measurement.exitCode}: ${lines.filter(Boolean).at(-1)?.slice(0, 300) ?? "no output"}`;
 }
@@ -185,7 +192,7 @@ export async function alternate(
 			try {
 				await prepare?.();
 				const measurement = await measure(command);
-				if (measurement.exitCode !== 0) throw new Error(lastLine(measurement));
+				if (measurement.exitCode !== 0) throw new Error(failure(measurement));
 				runs.get(name)!.push(measurement);
 				onRun(`${name}: ${measurement.wallSeconds.toFixed(2)} s, ${measurement.rssMegabytes.toFixed(0)} MB`);
 				const note = round === 0 ? await examine?.(measurement) : undefined;

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command, Contestant } from "./measure.ts";
+import { SCRIPT } from "./report.ts";
 import { clear, examine, placeOf, type Route, repository, sourceUrl } from "./routes.ts";
 import { DATABASE } from "./tables.ts";
 
@@ -114,7 +115,8 @@ const PEERS: readonly Peer[] = [
 				...["--src-stream", `${route.schema}.lineitem`, "--mode", "full-refresh"],
 				...(route.target === "duckdb"
 					? ["--tgt-conn", `duckdb://${path}`, "--tgt-object", "main.lineitem"]
-					: ["--tgt-object", `file://${path}/lineitem.parquet`]),
+					: // One file as the target keeps the last part only, of a table this long.
+						["--tgt-object", `file://${path}`, "--tgt-options", "{format: parquet, file_max_rows: 500000}"]),
 			],
 			env: {
 				HOME: homeWithDuckdb(found, route.folder),
@@ -176,7 +178,7 @@ const PEERS: readonly Peer[] = [
 		}),
 	},
 	{
-		name: "connectorx script",
+		name: SCRIPT,
 		missing: (found) => needs(found, "connectorx", "duckdb", "pyarrow"),
 		table: "main.lineitem",
 		command: (found, route, path) => ({

@@ -33,8 +33,11 @@ const wall = (section: Section | undefined, name: string): number =>
 export const HEADRACE = "headrace";
 export const HEADRACE_SMALL = "headrace --memory 256MB";
 
+/** Shown, but not held against us: a script for one table that keeps all of it in memory is no tool. */
+export const SCRIPT = "connectorx script";
+
 const isPeer = (section: Section, result: Result): boolean =>
-	!result.name.startsWith(HEADRACE) && result.name !== section.base && result.error === undefined;
+	!result.name.startsWith(HEADRACE) && ![section.base, SCRIPT].includes(result.name) && result.error === undefined;
 
 /** The targets that these sections have figures for. */
 export function targetsOf(sections: readonly Section[]): Target[] {

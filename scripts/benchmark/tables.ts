@@ -159,7 +159,7 @@ export async function change(server: TestServer, generated: Generated, round: nu
 	await server.query(
 		DATABASE,
 		`update lineitem set l_tax = l_tax + 1, l_comment = 'round ${round}',
-			l_modified = timestamp '2021-01-01' + interval ${round} day + interval l_id microsecond where ${where};
+			l_modified = timestamp '2021-01-01 00:00:00' + interval ${round} day + interval l_id microsecond where ${where};
 		 load data infile '${tsv}' into table lineitem character set utf8mb4`,
 	);
 	rmSync(tsv);
