@@ -11,7 +11,7 @@ import { receiptLines } from "../observe/receipt.ts";
 import { printable } from "../observe/terminal.ts";
 import type { VerbContext, VerbResult } from "./context.ts";
 import { exitOfRuns } from "./exit-code.ts";
-import { appOf } from "./project.ts";
+import { appOf, prepareStateFolder } from "./project.ts";
 
 export interface RunsToReport {
 	readonly pipeline: CheckedPipeline;
@@ -49,8 +49,9 @@ export async function reportRuns(context: VerbContext, runs: RunsToReport): Prom
 
 async function withProgress(context: VerbContext, runs: RunsToReport): Promise<RunReceipt[]> {
 	const { output } = context;
-	await using app = await appOf(runs.pipeline.directory);
+	// First, since it tells when the history was damaged.
 	await using log = await openLog(context, runs);
+	await using app = await appOf(runs.pipeline.directory);
 	using progress = createProgress(
 		{ terminal: output.stderr, paint: output.paintNote, redact: output.redactor.redact, quiet: output.quiet },
 		context.env,
@@ -70,8 +71,9 @@ async function withProgress(context: VerbContext, runs: RunsToReport): Promise<R
 async function openLog(context: VerbContext, runs: RunsToReport): Promise<{ onEvent: EventSink } & AsyncDisposable> {
 	if (runs.test === true) return { onEvent: () => {}, [Symbol.asyncDispose]: async () => {} };
 	const { openStateStore } = await import("../state/index.ts");
-	const store = await openStateStore(join(runs.pipeline.directory, ".headrace", "state.db"), {
+	const store = await openStateStore(join(prepareStateFolder(runs.pipeline.directory), "state.db"), {
 		redact: context.output.redactor.redact,
+		onNotice: (message) => context.output.note(`! ${message}`),
 	});
 	const log = new RunLog((runId, lines) => store.appendLog(runId, lines));
 	return {

@@ -80,6 +80,7 @@ test.each<[string, string]>([
 	["password=${env:PW}", "password=${env:PW}"],
 	["CREATE USER u IDENTIFIED BY 'p''w\\'x' REQUIRE SSL", "CREATE USER u IDENTIFIED BY '***' REQUIRE SSL"],
 	["ALTER ROLE u PASSWORD 'pw'", "ALTER ROLE u PASSWORD '***'"],
+	["CREATE ROLE r LOGIN PASSWORD '…'; x", "CREATE ROLE r LOGIN PASSWORD '…'; x"],
 	["the password of 'u' is wrong", "the password of 'u' is wrong"],
 	["https://docs:443/a", "https://docs:443/a"],
 ])("by its look %s becomes %s", (text, expected) => {

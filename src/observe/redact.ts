@@ -69,7 +69,10 @@ export function redactByLook(text: string): string {
 				/\b((?:[a-z_-]*password|passwd|pwd|[a-z_-]*secret(?:_access_key)?|[a-z_-]*token|x-amz-signature|sig)=)(?!\$\{)(?:"[^"]*"|'[^']*'|[^\s&;,"')]+)/gi,
 				`$1${MASK}`,
 			)
-			.replace(/\b(IDENTIFIED\s+BY(?:\s+PASSWORD)?|(?:ENCRYPTED\s+)?PASSWORD)\s+'(?:[^'\\]|''|\\.)*'/gi, `$1 '${MASK}'`)
+			.replace(
+				/\b(IDENTIFIED\s+BY(?:\s+PASSWORD)?|(?:ENCRYPTED\s+)?PASSWORD)\s+'(?!(?:…|\.\.\.)')(?:[^'\\]|''|\\.)*'/gi,
+				`$1 '${MASK}'`,
+			)
 	);
 }
 

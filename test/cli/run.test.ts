@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { RunReceipt } from "../../src/core/state-store.ts";
 import { type CliOptions, envelopeOf, headrace } from "./cli.ts";
@@ -149,6 +150,24 @@ describe("run", () => {
 			/^shop {2}last run .* succeeded\n {2}table +position +committed\n {2}shop\.customers/,
 		);
 	});
+});
+
+test("a damaged history is told, replaced, and does not stop a run; a newer one does", async () => {
+	await run("run shop");
+	const file = join(directory, ".headrace/state.db");
+	writeFileSync(file, "not a database".repeat(1000));
+	const result = await run("run shop");
+	expect(result.code, result.stderr).toBe(0);
+	expect(result.stderr).toMatch(/! .*state\.db was damaged: it is now .*state\.db\.damaged-/);
+	expect(await runsOf("runs")).toHaveLength(1);
+	const database = new DatabaseSync(file);
+	database.exec("PRAGMA user_version = 99");
+	database.close();
+	for (const line of ["run shop", "runs", "status"]) {
+		const refused = await run(line);
+		expect(refused.code).toBe(1);
+		expect(refused.stderr).toMatch(/E_STATE.*newer Headrace/);
+	}
 });
 
 test("plan and types explain tell tables and columns, as text and as JSON", async () => {

@@ -9,12 +9,12 @@ import {
 	pipelineText,
 	projectDirectory,
 } from "../../config/index.ts";
-import { HeadraceError } from "../../core/errors.ts";
+import { type ErrorCode, HeadraceError, HeadraceErrors, toHeadraceErrors } from "../../core/errors.ts";
 import type { Arguments } from "../arguments.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
 import { usageError } from "../output.ts";
 import { planOptions } from "../project.ts";
-import { reportRuns } from "../run-report.ts";
+import { type RunsToReport, reportRuns } from "../run-report.ts";
 import { referencesFor, withReferences } from "../secret-references.ts";
 
 /** `headrace copy <from> <to>` */
@@ -29,7 +29,28 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const input = inputOf(args, from, save === undefined ? nameOf(from, to) : basename(save).replace(/\.ya?ml$/, ""));
 	const pipeline = await pipelineOf(input, { from, to }, context);
 	if (save !== undefined) await savePipeline(context, save, input, written, { from, to });
-	return reportRuns(context, { pipeline, work: (app, onEvent) => app.run(pipeline, { ...options, onEvent }) });
+	const work: RunsToReport["work"] = async (app, onEvent) => {
+		try {
+			return await app.run(pipeline, { ...options, onEvent });
+		} catch (thrown) {
+			throw new HeadraceErrors(toHeadraceErrors(thrown).map(withOptionHint));
+		}
+	};
+	return reportRuns(context, { pipeline, work });
+}
+
+/** What a pipeline file cures by a key, this command cures by an option. */
+const OPTION_HINTS: Partial<Record<ErrorCode, string>> = {
+	E_CURSOR_REQUIRED: "Add `--cursor <column>`.",
+	E_KEY_REQUIRED: "Add `--key <column>`, or leave `--mode` out.",
+	E_UNKNOWN_TABLE: "Check --tables, or grant the reader the right to see them.",
+};
+
+function withOptionHint(error: HeadraceError): HeadraceError {
+	const hint = OPTION_HINTS[error.code];
+	return hint === undefined
+		? error
+		: new HeadraceError(error.code, error.message, { ...error.place, hint, cause: error });
 }
 
 interface Ends {
@@ -113,6 +134,7 @@ async function savePipeline(
 		throw new HeadraceError("E_USAGE", `${file} is there already; --save writes no file over another`, { cause });
 	}
 	const needs = [...from.variables, ...to.variables];
-	const shown = relative(process.cwd(), file) || file;
+	const inside = relative(process.cwd(), file);
+	const shown = inside.startsWith("..") ? file : inside;
 	output.note(`saved ${shown}${needs.length === 0 ? "" : `; it takes ${needs.join(", ")} from the environment`}`);
 }
