@@ -158,10 +158,11 @@ class PostgresSnapshot implements Snapshot {
 		// Infinity and NaN sort last: one such row would be the highest value for ever and hide all that come.
 		if (/"(?:date|timestamp|timestamptz)"$/.test(baseType)) conditions.push(`pg_catalog.isfinite(${name})`);
 		if (/"(?:numeric|float4|float8)"$/.test(baseType)) conditions.push(`${name} < 'Infinity'::${baseType}`);
-		const text = baseType === '"pg_catalog"."timestamptz"' ? `(${name} AT TIME ZONE 'UTC')` : name;
 		return this.#withReader(own, async (session) => {
+			// By position: ORDER BY with the name would sort the text, which has the same name.
 			const [highest] = await session.rows(
-				`SELECT ${text}::pg_catalog.text FROM ${fromItem(table)} WHERE ${conditions.join(" AND ")} ORDER BY ${name} DESC LIMIT 1`,
+				`SELECT h.value::pg_catalog.text FROM (SELECT ${name} AS value FROM ${fromItem(table)}
+				 WHERE ${conditions.join(" AND ")} ORDER BY 1 DESC LIMIT 1) AS h`,
 				undefined,
 				about,
 			);
