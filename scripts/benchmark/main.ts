@@ -37,6 +37,7 @@ const USAGE = `npm run bench -- [options]
   --no-peers         leave the other tools out
   --no-headrace      the C clients and the other tools only
   --big              20 million rows and rows of 1 MB too
+  --big-rows N       rows of the big table (20000000)
   --no-build         measure dist/ as it is
   --json FILE        write the figures there`;
 
@@ -51,13 +52,14 @@ const { values } = parseArgs({
 		peers: { type: "boolean", default: true },
 		headrace: { type: "boolean", default: true },
 		big: { type: "boolean", default: false },
+		"big-rows": { type: "string", default: "20000000" },
 		build: { type: "boolean", default: true },
 		json: { type: "string" },
 		help: { type: "boolean", short: "h", default: false },
 	},
 });
 
-function count(name: "rows" | "repeat" | "peer-repeat"): number {
+function count(name: "rows" | "repeat" | "peer-repeat" | "big-rows"): number {
 	const value = Number(values[name]);
 	if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} takes a whole number from 1`);
 	return value;
@@ -185,7 +187,8 @@ async function main(): Promise<void> {
 			const server = await start("mariadb");
 			const big = join(folder.path, "big");
 			mkdirSync(big);
-			if (server !== undefined) sections.push({ name: "Big", results: await raceBig(server, big, say) });
+			if (server !== undefined)
+				sections.push({ name: "Big", results: await raceBig(server, count("big-rows"), big, say) });
 		}
 	} finally {
 		for (const server of servers) await server.stop();
