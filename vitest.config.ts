@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
 	test: {
 		include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+		globalSetup: ["test/support/servers.ts"],
 		testTimeout: 60_000,
 		hookTimeout: 120_000,
 		// Two real databases and the engine share the machine with the tests.
