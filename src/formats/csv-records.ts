@@ -26,7 +26,7 @@ export interface CsvRecord {
 }
 
 /** Files whose records are longer than this are refused: one lost quote would make the rest of a file one record. */
-export const RECORD_BYTES_MAX = 256 << 20;
+export const RECORD_BYTES_MAX = 128 << 20;
 
 const LF = 10;
 const CR = 13;

@@ -8,14 +8,14 @@ import type { Compression } from "./compressed.ts";
 export interface PieceLimits {
 	/** Most bytes that a compressed file may grow to; default 1 TiB. */
 	readonly bytesMax?: number;
-	/** Most bytes out for a byte in, looked at once a file has grown past 64 MiB; default 1000. */
+	/** Most bytes out for a byte in, looked at once a file has grown past 1 GiB; default 1000. */
 	readonly ratioMax?: number;
 }
 
 const BYTES_MAX = 1024 ** 4;
 /** Text of one repeated line reaches 1000 with gzip; the worst a gzip bomb can do is 1032, zstd's are far beyond. */
 const RATIO_MAX = 1000;
-const RATIO_FREE_BYTES = 64 << 20;
+const RATIO_FREE_BYTES = 1 << 30;
 
 /**
  * Compression of a file by the ending of its name; without one by its first bytes, which no text begins with

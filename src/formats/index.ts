@@ -4,6 +4,7 @@ export * from "./byte-values.ts";
 export * from "./compressed.ts";
 export * from "./csv.ts";
 export * from "./csv-records.ts";
+export * from "./durable.ts";
 export * from "./encoder.ts";
 export * from "./file-pieces.ts";
 export * from "./infer.ts";

@@ -130,15 +130,17 @@ export function setJsonValue(
 	return plain !== null && setter(column, row, plain, 0, plain.length);
 }
 
+/** A file of our own may well be one row over and over. */
+const OWN_FILE_LIMITS = { ratioMax: Number.POSITIVE_INFINITY };
+
 /** Drives a cutter over a file's pieces and gives the batches as they fill up. */
-export async function* batchesFrom(
+async function* batchesFrom(
 	path: string,
 	records: { push(piece: Buffer): void; end(): void },
 	rows: BatchCollector,
-	signal?: AbortSignal,
 ): AsyncGenerator<Batch, void, undefined> {
 	try {
-		for await (const piece of filePieces(path, await compressionOf(path), {}, signal)) {
+		for await (const piece of filePieces(path, await compressionOf(path), OWN_FILE_LIMITS)) {
 			records.push(piece);
 			yield* rows.take();
 		}

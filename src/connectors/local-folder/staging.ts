@@ -10,8 +10,9 @@ import {
 	type StagedWrite,
 	type Staging,
 } from "../../core/index.ts";
+import { digestFile, makeFolders, syncFile, syncFolder } from "../../formats/index.ts";
 import { confinedPath, realRoot, TEMPORARY_PREFIX } from "./confined-path.ts";
-import { digestFile, folderError, makeFolders, syncFolder } from "./durable.ts";
+import { folderError } from "./errors.ts";
 import { forgetTemporary, removeStaleTemporaries, temporaryName } from "./temporary-files.ts";
 
 /** Below this much free space, `check` warns. */
@@ -184,12 +185,7 @@ class FolderWrite implements StagedWrite {
 	async commit(): Promise<{ readonly bytes: number; readonly sha256: string }> {
 		try {
 			await chmod(this.localPath, 0o600);
-			const handle = await open(this.localPath, constants.O_RDWR | constants.O_NOFOLLOW);
-			try {
-				await handle.sync();
-			} finally {
-				await handle.close();
-			}
+			await syncFile(this.localPath);
 			const digest = await digestFile(this.localPath);
 			crashPoint("folder-file-synced");
 			const place = await confinedPath(this.#root, this.#path);

@@ -1,11 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { readdir, stat, unlink } from "node:fs/promises";
-import { hostname } from "node:os";
 import { join } from "node:path";
+import { isAlive, MACHINE_TAG } from "../../formats/index.ts";
 import { TEMPORARY_PREFIX } from "./confined-path.ts";
 
-/** A shared folder is used by several machines, whose process ids say nothing to each other. */
-const HOST = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
 /** Another machine's temporary file this old has no writer any more. */
 const FOREIGN_AGE_MAX_MS = 24 * 3600 * 1000;
 
@@ -14,7 +12,7 @@ const own = new Set<string>();
 
 /** A new name for a file that is not whole yet: `.tmp-<machine>-<pid>-<random>`. */
 export function temporaryName(): string {
-	const name = `${TEMPORARY_PREFIX}${HOST}-${process.pid}-${randomBytes(6).toString("hex")}`;
+	const name = `${TEMPORARY_PREFIX}${MACHINE_TAG}-${process.pid}-${randomBytes(6).toString("hex")}`;
 	own.add(name);
 	return name;
 }
@@ -30,20 +28,10 @@ export async function removeStaleTemporaries(root: string): Promise<void> {
 		const match = /^\.tmp-([0-9a-f]{8})-(\d+)-[0-9a-f]{12}$/.exec(name);
 		if (match === null || own.has(name)) continue;
 		const place = join(root, name);
-		if (match[1] !== HOST) {
+		if (match[1] !== MACHINE_TAG) {
 			const found = await stat(place).catch(() => null);
 			if (found === null || Date.now() - found.mtimeMs < FOREIGN_AGE_MAX_MS) continue;
 		} else if (Number(match[2]) !== process.pid && isAlive(Number(match[2]))) continue;
 		await unlink(place).catch(() => {});
-	}
-}
-
-function isAlive(pid: number): boolean {
-	try {
-		process.kill(pid, 0);
-		return true;
-	} catch (error) {
-		// EPERM: it lives and belongs to somebody else.
-		return (error as NodeJS.ErrnoException).code === "EPERM";
 	}
 }

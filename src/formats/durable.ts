@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { mkdir, open } from "node:fs/promises";
+import { hostname } from "node:os";
 import { dirname } from "node:path";
-import { HeadraceError } from "../../core/index.ts";
 
 /** Makes an entry's name durable: its folder is a file too, and rename or link alone do not reach the disk. */
 export async function syncFolder(folder: string): Promise<void> {
@@ -36,19 +36,26 @@ export async function digestFile(place: string): Promise<{ readonly sha256: stri
 	return { sha256: hash.digest("hex"), bytes };
 }
 
-const SPACE = new Set(["ENOSPC", "EFBIG", "EDQUOT"]);
-const RIGHTS = new Set(["EACCES", "EPERM", "EROFS"]);
+/** Puts a file's content on the disk. */
+export async function syncFile(place: string): Promise<void> {
+	const handle = await open(place, constants.O_RDWR | constants.O_NOFOLLOW);
+	try {
+		await handle.sync();
+	} finally {
+		await handle.close();
+	}
+}
 
-/** A fault of the file system as a Headrace error. */
-export function folderError(error: unknown, doing: string): HeadraceError {
-	if (error instanceof HeadraceError) return error;
-	const { code = "", message } = error as NodeJS.ErrnoException;
-	if (SPACE.has(code)) return new HeadraceError("E_NO_SPACE", `no space left ${doing}`, { cause: error });
-	if (RIGHTS.has(code))
-		return new HeadraceError("E_RIGHTS", `not allowed ${doing}`, {
-			hint: "Give this user the right to write the folder: `chmod u+rwx` or `chown`.",
-			cause: error,
-		});
-	if (code === "ELOOP") return new HeadraceError("E_PATH", `a symbolic link is in the way ${doing}`, { cause: error });
-	return new HeadraceError("E_DESTINATION", `${message} ${doing}`, { cause: error });
+/** A shared folder is used by several machines, whose process ids say nothing to each other. */
+export const MACHINE_TAG: string = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
+
+/** Whether a process of this machine lives. */
+export function isAlive(pid: number): boolean {
+	try {
+		process.kill(pid, 0);
+		return true;
+	} catch (error) {
+		// EPERM: it lives and belongs to somebody else.
+		return (error as NodeJS.ErrnoException).code === "EPERM";
+	}
 }

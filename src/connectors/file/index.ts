@@ -1,0 +1,2 @@
+export { stagedFormats } from "./formats.ts";
+export { createFileSource, type FileSourceOptions } from "./source.ts";
