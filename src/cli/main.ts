@@ -36,6 +36,25 @@ async function runCommand(argv: readonly string[]): Promise<number> {
 		output.endEcho();
 		output.note(`${name}: stopping so that the next run can go on; once more stops at once`);
 	});
+	const tell = async (errors: readonly HeadraceError[]): Promise<void> => {
+		if (!output.json || output.verbose) {
+			// Loaded only when something went wrong.
+			const { errorLines } = await import("./error-text.ts");
+			const lines = errorLines(errors, { paint: output.paintNote, directory, verbose: output.verbose });
+			for (const line of lines) output.error(line);
+		}
+		output.envelope(command, false, null, errors);
+	};
+	// What nobody awaited ends the command too, told like any error: Node's own report would not mask secrets.
+	let ending = false;
+	process.on("uncaughtException", (thrown) => {
+		if (ending) return;
+		ending = true;
+		const errors = toHeadraceErrors(thrown);
+		void tell(errors)
+			.then(() => flushed(process.stdout, process.stderr))
+			.finally(() => process.exit(exitOfErrors(errors)));
+	});
 	try {
 		const { readCommandLine } = await import("./program.ts");
 		const request = readCommandLine(argv);
@@ -54,13 +73,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
 	} catch (thrown) {
 		const stopped = stop.exitCode !== null && isAbort(thrown);
 		const errors = stopped ? [new HeadraceError("E_STOPPED", "stopped before the end")] : toHeadraceErrors(thrown);
-		if (!output.json || output.verbose) {
-			// Loaded only when something went wrong.
-			const { errorLines } = await import("./error-text.ts");
-			const lines = errorLines(errors, { paint: output.paintNote, directory, verbose: output.verbose });
-			for (const line of lines) output.error(line);
-		}
-		output.envelope(command, false, null, errors);
+		await tell(errors);
 		const ended = stopped || errors.some((error) => error.code === "E_STOPPED");
 		return stop.exitCode !== null && ended ? stop.exitCode : exitOfErrors(errors);
 	}

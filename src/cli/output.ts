@@ -27,6 +27,7 @@ export class Output {
 	readonly redactor = new Redactor();
 	#printNote: (line: string) => void;
 	#redrawn = false;
+	#told = false;
 
 	constructor(options: OutputOptions) {
 		this.json = options.json;
@@ -75,9 +76,10 @@ export class Output {
 		};
 	}
 
-	/** The one object of `--json`; nothing without it. */
+	/** The one object of `--json`; nothing without it, and nothing after it. */
 	envelope(command: string, ok: boolean, data: unknown, errors: readonly HeadraceError[]): void {
-		if (!this.json) return;
+		if (!this.json || this.#told) return;
+		this.#told = true;
 		const object = {
 			format_version: FORMAT_VERSION,
 			command,

@@ -103,7 +103,10 @@ function usageOf(error: CommanderError, argv: readonly string[]): HeadraceError 
 	const [first = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
 	const guess = /^\(Did you mean (.*)\?\)$/.exec(rest.join(" "))?.[1];
 	const verb = verbNamed(argv);
-	const help = `Run \`headrace help${verb === undefined ? "" : ` ${verb}`}\`.`;
+	const unquoted = verb === "copy" && error.code === "commander.excessArguments";
+	const help = unquoted
+		? "Put a pattern into quotes, so that the shell leaves it: './exports/*.csv'."
+		: `Run \`headrace help${verb === undefined ? "" : ` ${verb}`}\`.`;
 	const message = first.replace(/^unknown command/, "unknown verb");
 	return new HeadraceError("E_USAGE", guess === undefined ? message : `${message}; did you mean ${guess}?`, {
 		hint: help,

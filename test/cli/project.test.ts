@@ -24,6 +24,27 @@ describe("init", () => {
 		expect(text("shop project", ".headrace/.gitignore")).toBe("*\n");
 	});
 
+	test("the project runs as it is, again and again, whole or in stages, from files into a DuckDB file", async () => {
+		await headrace(["init"], { cwd: directory });
+		for (const stage of [[], [], ["--stage", "extract"], ["--stage", "load"]]) {
+			const result = await headrace(["run", "sample", "--json", ...stage], { cwd: directory });
+			expect(result.code, result.stdout + result.stderr).toBe(0);
+			expect(envelopeOf(result).data).toMatchObject({
+				runs: [
+					{
+						state: "succeeded",
+						tables: [
+							{ into: "raw.customers", rows_read: 5 },
+							{ into: "raw.orders", rows_read: 7 },
+						],
+					},
+				],
+			});
+		}
+		expect((await headrace(["status"], { cwd: directory })).stdout).toMatch(/^sample {2}last run .* succeeded\n/);
+		expect((await headrace(["check", "sample"], { cwd: directory })).code).toBe(0);
+	});
+
 	test("refuses to write over a file, and then writes nothing", async () => {
 		writeFileSync(at("connections.yaml"), "mine: ./x\n");
 		const result = await headrace(["init"], { cwd: directory });

@@ -137,6 +137,16 @@ describe("run", () => {
 		expect(await second).toMatchObject({ code: 75, stderr: expect.stringMatching(/E_BUSY.*holds/) });
 	});
 
+	test("an error that nobody awaited ends it like any other, its secret masked", async () => {
+		const env = { STAND_IN_ORPHAN: "lost mysql://u:hunter2@h/db", STAND_IN_DELAY_MS: "50" };
+		const result = await run("run shop --json -v", { env });
+		expect(result.code).toBe(1);
+		expect(envelopeOf(result).errors).toMatchObject([{ code: "E_INTERNAL", message: "lost mysql://u:***@h/db" }]);
+		expect(result.stderr).toContain("stand-ins.ts");
+		expect(result.stdout + result.stderr).not.toContain("hunter2");
+		expect((await run("runs --json")).stdout).toContain('"stopped"');
+	});
+
 	test("leaves its log, its receipt, and its positions", async () => {
 		await run("run shop");
 		const [listed] = await runsOf("runs");

@@ -1,7 +1,7 @@
 /**
  * Loaded by `--import` before the command line: connections of type file and duckdb become a source and a destination
  * in memory, so that the command line is tested without a database. STAND_IN_DELAY_MS slows the read down,
- * STAND_IN_FAILURE makes it fail with that code.
+ * STAND_IN_FAILURE makes it fail with that code, STAND_IN_ORPHAN with an error that nobody awaits.
  */
 import { registerHooks } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
@@ -43,6 +43,8 @@ export function createFileSource(): Source {
 					const failure = process.env["STAND_IN_FAILURE"];
 					if (failure !== undefined && request.table.name.name === "orders")
 						throw new HeadraceError(failure as ErrorCode, "the stand-in was told to fail");
+					const orphan = process.env["STAND_IN_ORPHAN"];
+					if (orphan !== undefined) Promise.reject(new Error(orphan));
 					for await (const batch of snapshot.read(request)) {
 						await delay(Number(process.env["STAND_IN_DELAY_MS"] ?? 0), undefined, { signal: request.signal });
 						yield batch;

@@ -35,6 +35,7 @@ const CASES: readonly Case[] = [
 	{ run: "run shop --stage lode", exit: 2, err: ["E_FILE_NOT_FOUND"] },
 	{ run: "backfill shop -s 2026-01-01", exit: 2, err: ["E_USAGE", "-e 2018-08-01"] },
 	{ run: "copy ./a", exit: 2, err: ["missing required argument 'to'"] },
+	{ run: "copy ./a.csv ./b.csv duckdb:x.duckdb", exit: 2, err: ["too many arguments", "'./exports/*.csv'"] },
 	{ run: "copy nothere duckdb:x.duckdb", exit: 2, err: ["E_UNKNOWN_CONNECTION", "nothere"] },
 	{ run: "copy ./a duckdb:x.duckdb --memory lots", exit: 2, err: ["E_INVALID_VALUE", "lots", "64MB"] },
 	{ run: "copy ./a duckdb:x.duckdb --concurrency 0", exit: 2, err: ["--concurrency needs a whole number"] },
