@@ -42,9 +42,9 @@ interface OpenDatabase {
 
 /**
  * DuckDB's lock on a file does not keep this process from opening it twice, which would destroy it. So handles of one
- * file share one database.
+ * file share one database. Null is one that is being closed: opening again waits for it.
  */
-const openFiles = new Map<string, Promise<OpenDatabase>>();
+const openFiles = new Map<string, Promise<OpenDatabase | null>>();
 let memoryDatabases = 0;
 
 /**
@@ -73,8 +73,8 @@ export class Engine implements AsyncDisposable {
 			const opening = openFiles.get(path);
 			if (opening === undefined) break;
 			const open = await opening;
-			// Between the promise and now its last user may have closed it.
-			if (openFiles.get(path) !== opening) continue;
+			// It may be closing, or its last user has closed it since.
+			if (open === null || openFiles.get(path) !== opening) continue;
 			checkShared(open, path, options);
 			open.users++;
 			return new Engine(path, open);
@@ -115,10 +115,26 @@ export class Engine implements AsyncDisposable {
 		const open = this.#open;
 		open.users--;
 		if (open.users > 0) return;
-		if (this.#key !== null) openFiles.delete(this.#key);
-		open.duckdb.disconnect_sync(open.feedConnection);
-		open.duckdb.close_sync(open.database);
+		const key = this.#key;
+		if (key === null) {
+			closeDatabase(open);
+			return;
+		}
+		const closing = (async () => {
+			// Closing does it, too, but holds the event loop meanwhile.
+			if (!open.readOnly) await open.duckdb.query(open.feedConnection, "CHECKPOINT").catch(() => {});
+			closeDatabase(open);
+			openFiles.delete(key);
+			return null;
+		})();
+		openFiles.set(key, closing);
+		await closing;
 	}
+}
+
+function closeDatabase(open: OpenDatabase): void {
+	open.duckdb.disconnect_sync(open.feedConnection);
+	open.duckdb.close_sync(open.database);
 }
 
 async function canonicalPath(path: string, readOnly: boolean): Promise<string> {

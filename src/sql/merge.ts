@@ -7,8 +7,6 @@ import { type Dialect, quotedList } from "./dialect.ts";
 export interface MergeTables {
 	readonly target: string;
 	readonly stage: string;
-	/** A temporary table of the pairs that `findMatches` finds. */
-	readonly matches: string;
 	readonly key: readonly string[];
 	/** Columns that the stage brings, the key's among them. */
 	readonly columns: readonly string[];
@@ -17,12 +15,17 @@ export interface MergeTables {
 /** How equality of a column's values is told; see `sameValue`. */
 export type Comparison = "value" | "float" | "text";
 
-/** One row: how many staged rows there are, how many keys, how many rows have NULL in the key. */
-export function countKeys(dialect: Dialect, tables: Pick<MergeTables, "stage" | "key">): string {
-	const key = quotedList(dialect, tables.key);
-	const isNull = tables.key.map((name) => `${dialect.quoteIdentifier(name)} IS NULL`).join(" OR ");
-	return `SELECT coalesce(sum(n), 0) AS staged, count(*) AS keys, coalesce(sum(n) FILTER (WHERE ${isNull}), 0) AS nulls
-FROM (SELECT ${key}, count(*) AS n FROM ${tables.stage} GROUP BY ${key})`;
+/** A column's name in a stage: one that hides the row identifier, which the stage's order depends on, gets another. */
+export function stageColumn(dialect: Dialect, name: string): string {
+	return name.toLowerCase() === dialect.rowIdentifier.toLowerCase() ? `_headrace_${name}` : name;
+}
+
+/** One row: how many rows a table has, how many keys, and how many of the rows have NULL in the key. */
+export function countKeys(dialect: Dialect, table: string, key: readonly string[]): string {
+	const columns = quotedList(dialect, key);
+	const isNull = key.map((name) => `${dialect.quoteIdentifier(name)} IS NULL`).join(" OR ");
+	return `SELECT coalesce(sum(n), 0) AS row_count, count(*) AS keys, coalesce(sum(n) FILTER (WHERE ${isNull}), 0) AS nulls
+FROM (SELECT ${columns}, count(*) AS n FROM ${table} GROUP BY ${columns})`;
 }
 
 /** Leaves the newest row of each key: by the order column (NULL is oldest), then the one read later. */
@@ -32,10 +35,10 @@ export function deleteSuperseded(
 	orderColumn: string | undefined,
 ): string {
 	const row = dialect.rowIdentifier;
-	const order = orderColumn === undefined ? "" : `${dialect.quoteIdentifier(orderColumn)} DESC NULLS LAST, `;
+	const order = orderColumn === undefined ? "" : `${staged(dialect, orderColumn)} DESC NULLS LAST, `;
 	return `DELETE FROM ${tables.stage} WHERE ${row} IN (
 	SELECT row_identifier FROM (
-		SELECT ${row} AS row_identifier, row_number() OVER (PARTITION BY ${quotedList(dialect, tables.key)} ORDER BY ${order}${row} DESC) AS place
+		SELECT ${row} AS row_identifier, row_number() OVER (PARTITION BY ${stagedList(dialect, tables.key)} ORDER BY ${order}${row} DESC) AS place
 		FROM ${tables.stage}
 	) WHERE place > 1
 )`;
@@ -44,69 +47,61 @@ export function deleteSuperseded(
 /** Deletes the target's rows whose staged row is flagged, by a boolean or integer column. */
 export function deleteFlagged(dialect: Dialect, tables: MergeTables, flag: string): string {
 	return `DELETE FROM ${tables.target} AS t USING ${tables.stage} AS s
-WHERE ${sameKey(dialect, tables.key)} AND ${isFlagged(`s.${dialect.quoteIdentifier(flag)}`)}`;
+WHERE ${sameKey(dialect, tables.key)} AND ${isFlagged(`s.${staged(dialect, flag)}`)}`;
 }
 
 export function deleteFlaggedFromStage(dialect: Dialect, tables: Pick<MergeTables, "stage">, flag: string): string {
-	return `DELETE FROM ${tables.stage} WHERE ${isFlagged(dialect.quoteIdentifier(flag))}`;
+	return `DELETE FROM ${tables.stage} WHERE ${isFlagged(staged(dialect, flag))}`;
 }
 
 function isFlagged(expression: string): string {
 	return `coalesce(CAST(${expression} AS BOOLEAN), FALSE)`;
 }
 
-/** Pairs of target and staged rows of one key, with whether the target's row is equal already. */
-export function findMatches(
+/** One row: how many staged keys the target knows, and how many rows it has of them. */
+export function countKnown(dialect: Dialect, tables: MergeTables): string {
+	return `SELECT count(*) AS known, coalesce(sum(n), 0) AS known_rows
+FROM (SELECT count(*) AS n FROM ${tables.target} AS t JOIN ${tables.stage} AS s ON ${sameKey(dialect, tables.key)} GROUP BY ${stagedList(dialect, tables.key, "s")})`;
+}
+
+/** What is equal already is not written again. */
+export function deleteEqualFromStage(
 	dialect: Dialect,
 	tables: MergeTables,
 	comparisonOf: (column: string) => Comparison,
 ): string {
 	const others = tables.columns.filter((name) => !tables.key.includes(name));
-	const same = others.map((name) => sameValue(dialect, name, comparisonOf(name))).join(" AND ");
-	return `CREATE TEMPORARY TABLE ${tables.matches} AS
-SELECT t.${dialect.rowIdentifier} AS target_row, s.${dialect.rowIdentifier} AS stage_row, ${same === "" ? "TRUE" : same} AS same
-FROM ${tables.target} AS t JOIN ${tables.stage} AS s ON ${sameKey(dialect, tables.key)}`;
-}
-
-/** One row: how many staged rows have a counterpart, how many pairs there are, and how many are equal. */
-export function countMatches(tables: Pick<MergeTables, "matches">): string {
-	return `SELECT count(DISTINCT stage_row) AS known, count(*) AS pairs, count(*) FILTER (WHERE same) AS equal_pairs FROM ${tables.matches}`;
-}
-
-/** What is equal already is not written again. */
-export function deleteEqualFromStage(dialect: Dialect, tables: Pick<MergeTables, "stage" | "matches">): string {
-	return `DELETE FROM ${tables.stage} WHERE ${dialect.rowIdentifier} IN (SELECT stage_row FROM ${tables.matches} WHERE same)`;
+	const same = others.map((name) => `\n\tAND ${sameValue(dialect, name, comparisonOf(name))}`).join("");
+	return `DELETE FROM ${tables.stage} AS s USING ${tables.target} AS t
+WHERE ${sameKey(dialect, tables.key)}${same}`;
 }
 
 /** The first half of a replacement of rows: `insertStaged` is the second. */
-export function deleteMatched(dialect: Dialect, tables: Pick<MergeTables, "target" | "matches">): string {
-	return `DELETE FROM ${tables.target} WHERE ${dialect.rowIdentifier} IN (SELECT target_row FROM ${tables.matches} WHERE NOT same)`;
+export function deleteKnown(dialect: Dialect, tables: MergeTables): string {
+	return `DELETE FROM ${tables.target} AS t USING ${tables.stage} AS s WHERE ${sameKey(dialect, tables.key)}`;
 }
 
 /** Changes rows in place: for a table with columns that the stage does not have, which keep their values. */
-export function updateMatched(dialect: Dialect, tables: MergeTables): string {
-	const others = tables.columns.filter((name) => !tables.key.includes(name));
-	const row = dialect.rowIdentifier;
-	const assignments = others
-		.map((name) => `${dialect.quoteIdentifier(name)} = s.${dialect.quoteIdentifier(name)}`)
-		.join(", ");
-	return `UPDATE ${tables.target} AS t SET ${assignments}
-FROM ${tables.stage} AS s, ${tables.matches} AS m
-WHERE t.${row} = m.target_row AND s.${row} = m.stage_row AND NOT m.same`;
+export function updateKnown(dialect: Dialect, tables: MergeTables): string {
+	const assignments = tables.columns
+		.filter((name) => !tables.key.includes(name))
+		.map((name) => `${dialect.quoteIdentifier(name)} = s.${staged(dialect, name)}`);
+	return `UPDATE ${tables.target} AS t SET ${assignments.join(", ")}
+FROM ${tables.stage} AS s WHERE ${sameKey(dialect, tables.key)}`;
 }
 
-export function deleteMatchedFromStage(dialect: Dialect, tables: Pick<MergeTables, "stage" | "matches">): string {
-	return `DELETE FROM ${tables.stage} WHERE ${dialect.rowIdentifier} IN (SELECT stage_row FROM ${tables.matches})`;
+export function deleteKnownFromStage(dialect: Dialect, tables: MergeTables): string {
+	return `DELETE FROM ${tables.stage} AS s USING ${tables.target} AS t WHERE ${sameKey(dialect, tables.key)}`;
 }
 
 export function insertStaged(dialect: Dialect, tables: Pick<MergeTables, "target" | "stage" | "columns">): string {
-	const columns = quotedList(dialect, tables.columns);
-	return `INSERT INTO ${tables.target} (${columns}) SELECT ${columns} FROM ${tables.stage}`;
+	return `INSERT INTO ${tables.target} (${quotedList(dialect, tables.columns)})
+SELECT ${stagedList(dialect, tables.columns)} FROM ${tables.stage}`;
 }
 
 /**
  * Adds staged rows but for those that the target has already from a cursor value on, each against one: re-reading an
- * overlap neither loses nor doubles a row.
+ * overlap neither loses nor doubles a row. `overlap` is the condition on the target.
  */
 export function insertBeyondOverlap(
 	dialect: Dialect,
@@ -114,31 +109,44 @@ export function insertBeyondOverlap(
 	overlap: string,
 	comparisonOf: (column: string) => Comparison,
 ): string {
-	const columns = quotedList(dialect, tables.columns);
-	// Values that SQL takes for equal although they differ get a second column that tells them apart.
-	const told = tables.columns.flatMap((name) => {
-		const quoted = dialect.quoteIdentifier(name);
-		const comparison = comparisonOf(name);
-		if (comparison === "float") return [`signbit(${quoted})`];
-		return comparison === "text" ? [`CAST(${quoted} AS VARCHAR)`] : [];
-	});
-	const items = [columns, ...told.map((expression, index) => `${expression} AS told_apart_${index}`)].join(", ");
-	return `INSERT INTO ${tables.target} (${columns})
-SELECT ${columns} FROM (
-	SELECT ${items} FROM ${tables.stage}
+	const items = (nameOf: (column: string) => string) =>
+		[
+			...tables.columns.map((name, index) => `${nameOf(name)} AS c${index}`),
+			// Values that SQL takes for equal although they differ get a second column that tells them apart.
+			...tables.columns.flatMap((name, index) => {
+				const comparison = comparisonOf(name);
+				if (comparison === "float") return [`signbit(${nameOf(name)}) AS told_apart_${index}`];
+				return comparison === "text" ? [`CAST(${nameOf(name)} AS VARCHAR) AS told_apart_${index}`] : [];
+			}),
+		].join(", ");
+	return `INSERT INTO ${tables.target} (${quotedList(dialect, tables.columns)})
+SELECT ${tables.columns.map((_, index) => `c${index}`).join(", ")} FROM (
+	SELECT ${items((name) => staged(dialect, name))} FROM ${tables.stage}
 	EXCEPT ALL
-	SELECT ${items} FROM ${tables.target} WHERE ${overlap}
+	SELECT ${items((name) => dialect.quoteIdentifier(name))} FROM ${tables.target} WHERE ${overlap}
 )`;
 }
 
+function staged(dialect: Dialect, name: string): string {
+	return dialect.quoteIdentifier(stageColumn(dialect, name));
+}
+
+function stagedList(dialect: Dialect, names: readonly string[], alias?: string): string {
+	return quotedList(
+		dialect,
+		names.map((name) => stageColumn(dialect, name)),
+		alias,
+	);
+}
+
 function sameKey(dialect: Dialect, key: readonly string[]): string {
-	return key.map((name) => `t.${dialect.quoteIdentifier(name)} = s.${dialect.quoteIdentifier(name)}`).join(" AND ");
+	return key.map((name) => `t.${dialect.quoteIdentifier(name)} = s.${staged(dialect, name)}`).join(" AND ");
 }
 
 /** SQL's equality, but for zeros with a sign, and for types whose equal values differ (an interval of 1 month and 30 days). */
 function sameValue(dialect: Dialect, name: string, comparison: Comparison): string {
 	const t = `t.${dialect.quoteIdentifier(name)}`;
-	const s = `s.${dialect.quoteIdentifier(name)}`;
+	const s = `s.${staged(dialect, name)}`;
 	if (comparison === "text") return `CAST(${t} AS VARCHAR) IS NOT DISTINCT FROM CAST(${s} AS VARCHAR)`;
 	const same = `${t} IS NOT DISTINCT FROM ${s}`;
 	return comparison === "float" ? `${same} AND signbit(${t}) IS NOT DISTINCT FROM signbit(${s})` : same;

@@ -7,6 +7,8 @@ import type { Session } from "./session.ts";
 export interface IntoTable {
 	/** Quoted. */
 	readonly table: string;
+	/** Names of its columns, where they are not the target's. */
+	readonly columnOf?: (name: string) => string;
 	/** One or more connections; with several each works in its own transaction and rows lose their order. */
 	readonly lanes: readonly Session[];
 	readonly request: LoadRequest;
@@ -21,23 +23,18 @@ export async function insertInput(into: IntoTable): Promise<number> {
 	const { request, lanes } = into;
 	const { input, target, signal } = request;
 	const fields = inTargetOrder(input.fields, request);
-	const columns = quotedList(duckdbDialect, [
-		...fields.map((field) => field.name),
-		...(into.constant === undefined ? [] : [into.constant.column]),
-	]);
+	const names = fields.map((field) => field.name);
+	const all = into.constant === undefined ? names : [...names, into.constant.column];
+	const columns = quotedList(duckdbDialect, into.columnOf === undefined ? all : all.map(into.columnOf));
 	const more = into.constant === undefined ? "" : `, ${duckdbDialect.quoteLiteral(into.constant.text)}`;
 	const insert = (items: string, relation: string) =>
 		`INSERT INTO ${into.table} (${columns}) SELECT ${items}${more} FROM ${relation}`;
-	const context = { columns: fields.map((field) => field.name), key: target.key };
+	const context = { columns: names, key: target.key };
 
 	if (input.kind === "files" && input.localPaths.length === 0) return 0;
 	if (input.kind === "files" && input.format instanceof ParquetFormat && readable(into, input.localPaths)) {
 		const relation = parquetRelation(input.localPaths, input.fields);
-		const items = quotedList(
-			duckdbDialect,
-			fields.map((field) => field.name),
-		);
-		return lanes[0]!.execute(insert(items, relation), [], context);
+		return lanes[0]!.execute(insert(quotedList(duckdbDialect, names), relation), [], context);
 	}
 	const batches = input.kind === "batches" ? input.batches : readAll(input);
 	const { rows } = await EngineConnection.consumeInLanes(

@@ -9,10 +9,19 @@ import {
 	type TargetTable,
 } from "../../core/index.ts";
 import type { Engine } from "../../engine/index.ts";
-import { type ColumnDefinition, deleteRange, deleteTagged, duckdbDialect } from "../../sql/index.ts";
+import { deleteRange, deleteTagged, duckdbDialect } from "../../sql/index.ts";
 import { type ControlTables, withoutConflict } from "./control.ts";
 import { acquire } from "./locks.ts";
-import { createDdl, definitionsOf, describeTable, evolveDdl, findColumn, type Place, schemaExists } from "./schema.ts";
+import {
+	alterTable,
+	createDdl,
+	definitionsOf,
+	describeTable,
+	evolveDdl,
+	findColumn,
+	type Place,
+	schemaExists,
+} from "./schema.ts";
 import type { Session } from "./session.ts";
 
 /** What each write works with. */
@@ -86,7 +95,7 @@ export async function onTable<T>(context: LoadContext, work: (existing: Existing
 		return await session.transaction(async () => {
 			const { ddl, existing } = await tableDdl(session, place, target);
 			if (ddl.length === 0) release();
-			for (const statement of ddl) await session.execute(statement);
+			await alterTable(session, place, ddl);
 			const ready = ddl.length === 0 ? existing : await describeTable(session, place);
 			return work(ready!);
 		});
@@ -107,11 +116,6 @@ export async function deleteInterval(context: LoadContext, existing: ExistingTab
 		throw new HeadraceError("E_UNKNOWN_COLUMN", `${qualified(request.target.name)} has no column ${interval.column}`);
 	const range = { from: interval.start, to: interval.end };
 	return session.execute(deleteRange(duckdbDialect, place.sql, column.name, column.destinationType, range));
-}
-
-/** Columns of the rows as they lie in a stage: no constraint, so that what is wrong is told by the key's checks. */
-export function stageColumns(target: TargetTable): ColumnDefinition[] {
-	return target.columns.map(({ name, destinationType }) => ({ name, type: destinationType, nullable: true }));
 }
 
 export function resultOf(counts: Partial<LoadResult> & Pick<LoadResult, "rowsReceived">): LoadResult {

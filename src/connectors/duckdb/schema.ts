@@ -15,6 +15,9 @@ import { foldName, holds } from "./types.ts";
 /** DuckDB's schema for tables whose name has none. */
 const SCHEMA_DEFAULT = "main";
 
+/** A condition of DuckDB's catalog functions; its parameters are the schema and the table. */
+const AT = "database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)";
+
 export type ExistingColumn = ExistingTable["columns"][number];
 
 /** Where a table lies. Always with the database's name: `shop.orders` would be ambiguous in a file `shop.duckdb`. */
@@ -52,16 +55,15 @@ export async function schemaExists(session: Session, place: Place): Promise<bool
 
 /** Null when there is no such table. */
 export async function describeTable(session: Session, place: Place): Promise<ExistingTable | null> {
-	const at = "database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)";
 	const names = [place.schema, place.name];
-	const [table] = await session.query(`SELECT estimated_size FROM duckdb_tables() WHERE ${at}`, names);
+	const [table] = await session.query(`SELECT estimated_size FROM duckdb_tables() WHERE ${AT}`, names);
 	if (table === undefined) return null;
 	const columns = await session.query(
-		`SELECT column_name, data_type, is_nullable FROM duckdb_columns() WHERE ${at} ORDER BY column_index`,
+		`SELECT column_name, data_type, is_nullable FROM duckdb_columns() WHERE ${AT} ORDER BY column_index`,
 		names,
 	);
 	const keys = await session.query(
-		`SELECT unnest(constraint_column_names) AS name FROM duckdb_constraints() WHERE ${at} AND constraint_type = 'PRIMARY KEY'`,
+		`SELECT unnest(constraint_column_names) AS name FROM duckdb_constraints() WHERE ${AT} AND constraint_type = 'PRIMARY KEY'`,
 		names,
 	);
 	return {
@@ -154,14 +156,13 @@ export async function keepsakesOf(
 	place: Place,
 	columns: readonly ColumnDefinition[],
 ): Promise<string[]> {
-	const at = "database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)";
 	const names = [place.schema, place.name];
 	const text = (value: Value | undefined) => duckdbDialect.quoteLiteral(String(value));
 	const statements: string[] = [];
-	const [table] = await session.query(`SELECT comment FROM duckdb_tables() WHERE ${at} AND comment IS NOT NULL`, names);
+	const [table] = await session.query(`SELECT comment FROM duckdb_tables() WHERE ${AT} AND comment IS NOT NULL`, names);
 	if (table !== undefined) statements.push(`COMMENT ON TABLE ${place.sql} IS ${text(table["comment"])}`);
 	const comments = await session.query(
-		`SELECT column_name, comment FROM duckdb_columns() WHERE ${at} AND comment IS NOT NULL`,
+		`SELECT column_name, comment FROM duckdb_columns() WHERE ${AT} AND comment IS NOT NULL`,
 		names,
 	);
 	for (const row of comments) {
@@ -171,9 +172,31 @@ export async function keepsakesOf(
 				`COMMENT ON COLUMN ${place.sql}.${duckdbDialect.quoteIdentifier(column.name)} IS ${text(row["comment"])}`,
 			);
 	}
-	const indexes = await session.query(`SELECT sql FROM duckdb_indexes() WHERE ${at} ORDER BY index_name`, names);
-	for (const row of indexes) statements.push(indexOn(place, String(row["sql"])));
+	statements.push(...(await indexesOf(session, place)).map((index) => index.create));
 	return statements;
+}
+
+/** The table's own indexes (those of its constraints aside), as what drops each and what makes it again. */
+async function indexesOf(
+	session: Session,
+	place: Place,
+): Promise<{ readonly drop: string; readonly create: string }[]> {
+	const rows = await session.query(
+		`SELECT index_name, sql FROM duckdb_indexes() WHERE ${AT} AND sql IS NOT NULL ORDER BY index_name`,
+		[place.schema, place.name],
+	);
+	return rows.map((row) => ({
+		drop: `DROP INDEX ${quotedPath(duckdbDialect, [place.catalog, place.schema, String(row["index_name"])])}`,
+		create: indexOn(place, String(row["sql"])),
+	}));
+}
+
+/** Runs DDL on a table. DuckDB alters no table that has an index, so its indexes are made anew. */
+export async function alterTable(session: Session, place: Place, ddl: readonly string[]): Promise<void> {
+	const indexes = ddl.length === 0 ? [] : await indexesOf(session, place);
+	for (const { drop } of indexes) await session.execute(drop);
+	for (const statement of ddl) await session.execute(statement);
+	for (const { create } of indexes) await session.execute(create);
 }
 
 const IDENTIFIER = String.raw`(?:"(?:[^"]|"")*"|[^\s".(]+)`;

@@ -1,26 +1,33 @@
-import { crashPoint, HeadraceError, type LoadRequest, type LoadResult, qualified } from "../../core/index.ts";
+import {
+	crashPoint,
+	type ExistingTable,
+	HeadraceError,
+	type LoadRequest,
+	type LoadResult,
+	qualified,
+} from "../../core/index.ts";
 import {
 	type Comparison,
 	countKeys,
-	countMatches,
+	countKnown,
 	createTable,
 	deleteEqualFromStage,
 	deleteFlagged,
 	deleteFlaggedFromStage,
-	deleteMatched,
-	deleteMatchedFromStage,
+	deleteKnown,
+	deleteKnownFromStage,
 	deleteSuperseded,
 	duckdbDialect,
-	findMatches,
 	insertBeyondOverlap,
 	insertStaged,
 	type MergeTables,
 	quotedPath,
 	rangeCondition,
-	updateMatched,
+	stageColumn,
+	updateKnown,
 } from "../../sql/index.ts";
 import { insertInput } from "./input.ts";
-import { deleteInterval, type LoadContext, loadSuffix, onTable, resultOf, stageColumns, tagOf } from "./load.ts";
+import { deleteInterval, type LoadContext, loadSuffix, onTable, resultOf, tagOf } from "./load.ts";
 import { findColumn } from "./schema.ts";
 import { comparisonOf, foldName } from "./types.ts";
 
@@ -36,13 +43,14 @@ export async function merge(context: LoadContext): Promise<LoadResult> {
 	const tables = tablesOf(context);
 	const rowsReceived = await stage(context, tables);
 
-	const { staged, keys, nulls } = await session.counts(countKeys(duckdbDialect, tables));
+	const stagedKey = target.key.map((name) => stageColumn(duckdbDialect, name));
+	const { row_count, keys, nulls } = await session.counts(countKeys(duckdbDialect, tables.stage, stagedKey));
 	if (nulls! > 0)
 		throw new HeadraceError(
 			"E_NULL_KEY",
 			`${nulls} rows for ${qualified(request.target.name)} have NULL in the key (${target.key.join(", ")})`,
 		);
-	const rowsSuperseded = staged! - keys!;
+	const rowsSuperseded = row_count! - keys!;
 	if (rowsSuperseded > 0) await session.execute(deleteSuperseded(duckdbDialect, tables, orderColumn));
 
 	return onTable(context, async (existing) => {
@@ -52,30 +60,33 @@ export async function merge(context: LoadContext): Promise<LoadResult> {
 			rowsDeleted += await session.execute(deleteFlagged(duckdbDialect, tables, deletedColumn));
 			flagged = await session.execute(deleteFlaggedFromStage(duckdbDialect, tables, deletedColumn));
 		}
-		await session.execute(findMatches(duckdbDialect, tables, comparisonsOf(request)));
-		const { known, pairs } = await session.counts(countMatches(tables));
-		// Rows that share a key, from before the table had one, become one row.
-		if (pairs! > known!) await session.execute(`UPDATE ${tables.matches} SET same = FALSE`);
-		await session.execute(deleteEqualFromStage(duckdbDialect, tables));
-		const onlyOurs = existing.columns.every(({ name }) =>
-			tables.columns.some((column) => foldName(column) === foldName(name)),
-		);
-		// A replaced row would lose what the load's columns do not hold, and a declared key forbids to replace it.
-		if (onlyOurs && existing.key.length === 0) await session.execute(deleteMatched(duckdbDialect, tables));
-		else {
-			if (tables.columns.length > target.key.length) await session.execute(updateMatched(duckdbDialect, tables));
-			await session.execute(deleteMatchedFromStage(duckdbDialect, tables));
-		}
-		await session.execute(insertStaged(duckdbDialect, tables), [], {
-			columns: tables.columns,
-			key: target.key,
-		});
-		const rowsInserted = keys! - flagged - known!;
-		const result = resultOf({ rowsReceived, rowsInserted, rowsUpdated: known!, rowsDeleted, rowsSuperseded });
+		const rowsUpdated = await replaceKnown(context, tables, existing);
+		await session.execute(insertStaged(duckdbDialect, tables), [], { columns: tables.columns, key: target.key });
+		const rowsInserted = keys! - flagged - rowsUpdated;
+		const result = resultOf({ rowsReceived, rowsInserted, rowsUpdated, rowsDeleted, rowsSuperseded });
 		await context.control.record(session, request, result);
-		await dropStage(context, tables);
+		await session.execute(`DROP TABLE ${tables.stage}`);
 		return result;
 	});
+}
+
+/** Leaves in the stage what is to be inserted; gives how many keys the target knows. */
+async function replaceKnown(context: LoadContext, tables: MergeTables, existing: ExistingTable): Promise<number> {
+	const { session, target, request } = context;
+	const { known, known_rows } = await session.counts(countKnown(duckdbDialect, tables));
+	if (known === 0) return 0;
+	// Rows that share a key, from before the table had one, become one row: then an equal one is not enough.
+	if (known === known_rows) await session.execute(deleteEqualFromStage(duckdbDialect, tables, comparisonsOf(request)));
+	const onlyOurs = existing.columns.every(({ name }) =>
+		tables.columns.some((column) => foldName(column) === foldName(name)),
+	);
+	// A row that is replaced would lose what the load's columns do not hold.
+	if (onlyOurs) await session.execute(deleteKnown(duckdbDialect, tables));
+	else {
+		if (tables.columns.length > target.key.length) await session.execute(updateKnown(duckdbDialect, tables));
+		await session.execute(deleteKnownFromStage(duckdbDialect, tables));
+	}
+	return known!;
 }
 
 /** Rows added to those that are there; an interval's own rows go first, and an overlap's are not added again. */
@@ -111,17 +122,15 @@ export async function append(context: LoadContext): Promise<LoadResult> {
 		);
 		const result = resultOf({ rowsReceived, rowsInserted, rowsSuperseded: rowsReceived - rowsInserted });
 		await context.control.record(session, request, result);
-		await dropStage(context, tables);
+		await session.execute(`DROP TABLE ${tables.stage}`);
 		return result;
 	});
 }
 
 function tablesOf({ place, target, request }: LoadContext): MergeTables {
-	const temporary = (name: string) => quotedPath(duckdbDialect, ["temp", "main", `${name}_${loadSuffix(request)}`]);
 	return {
 		target: place.sql,
-		stage: temporary("stage"),
-		matches: temporary("matches"),
+		stage: quotedPath(duckdbDialect, ["temp", "main", `stage_${loadSuffix(request)}`]),
 		key: target.key,
 		columns: target.columns.map((column) => column.name),
 	};
@@ -131,10 +140,18 @@ function tablesOf({ place, target, request }: LoadContext): MergeTables {
 async function stage(context: LoadContext, tables: MergeTables): Promise<number> {
 	const { session, target, request, readableDirectories } = context;
 	const constant = tagOf(request);
+	const columnOf = (name: string) => stageColumn(duckdbDialect, name);
+	// No constraint: what is wrong is told by the checks of the key and by the target.
+	const columns = target.columns.map(({ name, destinationType }) => ({
+		name: columnOf(name),
+		type: destinationType,
+		nullable: true,
+	}));
 	const rows = await session.transaction(async () => {
-		await session.execute(createTable(duckdbDialect, tables.stage, stageColumns(target), { temporary: true }));
+		await session.execute(createTable(duckdbDialect, tables.stage, columns, { temporary: true }));
 		return insertInput({
 			table: tables.stage,
+			columnOf,
 			lanes: [session],
 			request,
 			readableDirectories,
@@ -143,10 +160,6 @@ async function stage(context: LoadContext, tables: MergeTables): Promise<number>
 	});
 	crashPoint("c08");
 	return rows;
-}
-
-async function dropStage({ session }: LoadContext, tables: MergeTables): Promise<void> {
-	for (const table of [tables.stage, tables.matches]) await session.execute(`DROP TABLE IF EXISTS ${table}`);
 }
 
 function comparisonsOf(request: LoadRequest): (column: string) => Comparison {

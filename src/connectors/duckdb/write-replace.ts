@@ -70,13 +70,13 @@ async function fill(context: LoadContext, build: Place, laneCount: number): Prom
 
 async function checkRows({ session, target, request }: LoadContext, build: Place): Promise<void> {
 	if (target.key.length === 0) return;
-	const { staged, keys, nulls } = await session.counts(countKeys(duckdbDialect, { stage: build.sql, key: target.key }));
+	const { row_count, keys, nulls } = await session.counts(countKeys(duckdbDialect, build.sql, target.key));
 	const table = qualified(request.target.name);
 	if (nulls! > 0) throw new HeadraceError("E_NULL_KEY", `${nulls} rows for ${table} have NULL in the key`);
-	if (keys! < staged!)
+	if (keys! < row_count!)
 		throw new HeadraceError(
 			"E_DUPLICATE_KEY",
-			`the key (${target.key.join(", ")}) of ${table} is not unique: ${staged! - keys!} of ${staged} rows repeat one`,
+			`the key (${target.key.join(", ")}) of ${table} is not unique: ${row_count! - keys!} of ${row_count} rows repeat one`,
 		);
 }
 

@@ -1,0 +1,1 @@
+ALTER TABLE "raw"."orders__new" RENAME TO "orders";
