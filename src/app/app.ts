@@ -1,15 +1,17 @@
 import { join } from "node:path";
 import { type CheckedPipeline, intervalsBetween, lastInterval, parseInterval } from "../config/index.ts";
 import {
+	type ExistingTable,
 	type Finding,
 	HeadraceError,
 	qualified,
+	type RunEvent,
 	type RunReceipt,
 	type Source,
-	type StateStore,
 	toHeadraceErrors,
 } from "../core/index.ts";
-import { openStateStore } from "../state/index.ts";
+import { RunLog } from "../observe/index.ts";
+import { openStateStore, type SqliteStateStore } from "../state/index.ts";
 import type {
 	App,
 	BackfillOptions,
@@ -35,20 +37,28 @@ export interface AppOptions {
 	readonly source?: Source;
 	/** The clock that says which interval is the last; default: the machine's. */
 	readonly nowMs?: () => number;
+	/** Masks secrets in what is kept of runs; default: whatever looks like a password. */
+	readonly redact?: (text: string) => string;
+	/** Told when the history was damaged and is begun anew. */
+	readonly onNotice?: (message: string) => void;
 }
 
 /** Opens a project: its state store, and everything that can be asked of its pipelines. */
 export async function openApp(options: AppOptions): Promise<App> {
-	const state = await openStateStore(join(options.directory, ".headrace", "state.db"));
+	const { redact, onNotice } = options;
+	const state = await openStateStore(join(options.directory, ".headrace", "state.db"), {
+		...(redact === undefined ? {} : { redact }),
+		...(onNotice === undefined ? {} : { onNotice }),
+	});
 	return new LocalApp(options, state);
 }
 
 class LocalApp implements App {
 	readonly directory: string;
 	readonly #options: AppOptions;
-	readonly #state: StateStore;
+	readonly #state: SqliteStateStore;
 
-	constructor(options: AppOptions, state: StateStore) {
+	constructor(options: AppOptions, state: SqliteStateStore) {
 		this.directory = options.directory;
 		this.#options = options;
 		this.#state = state;
@@ -67,22 +77,30 @@ class LocalApp implements App {
 			await using session = await openSession(pipeline, wanted, this.#options.source);
 			return [await readOnly(session, wanted, interval)];
 		}
-		return this.#recorded(pipeline, options.signal, async (signal) => {
-			await using session = await openSession(pipeline, wanted, this.#options.source);
-			return [await runOnce(this.#state, session, wanted, interval, signal)];
+		return this.#recorded(pipeline, wanted, async (signal, logged) => {
+			await using session = await openSession(pipeline, logged, this.#options.source);
+			return [await runOnce(this.#state, session, logged, interval, signal)];
 		});
 	}
 
-	/** Work under the pipeline's lease; what ends it before any table began is kept as a failed run, for `runs`. */
-	#recorded(
+	/**
+	 * Work under the pipeline's lease, with what it tells kept as its log. What ends it before any table began is kept
+	 * as a failed run, for `runs`.
+	 */
+	#recorded<Options extends RunOptions>(
 		pipeline: CheckedPipeline,
-		signal: AbortSignal | undefined,
-		work: (signal: AbortSignal) => Promise<RunReceipt[]>,
+		options: Options,
+		work: (signal: AbortSignal, logged: Options) => Promise<RunReceipt[]>,
 	): Promise<RunReceipt[]> {
-		return withLease(this.#state, pipeline, signal, async (held) => {
+		return withLease(this.#state, pipeline, options.signal, async (signal) => {
 			const started = new Date().toISOString();
+			const log = new RunLog((runId, lines) => this.#state.appendLog(runId, lines));
+			const onEvent = (event: RunEvent) => {
+				log.onEvent(event);
+				options.onEvent?.(event);
+			};
 			try {
-				return await work(held);
+				return await work(signal, { ...options, onEvent });
 			} catch (thrown) {
 				const [error] = toHeadraceErrors(thrown);
 				if (error !== undefined) {
@@ -91,7 +109,7 @@ class LocalApp implements App {
 						run_id: newRunId(),
 						pipeline: pipeline.name,
 						interval: null,
-						state: held.aborted ? "stopped" : "failed",
+						state: signal.aborted ? "stopped" : "failed",
 						started_at: started,
 						finished_at: new Date().toISOString(),
 						tables: [],
@@ -99,20 +117,23 @@ class LocalApp implements App {
 					});
 				}
 				throw thrown;
+			} finally {
+				await log.flush();
+				await this.#state.prune();
 			}
 		});
 	}
 
 	async backfill(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunReceipt[]> {
 		const intervals = await this.backfillIntervals(pipeline, options);
-		return this.#recorded(pipeline, options.signal, async (signal) => {
-			await using session = await openSession(pipeline, options, this.#options.source);
+		return this.#recorded(pipeline, options, async (signal, logged) => {
+			await using session = await openSession(pipeline, logged, this.#options.source);
 			const receipts: RunReceipt[] = [];
 			const queue = [...intervals.entries()];
 			const worker = async () => {
 				for (let next = queue.shift(); next !== undefined && !signal.aborted; next = queue.shift()) {
 					const [index, interval] = next;
-					receipts[index] = await runOnce(this.#state, session, options, interval, signal, byInterval);
+					receipts[index] = await runOnce(this.#state, session, logged, interval, signal, byInterval);
 				}
 			};
 			const parallel = Math.max(1, Math.min(options.maxActiveRuns ?? pipeline.maxActiveRuns, intervals.length));
@@ -155,7 +176,7 @@ class LocalApp implements App {
 				estimated_rows: plan.table.estimatedRows ?? null,
 				ddl,
 				columns: plan.columns,
-				change: existing === null ? "new" : ddl.length > 0 && plan.write !== "replace" ? "changed" : "same",
+				change: existing === null ? "new" : sameShape(plan, existing) ? "same" : "changed",
 				notes: [...cursorNote(mode, cursor, position), ...plan.notes],
 			});
 		}
@@ -259,11 +280,12 @@ class LocalApp implements App {
 		const lease = await this.#state.leaseHolder(`pipeline:${pipeline.name}`);
 		if (lease !== null) return [{ severity: "warning", message: `a run is going on: ${lease.holder}` }];
 		const [last] = await this.#state.runs({ pipeline: pipeline.name, limit: 1 });
-		if (last?.state !== "running") return [{ severity: "ok", message: "no unfinished work" }];
+		if (last?.state !== "running" && last?.state !== "stopped")
+			return [{ severity: "ok", message: "no unfinished work" }];
 		return [
 			{
 				severity: "warning",
-				message: `run ${last.run_id} was cut off; the next run goes on where it stopped`,
+				message: `run ${last.run_id} was cut short; the next run goes on where it stopped`,
 				remedy: `headrace run ${pipeline.name}`,
 			},
 		];
@@ -298,6 +320,15 @@ export function namedInterval(pipeline: CheckedPipeline, text: string): RunInter
 const bounds = ({ start, end }: RunInterval): RunInterval => ({ start, end });
 
 const byInterval = (plan: TablePlan) => plan.selected.options.mode === "interval";
+
+/** Whether the table that is there has the columns that the plan wants, by name and type. */
+function sameShape(plan: TablePlan, existing: ExistingTable): boolean {
+	const there = new Map(existing.columns.map((column) => [column.name, column.destinationType.toUpperCase()]));
+	return (
+		there.size === plan.columns.length &&
+		plan.columns.every((column) => there.get(column.name) === column.destination_type.toUpperCase())
+	);
+}
 
 function cursorNote(mode: string, cursor: string | undefined, position: string | null): string[] {
 	if (mode !== "incremental" || cursor === undefined) return [];

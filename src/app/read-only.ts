@@ -40,7 +40,7 @@ export async function readOnly(
 	return {
 		run_id: runId,
 		pipeline: session.pipeline.name,
-		interval,
+		interval: plan.tables.some((table) => table.task?.mode === "interval") ? interval : null,
 		state: tables.every((table) => table.state === "succeeded") ? "succeeded" : "failed",
 		started_at: started,
 		finished_at: new Date().toISOString(),

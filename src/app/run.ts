@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import type { CheckedPipeline } from "../config/index.ts";
 import {
 	type FileFormat,
@@ -13,6 +12,7 @@ import {
 	type TableReceipt,
 } from "../core/index.ts";
 import { runTable, type TableTask } from "../flow/index.ts";
+import { processHolder } from "../state/index.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
 import { emptyReceipt, failedReceipt, finishedReceipt } from "./receipt.ts";
 import { openFormats, openStaging } from "./registry.ts";
@@ -33,7 +33,7 @@ export async function withLease<T>(
 	work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
 	const name = `pipeline:${pipeline.name}`;
-	const holder = `${hostname()}:${process.pid}`;
+	const holder = processHolder();
 	const lease = await state.acquireLease(name, holder, LEASE_MS);
 	if (lease === null) {
 		const other = await state.leaseHolder(name);

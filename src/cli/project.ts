@@ -5,7 +5,7 @@ import { type CheckedPipeline, loadPipeline, parseSize } from "../config/index.t
 import type { StateStore } from "../core/state-store.ts";
 import type { Arguments } from "./arguments.ts";
 import type { VerbContext } from "./context.ts";
-import { usageError } from "./output.ts";
+import { type Output, usageError } from "./output.ts";
 
 /** A pipeline of the project, its secrets known to the redaction from here on. */
 export async function readPipeline(context: VerbContext, nameOrPath: string): Promise<CheckedPipeline> {
@@ -15,10 +15,14 @@ export async function readPipeline(context: VerbContext, nameOrPath: string): Pr
 }
 
 /** The app of the folder that a pipeline belongs to. */
-export async function appOf(directory: string): Promise<App> {
+export async function appOf(directory: string, output: Output): Promise<App> {
 	prepareStateFolder(directory);
 	const { openApp } = await import("../app/app.ts");
-	return openApp({ directory });
+	return openApp({ directory, ...historyOptions(output) });
+}
+
+function historyOptions(output: Output) {
+	return { redact: output.redactor.redact, onNotice: (message: string) => output.note(`! ${message}`) };
 }
 
 /** Makes `.headrace/`, readable by its owner only, and keeps it out of git. */
@@ -38,10 +42,7 @@ export async function openHistory(
 	const path = join(directory, ".headrace", "state.db");
 	if (!existsSync(path)) return null;
 	const { openStateStore } = await import("../state/index.ts");
-	return openStateStore(path, {
-		redact: context.output.redactor.redact,
-		onNotice: (message) => context.output.note(`! ${message}`),
-	});
+	return openStateStore(path, historyOptions(context.output));
 }
 
 /** Options that plan and run share. */

@@ -1,17 +1,15 @@
-import { join } from "node:path";
 import type { App } from "../app/api.ts";
 import type { CheckedPipeline } from "../config/index.ts";
 import { ERRORS, type ErrorCode, HeadraceError } from "../core/errors.ts";
 import type { EventSink } from "../core/events.ts";
 import type { RunReceipt } from "../core/state-store.ts";
 import { intervalText, secondsText } from "../observe/format.ts";
-import { RunLog } from "../observe/log.ts";
 import { createProgress } from "../observe/progress.ts";
 import { receiptLines } from "../observe/receipt.ts";
 import { printable } from "../observe/terminal.ts";
 import type { VerbContext, VerbResult } from "./context.ts";
 import { exitOfRuns } from "./exit-code.ts";
-import { appOf, prepareStateFolder } from "./project.ts";
+import { appOf } from "./project.ts";
 
 export interface RunsToReport {
 	readonly pipeline: CheckedPipeline;
@@ -49,44 +47,17 @@ export async function reportRuns(context: VerbContext, runs: RunsToReport): Prom
 
 async function withProgress(context: VerbContext, runs: RunsToReport): Promise<RunReceipt[]> {
 	const { output } = context;
-	// First, since it tells when the history was damaged.
-	await using log = await openLog(context, runs);
-	await using app = await appOf(runs.pipeline.directory);
+	await using app = await appOf(runs.pipeline.directory, output);
 	using progress = createProgress(
 		{ terminal: output.stderr, paint: output.paintNote, redact: output.redactor.redact, quiet: output.quiet },
 		context.env,
 	);
 	const restore = output.notesThrough((line) => progress.print(line));
 	try {
-		return await runs.work(app, (event) => {
-			progress.onEvent(event);
-			log.onEvent(event);
-		});
+		return await runs.work(app, progress.onEvent);
 	} finally {
 		restore();
 	}
-}
-
-/** Writes what runs tell into the state store. */
-async function openLog(context: VerbContext, runs: RunsToReport): Promise<{ onEvent: EventSink } & AsyncDisposable> {
-	if (runs.test === true) return { onEvent: () => {}, [Symbol.asyncDispose]: async () => {} };
-	const { openStateStore } = await import("../state/index.ts");
-	const store = await openStateStore(join(prepareStateFolder(runs.pipeline.directory), "state.db"), {
-		redact: context.output.redactor.redact,
-		onNotice: (message) => context.output.note(`! ${message}`),
-	});
-	const log = new RunLog((runId, lines) => store.appendLog(runId, lines));
-	return {
-		onEvent: log.onEvent,
-		async [Symbol.asyncDispose]() {
-			try {
-				await log.flush();
-				await store.prune();
-			} finally {
-				await store[Symbol.asyncDispose]();
-			}
-		},
-	};
 }
 
 function stageOf(runs: RunsToReport): { readonly stage?: "check" | "extract" | "load" } {

@@ -1,4 +1,4 @@
-import type { RunReceipt, TableReceipt } from "../core/state-store.ts";
+import type { ReceiptError, RunReceipt, TableReceipt } from "../core/state-store.ts";
 import { bytesText, countText, plural, rowsText, secondsText } from "./format.ts";
 import { type Paint, printable } from "./terminal.ts";
 import { textTable } from "./text-table.ts";
@@ -111,8 +111,12 @@ function isStopped(table: TableReceipt): boolean {
 
 function failureLines(table: TableReceipt, paint: Paint): string[] {
 	if (table.error === null || table.state === "succeeded" || isStopped(table)) return [];
-	const { code, message, hint } = table.error;
-	const lines = [`${paint("red", "✗")} ${printable(table.table)}  ${paint("red", code)}  ${printable(message)}`];
+	return errorLines(`${printable(table.table)}  `, table.error, paint);
+}
+
+function errorLines(subject: string, error: ReceiptError, paint: Paint): string[] {
+	const { code, message, hint } = error;
+	const lines = [`${paint("red", "✗")} ${subject}${paint("red", code)}  ${printable(message)}`];
 	if (hint !== "") lines.push(`  cure: ${printable(hint)}`);
 	return lines;
 }

@@ -27,7 +27,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 		end,
 		...(maxActiveRuns !== undefined && { maxActiveRuns }),
 	};
-	const intervals = await intervalsOf(pipeline.directory, (app) => app.backfillIntervals(pipeline, options));
+	const intervals = await intervalsOf(context, pipeline.directory, (app) => app.backfillIntervals(pipeline, options));
 	output.print(`${pipeline.name}: ${plural(intervals.length, "run")}, oldest first`);
 	const texts = intervals.map(intervalText);
 	const shown = texts.length <= SHOWN_MAX ? texts : [...texts.slice(0, SHOWN_MAX - 2), "…", texts.at(-1)!];
@@ -37,9 +37,10 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 }
 
 async function intervalsOf<Result>(
+	context: VerbContext,
 	directory: string,
 	ask: (app: Awaited<ReturnType<typeof appOf>>) => Promise<Result>,
 ): Promise<Result> {
-	await using app = await appOf(directory);
+	await using app = await appOf(directory, context.output);
 	return await ask(app);
 }

@@ -43,7 +43,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 
 async function statusOf(context: VerbContext, nameOrPath: string): Promise<StatusReport> {
 	const pipeline = await readPipeline(context, nameOrPath);
-	await using app: App = await appOf(pipeline.directory);
+	await using app: App = await appOf(pipeline.directory, context.output);
 	return await app.status(pipeline);
 }
 
