@@ -11,6 +11,7 @@ export interface Relation {
 	readonly selectable: boolean;
 	readonly rowSecurity: boolean;
 	readonly populated: boolean;
+	/** Tables that inherit from it; for a table with rows of its own. */
 	readonly children: number;
 	readonly estimatedRows?: number;
 }
@@ -30,7 +31,7 @@ const ESTIMATE = `
 	    WHEN m.relkind IN ('r', 'm') AND pg_catalog.pg_relation_size(m.oid) = 0 THEN 0
 	  END)::pg_catalog.numeric) AS rows
 	FROM members JOIN pg_catalog.pg_class AS m ON m.oid = members.oid
-	WHERE m.relkind IN ('r', 'm', 'f', 'p')`;
+	WHERE m.relkind IN ('r', 'm', 'f')`;
 
 /** The relations of the names, null where there is none that can be read. */
 export async function readRelations(session: Session, names: readonly TableName[]): Promise<(Relation | null)[]> {

@@ -1,3 +1,4 @@
+import { HeadraceError } from "../../core/index.ts";
 import { type Connected, connect, type PostgresOptions } from "./connect.ts";
 import type { ServerFacts } from "./server-facts.ts";
 import type { Session } from "./session.ts";
@@ -17,8 +18,15 @@ export class ControlConnection {
 		const before = this.#tail;
 		const mine = (async () => {
 			await before.catch(() => {});
-			if (this.#connected === null || this.#connected.session.broken)
-				this.#connected = await connect(this.#options, "headrace");
+			const kept = this.#connected;
+			if (kept !== null && !kept.session.broken)
+				try {
+					return await work(kept.session, kept.facts);
+				} catch (error) {
+					// It may have died while it was idle, which shows only now. Look-ups can be asked twice.
+					if (!(error instanceof HeadraceError) || error.code !== "E_CONNECTION_LOST") throw error;
+				}
+			this.#connected = await connect(this.#options, "headrace");
 			return work(this.#connected.session, this.#connected.facts);
 		})();
 		this.#tail = mine;

@@ -17,7 +17,6 @@ import { stopped } from "./stopped.ts";
 const BUFFER_BYTES_MAX = 8 << 20;
 /** How long a cancelled COPY may take to end before its connection is cut. */
 const CANCEL_TIMEOUT_MS = 5_000;
-export const SAVEPOINT = "headrace";
 
 export interface ReadContext {
 	readonly reader: Reader;
@@ -40,12 +39,9 @@ export async function* readRows(context: ReadContext, request: ReadRequest): Asy
 	const { session } = reader;
 	const { table, columns, types } = request;
 	const signal = request.signal === undefined ? closing : AbortSignal.any([request.signal, closing]);
-	const about: StatementAbout = { table: table.name, ownSql: table.kind === "query" || request.where !== undefined };
+	const about: StatementAbout = { table: table.name, ownSql: hasOwnSql(request) };
 	refuse(request);
 	const sql = selectSql(request);
-	// The SQL of the pipeline file names tables as the user's own session would.
-	const searchPath = about.ownSql ? ["SET LOCAL search_path TO DEFAULT"] : [];
-	await session.script([`SAVEPOINT ${SAVEPOINT}`, ...searchPath], about);
 	await checkShape(session, sql, request, about);
 
 	let settled = false;
@@ -102,6 +98,11 @@ export async function* readRows(context: ReadContext, request: ReadRequest): Asy
 		active.delete(cancel);
 		decoder.discard();
 	}
+}
+
+/** Whether SQL of the pipeline file is in the statement: it names tables as the user's own session would. */
+export function hasOwnSql(request: Pick<ReadRequest, "table" | "where">): boolean {
+	return request.table.kind === "query" || request.where !== undefined;
 }
 
 /** Ends a COPY that nobody wants any more: what is on its way is thrown away, and the backend is told to stop. */

@@ -10,7 +10,7 @@ import {
 import { type Connected, connect, type PostgresOptions } from "./connect.ts";
 import type { ControlConnection } from "./control.ts";
 import { type ActivityBefore, activityBefore, marksAfter, parseSnapshot } from "./marks.ts";
-import { readRows, SAVEPOINT } from "./read.ts";
+import { hasOwnSql, readRows } from "./read.ts";
 import { type Reader, Readers } from "./readers.ts";
 import { columnNamed, decoderPlan, fromItem } from "./select-sql.ts";
 import type { ServerFacts } from "./server-facts.ts";
@@ -19,6 +19,7 @@ import { splitTable } from "./split.ts";
 import { quoteIdentifier, quoteLiteral } from "./sql-text.ts";
 import { stopped } from "./stopped.ts";
 
+const SAVEPOINT = "headrace";
 const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 interface Cut {
@@ -183,7 +184,7 @@ class PostgresSnapshot implements Snapshot {
 	}
 
 	async *read(request: ReadRequest): AsyncGenerator<Batch, void, undefined> {
-		const reader = await this.#readers.acquire(request.signal);
+		const reader = await this.#take(hasOwnSql(request), request.signal);
 		try {
 			yield* readRows(
 				{
@@ -201,13 +202,24 @@ class PostgresSnapshot implements Snapshot {
 	}
 
 	async #withReader<T>(ownSql: boolean, work: (session: Session) => Promise<T>): Promise<T> {
-		const reader = await this.#readers.acquire();
+		const reader = await this.#take(ownSql);
 		try {
-			const searchPath = ownSql ? ["SET LOCAL search_path TO DEFAULT"] : [];
-			await reader.session.script([`SAVEPOINT ${SAVEPOINT}`, ...searchPath]);
 			return await work(reader.session);
 		} finally {
 			await this.#giveBack(reader);
+		}
+	}
+
+	/** A free reader with a savepoint to come back to. */
+	async #take(ownSql: boolean, signal?: AbortSignal): Promise<Reader> {
+		const reader = await this.#readers.acquire(signal);
+		try {
+			await reader.session.script([`SAVEPOINT ${SAVEPOINT}`, ...(ownSql ? ["SET LOCAL search_path TO DEFAULT"] : [])]);
+			return reader;
+		} catch (error) {
+			reader.session.destroy();
+			this.#readers.release(reader);
+			throw error;
 		}
 	}
 
