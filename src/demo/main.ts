@@ -43,6 +43,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
 	const address = `postgres://postgres@127.0.0.1:${server.port}/postgres`;
 	await execute(address, SHOP_SQL);
 	timer("  shop: 5,000 customers · 60,000 orders · 180,000 order lines");
+	print("");
 	await writeProject(folder, address);
 	const pipeline = await loadPipeline(folder, "shop", { env: process.env });
 	await using app = await openApp({ directory: folder });
