@@ -1,4 +1,4 @@
-import { type Batch, type Field, HeadraceError } from "../core/index.ts";
+import { type Batch, type ColumnType, type Field, HeadraceError } from "../core/index.ts";
 import { duckdbDialect } from "../sql/index.ts";
 import type { Bindings, Connection, DataChunk, Result } from "./bindings.ts";
 import { type ConsumeRequest, type ConsumeResult, consumeBatches, type GroupRunner } from "./consume.ts";
@@ -78,13 +78,15 @@ export class EngineConnection implements AsyncDisposable {
 	): Promise<ResultStream> {
 		const parameters = options.parameters ?? [];
 		const { duckdb } = this.#parts;
-		const { result, fields } = await this.#inTurn(async () => {
-			const first = await this.#prepare(sql, parameters);
-			const fitted = this.#fit(sql, first);
-			const statement = fitted.sql === sql ? first : await this.#prepare(fitted.sql, parameters);
-			return { result: await duckdb.execute_prepared_streaming(statement), fields: fitted.fields };
+		const opened = await this.#inTurn(async () => {
+			const statement = await this.#prepare(sql, parameters);
+			// Before it runs, a statement with parameters does not know its types.
+			const wrapped = parameters.length === 0 ? this.#wrap(sql, statement) : { sql, lists: [] };
+			const final = wrapped.sql === sql ? statement : await this.#prepare(wrapped.sql, parameters);
+			const result = await duckdb.execute_prepared_streaming(final);
+			return { result, fields: this.#fieldsOf(result, wrapped.lists), sql: wrapped.sql, parameters };
 		});
-		return { fields, batches: this.#batches(result, fields, options.signal) };
+		return { fields: opened.fields, batches: this.#batches(opened, options.signal) };
 	}
 
 	/** Rows in, in their order: see `consumeBatches`. */
@@ -152,46 +154,53 @@ export class EngineConnection implements AsyncDisposable {
 			if (value === null) duckdb.bind_null(statement, position);
 			else if (typeof value === "string") duckdb.bind_varchar(statement, position, value);
 			else if (typeof value === "boolean") duckdb.bind_boolean(statement, position, value);
-			else if (typeof value === "bigint") duckdb.bind_hugeint(statement, position, value);
-			else if (Number.isSafeInteger(value)) duckdb.bind_int64(statement, position, BigInt(value));
+			else if (typeof value === "bigint") {
+				if (BigInt.asIntN(64, value) === value) duckdb.bind_int64(statement, position, value);
+				else duckdb.bind_hugeint(statement, position, value);
+			} else if (Number.isSafeInteger(value)) duckdb.bind_int64(statement, position, BigInt(value));
 			else duckdb.bind_double(statement, position, value);
 		});
 		return statement;
 	}
 
-	/** The fields of a result, and the statement with casts around columns that have no canonical type. */
-	#fit(sql: string, statement: Awaited<ReturnType<Bindings["prepare"]>>): { sql: string; fields: Field[] } {
+	/** The statement with casts around those of its columns that have no canonical type; which of them are lists now. */
+	#wrap(sql: string, statement: Awaited<ReturnType<Bindings["prepare"]>>): { sql: string; lists: ColumnType[] } {
 		const { duckdb } = this.#parts;
-		const count = duckdb.prepared_statement_column_count(statement);
-		const fields: Field[] = [];
 		const items: string[] = [];
+		const lists: ColumnType[] = [];
 		let casts = false;
-		for (let index = 0; index < count; index++) {
+		for (let index = 0; index < duckdb.prepared_statement_column_count(statement); index++) {
 			const name = duckdb.prepared_statement_column_name(statement, index);
 			const native = duckdb.prepared_statement_column_logical_type(statement, index);
-			const type = columnTypeOfResult(duckdb, native);
-			const cast = type === null ? castOfResult(duckdb, native, `c${index}`) : null;
+			const cast = columnTypeOfResult(duckdb, native) === null ? castOfResult(duckdb, native, `c${index}`) : null;
 			if (cast !== null) casts = true;
-			fields.push({ name, type: cast?.type ?? type!, nullable: true });
+			if (cast?.list !== undefined) lists[index] = cast.list;
 			items.push(`${cast?.sql ?? `c${index}`} AS ${duckdbDialect.quoteIdentifier(name)}`);
 		}
-		if (!casts) return { sql, fields };
 		const names = items.map((_, index) => `c${index}`).join(", ");
-		return { sql: `SELECT ${items.join(", ")} FROM (${sql}\n) AS result(${names})`, fields };
+		return { sql: casts ? `SELECT ${items.join(", ")} FROM (${sql}\n) AS result(${names})` : sql, lists };
+	}
+
+	#fieldsOf(result: Result, lists: readonly ColumnType[]): Field[] {
+		const { duckdb } = this.#parts;
+		return Array.from({ length: duckdb.column_count(result) }, (_, index): Field => {
+			const name = duckdb.column_name(result, index);
+			const type = lists[index] ?? columnTypeOfResult(duckdb, duckdb.column_logical_type(result, index));
+			if (type === null) throw new HeadraceError("E_INTERNAL", `result column ${name} needs a cast in its statement`);
+			return { name, type, nullable: true };
+		});
 	}
 
 	async *#batches(
-		result: Result,
-		fields: readonly Field[],
+		opened: { result: Result; fields: readonly Field[]; sql: string; parameters: readonly Parameter[] },
 		signal: AbortSignal | undefined,
 	): AsyncGenerator<Batch, void, undefined> {
 		const { duckdb } = this.#parts;
+		const { result, fields } = opened;
 		const reader = new ChunkReader(duckdb, fields);
+		const wasStreaming = duckdb.result_is_streaming(result);
 		const fetch = (): Promise<DataChunk | null> => {
-			const fetching = this.#inTurn(async () => {
-				if (signal?.aborted) throw new HeadraceError("E_STOPPED", "stopped while rows were being read");
-				return duckdb.fetch_chunk(result);
-			});
+			const fetching = this.#inTurn(() => duckdb.fetch_chunk(result));
 			// Its error is thrown where it is awaited; until then it must not count as unhandled.
 			fetching.catch(() => {});
 			return fetching;
@@ -202,16 +211,35 @@ export class EngineConnection implements AsyncDisposable {
 		try {
 			while (true) {
 				const chunk = await ahead;
-				if (chunk === null || duckdb.data_chunk_get_size(chunk) === 0) return;
+				if (signal?.aborted) throw new HeadraceError("E_STOPPED", "stopped while rows were being read");
+				if (chunk === null || duckdb.data_chunk_get_size(chunk) === 0) break;
 				ahead = fetch();
 				yield* reader.read(chunk);
 			}
-		} catch (error) {
-			throw engineError(signal?.aborted ? new HeadraceError("E_STOPPED", "stopped while rows were being read") : error);
+			// A statement that fails midway ends like one that is done, but its result is then no stream any more.
+			if (wasStreaming && !duckdb.result_is_streaming(result)) throw await this.#failureOf(opened);
 		} finally {
 			signal?.removeEventListener("abort", stop);
 			await ahead.catch(() => {});
 		}
+	}
+
+	/** The bindings don't tell the error of a stream, so the statement runs again, its rows only counted. */
+	async #failureOf(opened: {
+		fields: readonly Field[];
+		sql: string;
+		parameters: readonly Parameter[];
+	}): Promise<HeadraceError> {
+		const names = opened.fields.map((_, index) => `c${index}`);
+		const counts = names.map((name) => `count(${name})`).join(", ");
+		try {
+			await this.execute(`SELECT ${counts} FROM (${opened.sql}\n) AS result(${names.join(", ")})`, opened.parameters, {
+				columns: opened.fields.map((field) => field.name),
+			});
+		} catch (error) {
+			return engineError(error);
+		}
+		return new HeadraceError("E_DESTINATION", "DuckDB ended a statement before all its rows were read");
 	}
 }
 

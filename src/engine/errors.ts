@@ -31,6 +31,8 @@ export function engineError(thrown: unknown, context: ErrorContext = {}): Headra
 		case "invalid type":
 			return valueError(message, context, where);
 		case "invalid input":
+			// The path of the file is all that such a message holds.
+			if (/Parquet|magic bytes/i.test(message)) return kept("E_CORRUPT_FILE", `DuckDB${where}: ${message}`, native);
 			if (/UTF-?8|unicode/i.test(message))
 				return new HeadraceError("E_ENCODING", `text is not valid UTF-8${columnOf(message, context)}${where}`);
 			return valueError(message, context, where);
@@ -59,6 +61,8 @@ export function engineError(thrown: unknown, context: ErrorContext = {}): Headra
 		case "catalog":
 			if (/write-write conflict/i.test(message)) return kept("E_CONFLICT", `DuckDB${where}: ${message}`, native);
 			return kept("E_DESTINATION", `DuckDB${where}: ${message}`, native);
+		case "":
+			return kept("E_INTERNAL", `DuckDB's bindings${where}: ${message}`, native);
 		default:
 			return kept("E_DESTINATION", `DuckDB${where}: ${message}`, native);
 	}

@@ -1,9 +1,17 @@
+import { access } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Batch, ColumnType, Field, FileFormat, FormatName, WriteFilesRequest } from "../core/index.ts";
+import {
+	type Batch,
+	type Field,
+	type FileFormat,
+	type FormatName,
+	HeadraceError,
+	type WriteFilesRequest,
+} from "../core/index.ts";
 import { duckdbDialect, quoteSingle } from "../sql/index.ts";
 import { Engine } from "./engine.ts";
 import { engineError } from "./errors.ts";
-import { duckdbType, selectItem } from "./types.ts";
+import { selectItem } from "./types.ts";
 
 /** Rows of one file when they are narrow: four of DuckDB's row groups. Wide rows end a file by their bytes. */
 const FILE_ROWS_MAX = 491_520;
@@ -64,6 +72,9 @@ export class ParquetFormat implements FileFormat {
 	}
 
 	async *read(localPath: string, fields: readonly Field[]): AsyncGenerator<Batch, void, undefined> {
+		await access(localPath).catch((cause: unknown) => {
+			throw new HeadraceError("E_FILE_NOT_FOUND", `the file ${localPath} is not there or can't be read`, { cause });
+		});
 		await using engine = await this.#engine({ allowedPaths: [localPath] });
 		await using connection = await engine.connect();
 		try {
@@ -89,22 +100,24 @@ export class ParquetFormat implements FileFormat {
 export function parquetRelation(localPaths: readonly string[], fields: readonly Field[]): string {
 	const items = fields.map((field) => {
 		const name = duckdbDialect.quoteIdentifier(field.name);
-		return holdsInterval(field.type) ? `CAST(${name} AS ${duckdbType(field.type)}) AS ${name}` : name;
+		return field.type.kind === "interval" ? `CAST(${name} AS INTERVAL) AS ${name}` : name;
 	});
 	const paths = localPaths.map(quoteSingle).join(", ");
 	return `(SELECT ${items.join(", ")} FROM read_parquet([${paths}], binary_as_string = false, hive_partitioning = false))`;
 }
 
 function stored(field: Field): string {
+	if (field.type.kind !== "interval") return selectItem(field);
 	const name = duckdbDialect.quoteIdentifier(field.name);
-	if (!holdsInterval(field.type)) return selectItem(field);
-	return field.type.kind === "list"
-		? `CAST(CAST(${name} AS JSON) AS VARCHAR[]) AS ${name}`
-		: `CAST(${name} AS VARCHAR) AS ${name}`;
+	return `${intervalText(name)} AS ${name}`;
 }
 
-function holdsInterval(type: ColumnType): boolean {
-	return type.kind === "interval" || (type.kind === "list" && type.element.kind === "interval");
+/** `14 months -3 days 5000000 microseconds`: what DuckDB itself prints does not read back at the extremes. */
+function intervalText(expression: string): string {
+	const part = (name: string) => `datepart('${name}', ${expression})`;
+	const months = `(${part("year")} * 12 + ${part("month")})`;
+	const micros = `((${part("hour")} * 60 + ${part("minute")}) * 60000000 + ${part("microsecond")})`;
+	return `${months} || ' months ' || ${part("day")} || ' days ' || ${micros} || ' microseconds'`;
 }
 
 /** The first batch with rows; null when none comes. */

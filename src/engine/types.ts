@@ -32,7 +32,8 @@ const KINDS = new Map<string, SimpleKind>(
 /** The DuckDB type that keeps every value of a canonical type, as DuckDB itself prints it. */
 export function duckdbType(type: ColumnType): string {
 	if (type.kind === "decimal") return `DECIMAL(${type.precision},${type.scale})`;
-	if (type.kind === "list") return `${duckdbType(type.element)}[]`;
+	// An interval's text in a list is ISO 8601, which DuckDB does not read.
+	if (type.kind === "list") return type.element.kind === "interval" ? "VARCHAR[]" : `${duckdbType(type.element)}[]`;
 	return NAMES[type.kind];
 }
 
@@ -66,7 +67,7 @@ export function selectItem(field: Field): string {
  */
 function listFromText(expression: string, element: ColumnType): string {
 	const texts = `CAST(CAST(${expression} AS JSON) AS VARCHAR[])`;
-	if (element.kind === "text") return texts;
+	if (element.kind === "text" || element.kind === "interval") return texts;
 	if (element.kind === "binary") return `list_transform(${texts}, lambda value: unhex(value))`;
 	return `CAST(${texts} AS ${duckdbType({ kind: "list", element })})`;
 }
@@ -142,26 +143,24 @@ export function columnTypeOfResult(duckdb: Bindings, type: LogicalType): ColumnT
 	return kind === undefined ? null : { kind };
 }
 
-/** How a result column without a canonical type is cast, and the type it then has. */
+/** How a result column without a canonical type is cast to one; `list` when the text it becomes is a list's. */
 export function castOfResult(
 	duckdb: Bindings,
 	type: LogicalType,
 	expression: string,
-): { readonly sql: string; readonly type: ColumnType } {
+): { readonly sql: string; readonly list?: ColumnType } {
 	const { Type } = duckdb;
 	const id = duckdb.get_type_id(type);
-	const timestamp: ColumnType = { kind: "timestamp" };
 	// Seconds and milliseconds fit microseconds; nanoseconds do not, so they become text.
-	if (id === Type.TIMESTAMP_S || id === Type.TIMESTAMP_MS)
-		return { sql: `CAST(${expression} AS TIMESTAMP)`, type: timestamp };
+	if (id === Type.TIMESTAMP_S || id === Type.TIMESTAMP_MS) return { sql: `CAST(${expression} AS TIMESTAMP)` };
 	if (id === Type.LIST || id === Type.ARRAY) {
 		const child = id === Type.LIST ? duckdb.list_type_child_type(type) : duckdb.array_type_child_type(type);
 		const element = columnTypeOfResult(duckdb, child);
 		if (element !== null && element.kind !== "json" && element.kind !== "list")
-			return { sql: listText(expression, element), type: { kind: "list", element } };
-		return { sql: `CAST(to_json(${expression}) AS VARCHAR)`, type: { kind: "json" } };
+			return { sql: listText(expression, element), list: { kind: "list", element } };
+		return { sql: `to_json(${expression})` };
 	}
 	if (id === Type.STRUCT || id === Type.MAP || id === Type.UNION || id === Type.VARIANT)
-		return { sql: `CAST(to_json(${expression}) AS VARCHAR)`, type: { kind: "json" } };
-	return { sql: `CAST(${expression} AS VARCHAR)`, type: { kind: "text" } };
+		return { sql: `to_json(${expression})` };
+	return { sql: `CAST(${expression} AS VARCHAR)` };
 }
