@@ -6,6 +6,7 @@ import { type Decode, divert, wrongLength } from "./decode.ts";
  * sum of digit[k] * 10000^(weight - k). numeric_send in src/backend/utils/adt/numeric.c.
  */
 const HEADER_BYTES = 8;
+const POSITIVE = 0;
 const NEGATIVE = 0x4000;
 const NAN = 0xc000;
 const POSITIVE_INFINITY = 0xd000;
@@ -39,7 +40,7 @@ export function decodeDecimal(name: string, type: ColumnType, policy: TypePolicy
 			const groups = weight + 1 + groupsAfterPoint;
 			at += HEADER_BYTES;
 			if (
-				sign <= NEGATIVE &&
+				(sign === POSITIVE || sign === NEGATIVE) &&
 				digits <= groups &&
 				(groups < FAST_GROUPS || (groups === FAST_GROUPS && ((buffer[at]! << 8) | buffer[at + 1]!) < FIRST_GROUP_MAX))
 			) {
@@ -112,7 +113,7 @@ export function decodeIntegerOf(name: string, type: ColumnType, policy: TypePoli
 }
 
 function isSpecial(sign: number, column: Column, row: number, type: ColumnType, policy: TypePolicy): boolean {
-	if (sign <= NEGATIVE) return false;
+	if (sign === POSITIVE || sign === NEGATIVE) return false;
 	if (sign === NAN) divert(column, row, policy.nan, `NaN, which ${typeName(type)} cannot hold`, "nan");
 	else if (sign === POSITIVE_INFINITY || sign === NEGATIVE_INFINITY)
 		divert(column, row, policy.infinity, `an infinity, which ${typeName(type)} cannot hold`, "infinity");
