@@ -44,11 +44,7 @@ export function engineError(thrown: unknown, context: ErrorContext = {}): Headra
 				: kept("E_MEMORY", `the engine's memory limit does not suffice${where}`, native);
 		case "transactioncontext":
 		case "transaction":
-			return kept(
-				/conflict|cannot (?:update|delete)/i.test(message) ? "E_CONFLICT" : "E_DESTINATION",
-				`DuckDB${where}: ${message}`,
-				native,
-			);
+			return transactionError(message, native, context, where);
 		case "interrupt":
 			return new HeadraceError("E_STOPPED", `stopped${where}`);
 		case "permission":
@@ -108,6 +104,15 @@ function constraintError(message: string, context: ErrorContext, where: string):
 	if (/foreign key/i.test(message))
 		return new HeadraceError("E_DESTINATION", `rows break a FOREIGN KEY constraint${where}`);
 	return new HeadraceError("E_DESTINATION", `rows break a constraint of the table${where}`);
+}
+
+/** A commit that failed tells why in words of its own: a constraint, the disk, another transaction. */
+function transactionError(message: string, native: Error, context: ErrorContext, where: string): HeadraceError {
+	if (/duplicate key|constraint/i.test(message)) return constraintError(message, context, where);
+	if (/could not (?:write|sync|truncate)|no space left/i.test(message)) return ioError(message, native, where);
+	if (/conflict|another transaction|cannot (?:update|delete)/i.test(message))
+		return kept("E_CONFLICT", `DuckDB${where}: ${message}`, native);
+	return new HeadraceError("E_DESTINATION", `DuckDB${where}: ${message.replaceAll(/"[^"]*"|'[^']*'/g, "…")}`);
 }
 
 function longestFirst(a: string, b: string): number {

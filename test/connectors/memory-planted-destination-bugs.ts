@@ -180,6 +180,11 @@ export const DESTINATION_BUGS: readonly PlantedBug<DestinationFixture>[] = [
 		"merge removes rows flagged as deleted, by a column of boolean",
 		({ deletedColumn: _deleted, ...request }) => request,
 	),
+	byRequest(
+		"replace keeps deleted rows",
+		"replace leaves out rows flagged as deleted, as if they had been merged",
+		({ deletedColumn: _deleted, ...request }) => request,
+	),
 	byRows(
 		"keys are compared without case",
 		"merge by a composite key, and keys that differ by case or blanks are different",

@@ -21,9 +21,10 @@ export async function replace(context: LoadContext): Promise<LoadResult> {
 	const { session, place, request, target, engine } = context;
 	const build = place.beside(`${BUILD_MARK}${loadSuffix(request)}`);
 	const columns = definitionsOf(target);
+	// Before it counts as being built: a repeated load has the name of the one that died.
+	await removeLeftovers(session, place);
 	building.add(build.sql);
 	try {
-		await removeLeftovers(session, place);
 		await session.execute(createDdl(build, columns));
 		const rows = await fill(context, build, Math.min(LANES_MAX, engine.threads));
 		crashPoint("c08");
