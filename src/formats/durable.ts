@@ -14,9 +14,9 @@ export async function syncFolder(folder: string): Promise<void> {
 	}
 }
 
-/** Makes folders for their owner alone, and their names durable. */
-export async function makeFolders(folder: string): Promise<void> {
-	const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+/** Makes folders, for their owner alone unless `mode` says otherwise, and their names durable. */
+export async function makeFolders(folder: string, mode = 0o700): Promise<void> {
+	const first = await mkdir(folder, { recursive: true, mode });
 	if (first === undefined) return;
 	for (let made = folder; ; made = dirname(made)) {
 		await syncFolder(dirname(made));

@@ -1,0 +1,255 @@
+import {
+	type Batch,
+	type Field,
+	HeadraceError,
+	type LoadRequest,
+	type LoadResult,
+	qualified,
+} from "../../core/index.ts";
+import { duckdbType, type EngineConnection, parquetRelation, selectList } from "../../engine/index.ts";
+import { duckdbDialect } from "../../sql/index.ts";
+import { type Incoming, tagOf } from "./load-shape.ts";
+
+const { quoteIdentifier, quoteLiteral } = duckdbDialect;
+
+/** Files of one table version. */
+export interface VersionFiles {
+	readonly paths: readonly string[];
+	readonly fields: readonly Field[];
+	readonly read: (path: string, fields: readonly Field[]) => AsyncIterable<Batch>;
+	readonly isParquet: boolean;
+}
+
+/**
+ * The rows of a version as a relation: Parquet is read where it lies, text goes into a temporary table that may spill.
+ */
+export async function versionRelation(
+	connection: EngineConnection,
+	files: VersionFiles,
+	bufferBytesMax: number,
+): Promise<string> {
+	const { fields, paths } = files;
+	if (files.isParquet && paths.length > 0) return parquetRelation(paths, fields);
+	await createTable(connection, "existing", fields);
+	async function* batches() {
+		for (const path of paths) yield* files.read(path, fields);
+	}
+	await connection.consume({
+		fields,
+		batches: batches(),
+		statement: (relation) => `INSERT INTO existing SELECT ${selectList(fields)} FROM ${relation}`,
+		bufferBytesMax,
+		threads: 1,
+	});
+	return "existing";
+}
+
+/** The order in which rows came; `rowid` would be a column of the user's if there is one of that name. */
+const ORDINAL = '"_headrace_ordinal"';
+
+async function createTable(
+	connection: EngineConnection,
+	name: string,
+	fields: readonly Field[],
+	more: readonly string[] = [],
+): Promise<void> {
+	const columns = fields.map((field) => `${quoteIdentifier(field.name)} ${duckdbType(field.type)}`);
+	await connection.execute(`CREATE OR REPLACE TEMP TABLE ${name} (${[...columns, ...more].join(", ")})`);
+}
+
+/** What a load makes of a table: the query of its rows, and the counts. */
+export interface Outcome {
+	readonly sql: string;
+	readonly result: LoadResult;
+	readonly rows: number;
+}
+
+/**
+ * Works out a load that needs the rows that are there: merge, interval, overlap, or a change of columns.
+ * `fields` are the table's after the load, and `existing` a relation of what it holds, null when it is new.
+ */
+export async function planOutcome(
+	connection: EngineConnection,
+	request: LoadRequest,
+	incoming: Incoming,
+	incomingBatches: AsyncIterable<Batch>,
+	incomingFields: readonly Field[],
+	fields: readonly Field[],
+	existing: { readonly relation: string; readonly fields: readonly Field[] } | null,
+): Promise<Outcome> {
+	await createTable(connection, "incoming", incomingFields, [`${ORDINAL} BIGINT`]);
+	await connection.execute("CREATE OR REPLACE TEMP SEQUENCE incoming_order");
+	await connection.consume({
+		fields: incomingFields,
+		batches: incomingBatches,
+		// One thread: rows are numbered as they were read, and the number says which came later.
+		statement: (relation) =>
+			`INSERT INTO incoming SELECT ${selectList(incomingFields)}, nextval('incoming_order') FROM ${relation}`,
+		bufferBytesMax: request.bufferBytesMax,
+		threads: 1,
+		...(request.signal === undefined ? {} : { signal: request.signal }),
+	});
+	const old = await oldRows(connection, request, fields, existing);
+	const shaped = new Shaper(request, fields, incomingFields);
+	const base = { rowsReceived: incoming.rows, rowsUpdated: 0, rowsSuperseded: 0 };
+	if (request.write === "merge") return merge(connection, shaped, request, old, base);
+	if (request.overlap !== undefined && request.interval === undefined) {
+		const names = columnList(fields);
+		const name = quoteIdentifier(request.overlap.column);
+		const type = duckdbType(fields.find((field) => field.name === request.overlap!.column)?.type ?? { kind: "text" });
+		const sql = `SELECT ${shaped.items("incoming")} FROM incoming EXCEPT ALL SELECT ${names} FROM ${old.kept} AS kept WHERE ${name} >= CAST(${quoteLiteral(request.overlap.from)} AS ${type})`;
+		await connection.execute(`CREATE OR REPLACE TEMP TABLE added AS ${sql}`);
+		const inserted = await count(connection, "added");
+		return {
+			sql: `SELECT ${names} FROM ${old.kept} AS kept UNION ALL SELECT ${names} FROM added`,
+			rows: old.keptRows + inserted,
+			result: { ...base, rowsInserted: inserted, rowsDeleted: 0, rowsSuperseded: incoming.rows - inserted },
+		};
+	}
+	const names = columnList(fields);
+	return {
+		sql: `SELECT ${names} FROM ${old.kept} AS kept UNION ALL SELECT ${shaped.items("incoming")} FROM incoming`,
+		rows: old.keptRows + incoming.rows,
+		result: { ...base, rowsInserted: incoming.rows, rowsDeleted: old.removedRows },
+	};
+}
+
+const columnList = (fields: readonly Field[]) => fields.map((field) => quoteIdentifier(field.name)).join(", ");
+
+async function count(connection: EngineConnection, relation: string): Promise<number> {
+	const [row] = await connection.query(`SELECT count(*) AS rows FROM ${relation} AS counted`);
+	return Number(row!["rows"]);
+}
+
+interface OldRows {
+	/** The rows that an interval leaves, as a relation with the new columns. */
+	readonly kept: string;
+	readonly keptRows: number;
+	readonly removedRows: number;
+}
+
+async function oldRows(
+	connection: EngineConnection,
+	request: LoadRequest,
+	fields: readonly Field[],
+	existing: { readonly relation: string; readonly fields: readonly Field[] } | null,
+): Promise<OldRows> {
+	const items = fields.map((field) => {
+		const name = quoteIdentifier(field.name);
+		const known = existing?.fields.some((other) => other.name === field.name) ?? false;
+		return `CAST(${known ? name : "NULL"} AS ${duckdbType(field.type)}) AS ${name}`;
+	});
+	const all =
+		existing === null
+			? `(SELECT ${items.join(", ")} WHERE false)`
+			: `(SELECT ${items.join(", ")} FROM ${existing.relation} AS old)`;
+	const rows = existing === null ? 0 : await count(connection, existing.relation);
+	const { interval } = request;
+	if (interval === undefined) return { kept: all, keptRows: rows, removedRows: 0 };
+	const kept = `(SELECT * FROM ${all} AS old WHERE NOT coalesce(${intervalCondition(interval, fields)}, false))`;
+	const keptRows = await count(connection, kept);
+	return { kept, keptRows, removedRows: rows - keptRows };
+}
+
+function intervalCondition(interval: NonNullable<LoadRequest["interval"]>, fields: readonly Field[]): string {
+	if (interval.column === undefined) return `"_headrace_interval" = ${quoteLiteral(tagOf(interval))}`;
+	const field = fields.find((other) => other.name === interval.column);
+	if (field === undefined) throw new HeadraceError("E_UNKNOWN_COLUMN", `the table has no column ${interval.column}`);
+	const name = quoteIdentifier(field.name);
+	const bound = (text: string) => `CAST(${quoteLiteral(text)} AS ${duckdbType(field.type)})`;
+	return `(${name} >= ${bound(interval.start)} AND ${name} < ${bound(interval.end)})`;
+}
+
+/** Incoming rows in the shape of the table. */
+class Shaper {
+	readonly #request: LoadRequest;
+	readonly #fields: readonly Field[];
+	readonly #incoming: ReadonlySet<string>;
+
+	constructor(request: LoadRequest, fields: readonly Field[], incoming: readonly Field[]) {
+		this.#request = request;
+		this.#fields = fields;
+		this.#incoming = new Set(incoming.map((field) => field.name));
+	}
+
+	/** The value of a field as the load gives it; null when it says nothing about the column. */
+	given(field: Field, from: string): string | null {
+		const { interval } = this.#request;
+		const type = duckdbType(field.type);
+		if (this.#incoming.has(field.name)) return `CAST(${from}.${quoteIdentifier(field.name)} AS ${type})`;
+		const isTag = field.name === "_headrace_interval" && interval !== undefined && interval.column === undefined;
+		return isTag ? quoteLiteral(tagOf(interval)) : null;
+	}
+
+	items(from: string): string {
+		return this.#fields
+			.map(
+				(field) =>
+					`${this.given(field, from) ?? `CAST(NULL AS ${duckdbType(field.type)})`} AS ${quoteIdentifier(field.name)}`,
+			)
+			.join(", ");
+	}
+
+	/** A row that is there and gets new values: a column that the load does not have keeps its value. */
+	updated(oldFrom: string, newFrom: string): string {
+		return this.#fields
+			.map((field) => {
+				const name = quoteIdentifier(field.name);
+				return `${this.given(field, newFrom) ?? `${oldFrom}.${name}`} AS ${name}`;
+			})
+			.join(", ");
+	}
+}
+
+/** Newest row of each key over what is there, in the order of the old rows, new keys behind. */
+async function merge(
+	connection: EngineConnection,
+	shaped: Shaper,
+	request: LoadRequest,
+	old: OldRows,
+	base: Pick<LoadResult, "rowsReceived">,
+): Promise<Outcome> {
+	const { key, name } = request.target;
+	if (key.length === 0) throw new HeadraceError("E_KEY_REQUIRED", `merge into ${qualified(name)} needs a key`);
+	const keys = key.map(quoteIdentifier);
+	const order = request.orderColumn === undefined ? "" : `${quoteIdentifier(request.orderColumn)} DESC NULLS LAST, `;
+	await connection.execute(
+		`CREATE OR REPLACE TEMP TABLE newest AS SELECT * FROM incoming QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")} ORDER BY ${order}${ORDINAL} DESC) = 1`,
+	);
+	const flag = request.deletedColumn;
+	const isDeleted = flag === undefined ? "false" : `coalesce(CAST(newest.${quoteIdentifier(flag)} AS BOOLEAN), false)`;
+	const same = keys.map((column) => `kept.${column} = newest.${column}`).join(" AND ");
+	const newestRows = await count(connection, "newest");
+	const [matched] = await connection.query(
+		`SELECT count(*) FILTER (${isDeleted}) AS deleted, count(*) FILTER (NOT ${isDeleted}) AS updated FROM ${old.kept} AS kept JOIN newest ON ${same}`,
+	);
+	const missing = `FROM newest WHERE NOT ${isDeleted} AND NOT EXISTS (SELECT 1 FROM ${old.kept} AS kept WHERE ${same})`;
+	const [added] = await connection.query(`SELECT count(*) AS rows ${missing}`);
+	const rowsDeleted = Number(matched!["deleted"]);
+	const rowsInserted = Number(added!["rows"]);
+	return {
+		sql: `SELECT kept.* FROM ${old.kept} AS kept WHERE NOT EXISTS (SELECT 1 FROM newest WHERE ${same})
+			UNION ALL SELECT ${shaped.updated("kept", "newest")} FROM ${old.kept} AS kept JOIN newest ON ${same} WHERE NOT ${isDeleted}
+			UNION ALL SELECT ${shaped.items("newest")} ${missing}`,
+		rows: old.keptRows - rowsDeleted + rowsInserted,
+		result: {
+			rowsReceived: base.rowsReceived,
+			rowsInserted,
+			rowsUpdated: Number(matched!["updated"]),
+			rowsDeleted: rowsDeleted + old.removedRows,
+			rowsSuperseded: base.rowsReceived - newestRows,
+		},
+	};
+}
+
+/** @throws E_DUPLICATE_KEY when two rows of the relation have the same key */
+export async function checkUnique(connection: EngineConnection, relation: string, request: LoadRequest): Promise<void> {
+	const { key, name } = request.target;
+	if (key.length === 0) return;
+	const keys = key.map(quoteIdentifier).join(", ");
+	const twice = await connection.query(
+		`SELECT 1 AS twice FROM ${relation} AS loaded GROUP BY ${keys} HAVING count(*) > 1 LIMIT 1`,
+	);
+	if (twice.length > 0)
+		throw new HeadraceError("E_DUPLICATE_KEY", `the key of ${qualified(name)} is not unique in the rows that came`);
+}

@@ -1,0 +1,120 @@
+import {
+	type Batch,
+	type Field,
+	type FormatName,
+	HeadraceError,
+	INTERVAL_TAG_COLUMN,
+	type LoadInterval,
+	type LoadRequest,
+	parseColumnType,
+	qualified,
+	sameType,
+	typeName,
+} from "../../core/index.ts";
+import { widerType } from "./column-plan.ts";
+import { storedType } from "./stored-format.ts";
+import type { CurrentTable } from "./table-versions.ts";
+
+type Shape = Pick<LoadRequest, "target" | "write" | "interval">;
+
+/** The fields of a version's files. */
+export function storedFields(table: CurrentTable): Field[] {
+	return table.record.columns.map(({ name, type, nullable }) => {
+		const parsed = parseColumnType(type);
+		if (parsed === null)
+			throw new HeadraceError("E_STATE", `the record of ${table.record.table.name} has the unknown type ${type}`);
+		return { name, type: parsed, nullable };
+	});
+}
+
+/**
+ * Columns of the table after a load: a replaced table has the target's; any other keeps its own, gets new ones, and
+ * wider types where they hold the old values too.
+ * @throws E_SCHEMA when a type changed to one that does not
+ */
+export function fieldsAfter(
+	current: CurrentTable | null,
+	{ target, write, interval }: Shape,
+	format: FormatName,
+): Field[] {
+	const wanted: Field[] = target.columns.map(({ name, type, nullable }) => ({
+		name,
+		type: storedType(type, format),
+		nullable,
+	}));
+	if (interval !== undefined && interval.column === undefined)
+		wanted.push({ name: INTERVAL_TAG_COLUMN, type: { kind: "text" }, nullable: true });
+	if (current === null || (write === "replace" && interval === undefined)) return wanted;
+	const fields = storedFields(current);
+	for (const column of wanted) {
+		const index = fields.findIndex((field) => field.name === column.name);
+		// Rows that are there already have no value for a column that is new.
+		if (index < 0) {
+			fields.push({ ...column, nullable: true });
+			continue;
+		}
+		const known = fields[index]!;
+		const type = widerType(known.type, column.type);
+		if (type === null)
+			throw new HeadraceError(
+				"E_SCHEMA",
+				`column ${column.name} of ${qualified(target.name)} is ${typeName(known.type)} and the rows have ${typeName(column.type)}`,
+			);
+		fields[index] = { name: column.name, type, nullable: known.nullable || column.nullable };
+	}
+	return fields;
+}
+
+/** Whether files of one shape and files of the other can be one table. */
+export function sameFields(a: readonly Field[], b: readonly Field[]): boolean {
+	return (
+		a.length === b.length &&
+		a.every((field, index) => field.name === b[index]!.name && sameType(field.type, b[index]!.type))
+	);
+}
+
+export function tagOf(interval: LoadInterval): string {
+	return `${interval.start}/${interval.end}`;
+}
+
+/** Incoming rows, counted and looked at for NULLs where none may be. Ends with E_STOPPED when it is told to. */
+export class Incoming {
+	rows = 0;
+	readonly fields: readonly Field[];
+	readonly #request: LoadRequest;
+
+	constructor(request: LoadRequest) {
+		this.#request = request;
+		this.fields = request.input.fields;
+		const names = new Set(this.fields.map((field) => field.name));
+		for (const { name } of request.target.columns)
+			if (!names.has(name))
+				throw new HeadraceError("E_INTERNAL", `the rows for ${qualified(request.target.name)} lack ${name}`);
+	}
+
+	async *batches(): AsyncGenerator<Batch, void, undefined> {
+		const { input, target, signal } = this.#request;
+		const strict = target.columns.flatMap(({ name, nullable }) => {
+			const isKey = target.key.includes(name);
+			const index = this.fields.findIndex((field) => field.name === name);
+			return isKey || !nullable ? [{ name, index, isKey }] : [];
+		});
+		const streams =
+			input.kind === "batches"
+				? [input.batches]
+				: input.localPaths.map((path) => input.format.read(path, input.fields));
+		for (const stream of streams)
+			for await (const batch of stream) {
+				this.rows += batch.rowCount;
+				const bad = strict.find(({ index }) => batch.columns[index]!.nullCount > 0);
+				if (bad !== undefined || signal?.aborted === true) batch.release();
+				if (signal?.aborted === true) throw new HeadraceError("E_STOPPED", "stopped while rows were being loaded");
+				if (bad !== undefined)
+					throw new HeadraceError(
+						bad.isKey ? "E_NULL_KEY" : "E_VALUE",
+						`column ${bad.name} of ${qualified(target.name)} can't be NULL`,
+					);
+				yield batch;
+			}
+	}
+}
