@@ -137,6 +137,21 @@ export const destinationMergeCases: readonly DestinationCase[] = [
 		],
 	),
 	[
+		"replace leaves out rows flagged as deleted, as if they had been merged",
+		async (fixture) => {
+			const flag: Field = { name: "gone", type: { kind: "boolean" }, nullable: true };
+			const loader = await loaded(fixture, "flagged_anew", [["9", "false", at(1)]], [ID, flag, AT]);
+			const rows: TextRow[] = [
+				["1", "true", at(1)],
+				["2", "false", at(1)],
+				["3", null, at(1)],
+			];
+			const result = await loader.load(rows, { deletedColumn: "gone", orderColumn: "at" });
+			await expectRows(fixture, loader, rows.slice(1));
+			assert.equal(result.rowsReceived, 3);
+		},
+	],
+	[
 		"merge by a composite key, and keys that differ by case or blanks are different",
 		async (fixture) => {
 			const columns: Field[] = [

@@ -76,7 +76,7 @@ export interface LoadRequest {
 	readonly write: Write;
 	/** Newest row per key wins by this column; rows that tie: the later one read. */
 	readonly orderColumn?: string;
-	/** A boolean or integer column that says the row is deleted at the source: merge removes it. */
+	/** A boolean or integer column that says the row is deleted at the source: merge removes it, replace leaves it out. */
 	readonly deletedColumn?: string;
 	/** Rows of this interval are replaced: those whose `column` lies in [start, end), or that an earlier load of the interval tagged. */
 	readonly interval?: LoadInterval;

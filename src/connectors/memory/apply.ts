@@ -77,7 +77,9 @@ export function applyLoad(old: WarehouseTable | undefined, request: LoadRequest,
 	if (fresh.length === 0 && existing.length > 0 && request.allowEmpty !== true)
 		throw new HeadraceError("E_EMPTY", `no rows came for ${qualified(target.name)}, which has some`);
 	checkUnique(table, fresh);
-	return gives(fresh, { rowsInserted: fresh.length, rowsDeleted: existing.length });
+	const isDeleted = deletedFlag(table, request.deletedColumn);
+	const kept = fresh.filter((row) => !isDeleted(row));
+	return gives(kept, { rowsInserted: kept.length, rowsDeleted: existing.length });
 }
 
 export function tagOf(interval: LoadInterval): string {
@@ -119,6 +121,11 @@ function checkUnique(table: WarehouseTable, rows: readonly Row[]): void {
 		);
 }
 
+function deletedFlag(table: WarehouseTable, column: string | undefined): (row: Row) => boolean {
+	const flag = column === undefined ? null : indexOf(table, column);
+	return (row) => flag !== null && row[flag] !== null && row[flag] !== "false" && row[flag] !== "0";
+}
+
 function merge(table: WarehouseTable, { target, orderColumn, deletedColumn }: LoadRequest, incoming: readonly Row[]) {
 	if (table.key.length === 0)
 		throw new HeadraceError("E_KEY_REQUIRED", `merge into ${qualified(table.name)} needs a key`);
@@ -133,8 +140,7 @@ function merge(table: WarehouseTable, { target, orderColumn, deletedColumn }: Lo
 			compareValues(table.columns[order]!.type, row[order]!, known[order]!) < 0;
 		if (!isOlder) newest.set(key(row), row);
 	}
-	const flag = deletedColumn === undefined ? null : indexOf(table, deletedColumn);
-	const isDeleted = (row: Row) => flag !== null && row[flag] !== null && row[flag] !== "false" && row[flag] !== "0";
+	const isDeleted = deletedFlag(table, deletedColumn);
 	const counts = { rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0, rowsSuperseded: incoming.length - newest.size };
 	const loaded = new Set([INTERVAL_TAG_COLUMN, ...target.columns.map((column) => column.name)]);
 	const isLoaded = table.columns.map((column) => loaded.has(column.name));

@@ -6,7 +6,7 @@ import type { Chunk, DescribeRequest, ReadRequest, Snapshot, Source, Transaction
 import { qualified, type SourceColumn, type SourceTable, type TypePolicy } from "../../core/table.ts";
 import { type MemoryColumn, type MemoryCut, type MemoryDatabase, type MemoryTable, tableId } from "./database.ts";
 import { ReaderSlots, stopped } from "./readers.ts";
-import { compareValues, convertValue, orderKey, type Row, type Value, writeValue } from "./values.ts";
+import { compareValues, convertValue, type OrderKey, orderKey, type Row, type Value, writeValue } from "./values.ts";
 
 export interface MemorySourceOptions {
 	/** Which marks of open transactions a snapshot has; default `clock`. */
@@ -106,14 +106,18 @@ function openSnapshot(cut: MemoryCut, readers: number, options: MemorySourceOpti
 			const table = tableOf(source);
 			const index = columnIndex(table, name);
 			const { type } = table.columns[index]!;
-			let max: Value = null;
+			let max: { readonly value: string; readonly key: OrderKey } | null = null;
 			let nulls = 0;
 			for (const row of table.rows) {
 				const value = row[index]!;
-				if (value === null) nulls++;
-				else if (compareValues(type, value, max) > 0) max = value;
+				if (value === null) {
+					nulls++;
+					continue;
+				}
+				const key = orderKey(type, value);
+				if (max === null || key > max.key) max = { value, key };
 			}
-			return { max, nulls };
+			return { max: max?.value ?? null, nulls };
 		},
 		split: async (source, { rows }) => splitTable(tableOf(source), rows),
 		async *read(request) {
@@ -149,6 +153,15 @@ function columnIndex(table: MemoryTable, name: string): number {
 	return index;
 }
 
+/** Batches are reused by all reads of the same columns: a test makes many small ones. */
+const pools = new WeakMap<readonly SourceColumn[], BatchPool>();
+
+function poolOf(columns: readonly SourceColumn[]): BatchPool {
+	const pool = pools.get(columns) ?? new BatchPool(columns);
+	pools.set(columns, pool);
+	return pool;
+}
+
 function* batchesOf(
 	table: MemoryTable,
 	request: ReadRequest,
@@ -156,7 +169,7 @@ function* batchesOf(
 ): Generator<Batch> {
 	if (request.where !== undefined)
 		throw new HeadraceError("E_UNSUPPORTED", "a database in memory has no SQL, so it can't take a condition");
-	const pool = new BatchPool(request.columns);
+	const pool = poolOf(request.columns);
 	const rowsMax = Math.max(1, Math.min(pool.capacity, batchRowsMax));
 	const columns = request.columns.map((column) => {
 		const index = columnIndex(table, column.name);

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash, randomUUID } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HeadraceError } from "../../core/errors.ts";
@@ -30,7 +30,7 @@ export class MemoryFolder {
 }
 
 export interface MemoryStagingOptions {
-	/** Folder for files while they are written or read; by default one of its own that goes with the port. */
+	/** An existing folder for files while they are written or read; by default one of its own that goes with the port. */
 	readonly temporaryFolder?: string;
 }
 
@@ -42,14 +42,17 @@ export function memoryStaging(folder: MemoryFolder, options: MemoryStagingOption
 	let ownFolder: string | null = null;
 	let count = 0;
 	const localPath = (): string => {
-		if (options.temporaryFolder !== undefined) {
-			mkdirSync(options.temporaryFolder, { recursive: true });
-			return join(options.temporaryFolder, `${process.pid}-${crypto.randomUUID()}`);
-		}
+		if (options.temporaryFolder !== undefined) return join(options.temporaryFolder, `${process.pid}-${randomUUID()}`);
 		ownFolder ??= mkdtempSync(join(tmpdir(), "headrace-memory-"));
 		return join(ownFolder, String(count++));
 	};
-	const discard = (path: string): void => rmSync(path, { force: true });
+	const discard = (path: string): void => {
+		try {
+			unlinkSync(path);
+		} catch (error) {
+			if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+		}
+	};
 	return {
 		location: "memory",
 		check: async () => [{ severity: "ok", message: "files are in this process's memory" }],

@@ -60,7 +60,8 @@ export function convertValue(from: ColumnType, to: ColumnType, value: Value): Va
 	return canonicalValue(to, value);
 }
 
-type OrderKey = bigint | number | string;
+/** Comparable by `<` and `>` with others of the same type. */
+export type OrderKey = bigint | number | string;
 
 /**
  * What orders values of a type by `<`. Times of both kinds are microseconds; the text may leave out the zone, which is
