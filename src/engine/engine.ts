@@ -121,6 +121,8 @@ export class Engine implements AsyncDisposable {
 			return;
 		}
 		const closing = (async () => {
+			// Not before the map holds this promise: what it takes out at the end must be itself.
+			await Promise.resolve();
 			// Closing does it, too, but holds the event loop meanwhile.
 			if (!open.readOnly) await open.duckdb.query(open.feedConnection, "CHECKPOINT").catch(() => {});
 			closeDatabase(open);
