@@ -87,11 +87,15 @@ export class CompressedFile {
 
 const NO_SPACE = new Set(["ENOSPC", "EFBIG", "EDQUOT"]);
 
-/** A fault of the file system as a Headrace error: E_NO_SPACE, or E_DESTINATION with the system's own words. */
-export function diskError(error: unknown, path: string): HeadraceError {
-	if (error instanceof HeadraceError) return error;
-	const { code, message } = error as NodeJS.ErrnoException;
-	if (code !== undefined && NO_SPACE.has(code))
-		return new HeadraceError("E_NO_SPACE", `no space left to write ${path}`, { cause: error });
+/** A fault of the file system as a Headrace error: E_NO_SPACE, E_RIGHTS, or E_DESTINATION; anything else as it is. */
+export function diskError(error: unknown, path: string): unknown {
+	const { code, syscall, message } = error as NodeJS.ErrnoException;
+	if (error instanceof HeadraceError || code === undefined || syscall === undefined) return error;
+	if (NO_SPACE.has(code)) return new HeadraceError("E_NO_SPACE", `no space left to write ${path}`, { cause: error });
+	if (code === "EACCES" || code === "EPERM" || code === "EROFS")
+		return new HeadraceError("E_RIGHTS", `${path} may not be written`, {
+			hint: `Give this user the right to write it: chmod u+rwx '${path}'`,
+			cause: error,
+		});
 	return new HeadraceError("E_DESTINATION", `cannot write ${path}: ${message}`, { cause: error });
 }

@@ -73,6 +73,18 @@ export function mergeParquet(files: readonly InspectedFile<ParquetInspection>[])
 const INTEGERS = ["int8", "int16", "int32", "int64"];
 const UNSIGNED = ["uint8", "uint16", "uint32", "uint64"];
 
+/** Most digits of an integer type. */
+const INTEGER_DIGITS: Readonly<Record<string, number>> = {
+	int8: 3,
+	uint8: 3,
+	int16: 5,
+	uint16: 5,
+	int32: 10,
+	uint32: 10,
+	int64: 19,
+	uint64: 20,
+};
+
 /** A type that holds every value of both; null when there is none but text. */
 export function widerType(a: ColumnType, b: ColumnType): ColumnType | null {
 	if (sameType(a, b)) return a;
@@ -80,6 +92,12 @@ export function widerType(a: ColumnType, b: ColumnType): ColumnType | null {
 		const scale = Math.max(a.scale, b.scale);
 		const precision = Math.max(a.precision - a.scale, b.precision - b.scale) + scale;
 		return precision <= 38 ? { kind: "decimal", precision, scale } : null;
+	}
+	const decimal = a.kind === "decimal" ? a : b.kind === "decimal" ? b : null;
+	const digits = INTEGER_DIGITS[decimal === a ? b.kind : a.kind];
+	if (decimal !== null) {
+		const precision = Math.max(decimal.precision - decimal.scale, digits ?? 39) + decimal.scale;
+		return precision <= 38 ? { kind: "decimal", precision, scale: decimal.scale } : null;
 	}
 	const signs = [a, b].map(({ kind }) => ({ signed: INTEGERS.indexOf(kind), unsigned: UNSIGNED.indexOf(kind) }));
 	const [first, second] = [signs[0]!, signs[1]!];

@@ -79,8 +79,9 @@ class FileDestination implements Destination {
 			await probe.discard();
 			return [{ severity: "ok", message: `${this.#root} can be written` }];
 		} catch (error) {
-			const { message, hint } = diskError(error, this.#root);
-			return [{ severity: "error", message, remedy: hint }];
+			const fault = diskError(error, this.#root);
+			if (!(fault instanceof HeadraceError)) throw fault;
+			return [{ severity: "error", message: fault.message, remedy: fault.hint }];
 		}
 	}
 
@@ -180,6 +181,13 @@ class FileDestination implements Destination {
 			await this.#commit(request, { log, head, versions, current, building, built });
 			return built.result;
 		} catch (error) {
+			if (error instanceof HeadraceError && error.reaction === "retry") throw error;
+			// A run that is behind finds files gone that it builds on: say which it is.
+			checkHead(await log.head(), request);
+			if (!(await versions.isNewest(current?.record.version)))
+				throw new HeadraceError("E_CONFLICT", `another load of ${versions.folder} was committed meanwhile`, {
+					cause: error,
+				});
 			throw diskError(error, join(this.#root, versions.folder));
 		} finally {
 			await building.discard();

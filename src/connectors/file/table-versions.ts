@@ -92,14 +92,22 @@ export class TableVersions {
 
 	/**
 	 * The newest committed version; null when the table does not exist. A commit whose process died before it set the
-	 * link is finished here.
+	 * link, or removed the version before, is finished here.
 	 * @throws E_UNSUPPORTED when something else has the table's name
 	 */
 	async current(): Promise<CurrentTable | null> {
 		await this.#checkPointer();
 		const current = await this.#newestCommitted();
-		if (current !== null) await this.#point(current.record.version);
+		if (current !== null) {
+			await this.#point(current.record.version);
+			await this.#removeOlder(current.record.version);
+		}
 		return current;
+	}
+
+	/** Whether this is still the newest committed version. */
+	async isNewest(version: number | undefined): Promise<boolean> {
+		return (await this.#newestCommitted())?.record.version === version;
 	}
 
 	async #newestCommitted(): Promise<CurrentTable | null> {
@@ -208,6 +216,10 @@ export class TableVersions {
 	async publish(version: number): Promise<void> {
 		await this.#point(version);
 		crashPoint("file-pointed");
+		await this.#removeOlder(version);
+	}
+
+	async #removeOlder(version: number): Promise<void> {
 		for (const older of await this.#numbers())
 			if (older < version) await rm(this.#place(older), { recursive: true, force: true });
 	}
