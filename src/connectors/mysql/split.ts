@@ -55,7 +55,8 @@ async function splitByAxis(
 		work.conditions.push(prefix.length === 0 ? "TRUE" : prefix.join(" AND "));
 		return;
 	}
-	const lowest = axis.toNumber(row?.[0] ?? "") ?? 0n;
+	// A zero date lies below whatever the reckoning begins with: the first range is open.
+	const lowest = axis.toNumber(row?.[0] ?? "") ?? (highest < 0n ? highest : 0n);
 	await cutRange(work, key, prefix, axis, { low: null, high: null, from: lowest, to: highest + 1n }, estimated);
 }
 
@@ -99,8 +100,12 @@ async function cutRange(
 		return;
 	}
 	// One value of this column holds too many rows: the next column of the key cuts them.
-	if (tooMany && low !== null && high !== null && key[prefix.length + 1] !== undefined) {
-		await splitByAxis(work, key, [...prefix, `${name} = ${axis.toSql(from)}`], estimated);
+	if (tooMany && key[prefix.length + 1] !== undefined) {
+		const only = axis.toSql(from);
+		const push = (condition: string) => work.conditions.push([...prefix, condition].join(" AND "));
+		if (low === null) push(`${name} < ${only}`);
+		await splitByAxis(work, key, [...prefix, `${name} = ${only}`], estimated);
+		if (high === null) push(`${name} > ${only}`);
 		return;
 	}
 	work.conditions.push(conditions.length === 0 ? "TRUE" : conditions.join(" AND "));

@@ -185,6 +185,7 @@ function conversion(native: NativeColumn, exact: Mapping, to: ColumnType, decode
 		case "time":
 			return lossy("times below 0 or over 24 hours follow types.out_of_range", decoder);
 		case "text":
+			if (to.kind === "list") return refused;
 			if (to.kind === "binary") {
 				const select = `CAST(${decoder.column} AS BINARY)`;
 				return exactly({ ...decoder, wire: "bytes", select }, "the bytes as the column's character set has them");
