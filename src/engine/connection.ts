@@ -43,11 +43,13 @@ export class EngineConnection implements AsyncDisposable {
 	async execute(sql: string, parameters: readonly Parameter[] = [], context?: ErrorContext): Promise<number> {
 		return this.#inTurn(async () => {
 			const { duckdb, native } = this.#parts;
-			const result =
-				parameters.length === 0
-					? await duckdb.query(native, checkedSql(sql))
-					: await duckdb.execute_prepared(await this.#prepare(sql, parameters));
-			return duckdb.rows_changed(result);
+			if (parameters.length === 0) return duckdb.rows_changed(await duckdb.query(native, checkedSql(sql)));
+			const statement = await this.#prepare(sql, parameters);
+			try {
+				return duckdb.rows_changed(await duckdb.execute_prepared(statement));
+			} finally {
+				duckdb.destroy_prepare_sync(statement);
+			}
 		}, context);
 	}
 
@@ -83,8 +85,13 @@ export class EngineConnection implements AsyncDisposable {
 			// Before it runs, a statement with parameters does not know its types.
 			const wrapped = parameters.length === 0 ? this.#wrap(sql, statement) : { sql, lists: [] };
 			const final = wrapped.sql === sql ? statement : await this.#prepare(wrapped.sql, parameters);
-			const result = await duckdb.execute_prepared_streaming(final);
-			return { result, fields: this.#fieldsOf(result, wrapped.lists), sql: wrapped.sql, parameters };
+			try {
+				const result = await duckdb.execute_prepared_streaming(final);
+				return { result, fields: this.#fieldsOf(result, wrapped.lists), sql: wrapped.sql, parameters };
+			} finally {
+				// A statement that waits for the garbage collector keeps the database, and so the file's lock.
+				for (const prepared of new Set([statement, final])) duckdb.destroy_prepare_sync(prepared);
+			}
 		});
 		return { fields: opened.fields, batches: this.#batches(opened, options.signal) };
 	}

@@ -1,0 +1,42 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { missing } from "../support/start.ts";
+import { pointsOf } from "./crash-points.ts";
+import { crashOnce, crashPointsInCode, ShopCopy } from "./crash-support.ts";
+import { Shop, type ShopTable } from "./shop.ts";
+
+const TABLES: readonly ShopTable[] = ["accounts", "orders", "journal", "visits"];
+
+test("every crash point of the code is tried", () => {
+	const tried = TABLES.flatMap((table) => pointsOf(table, true)).map((point) => point.replace(/#.*/, ""));
+	expect(crashPointsInCode()).toEqual([...new Set(tried)].sort());
+});
+
+describe.skipIf(missing("mariadb"))("a run killed at a crash point, MariaDB to DuckDB", () => {
+	describe.each([
+		["straight into the transaction", false],
+		["by way of staged files", true],
+	] as const)("%s", (_how, staging) => {
+		let shop: Shop;
+		let copy: ShopCopy;
+		let round = 0;
+
+		beforeAll(async () => {
+			shop = await Shop.open("mariadb");
+			await shop.fill(200);
+			copy = new ShopCopy(shop, { staging });
+			await copy.project.succeed("run", "shop", "--interval", "2026-01-02");
+		});
+		afterAll(async () => {
+			await copy?.[Symbol.asyncDispose]();
+			await shop?.[Symbol.asyncDispose]();
+		});
+
+		test.each(TABLES.flatMap((table) => pointsOf(table, staging).map((point) => [table, point] as const)))(
+			"%s at %s: the old rows or the new ones, and the next run finishes",
+			async (table, point) => {
+				await shop.change(++round);
+				await crashOnce(copy, table, point);
+			},
+		);
+	});
+});
