@@ -128,7 +128,7 @@ describe.each(SERVERS)("%s", (name) => {
 		});
 
 		test.skipIf(name === "postgres15")(
-			"virtual columns are read; a NOT NULL that old rows may break is nullable",
+			"of PostgreSQL 18: virtual columns are read, a NOT NULL that old rows may break is nullable",
 			async () => {
 				await database.query(`create table v18 (a int, twice int generated always as (a * 2) virtual); insert into v18 values (null), (4);
 				alter table v18 add constraint later not null a not valid`);

@@ -159,8 +159,8 @@ async function insertRows(client: TextClient, table: string, columns: readonly F
 	}
 }
 
-/** The conformance fixture of a real server, read by an account that may only SELECT. */
-export async function postgresFixture(server: ServerName, account?: "reader"): Promise<SourceFixture> {
+/** The conformance fixture of a real server, read by its owner or by an account that may only SELECT. */
+export async function postgresFixture(server: ServerName, account: "owner" | "reader"): Promise<SourceFixture> {
 	const shared = await sharedServer(server);
 	const database = await freshDatabase(shared);
 	const source = await sourceOf(shared, database.name, account === "reader" ? shared.reader : shared);

@@ -520,13 +520,16 @@ describe.each(SERVERS)("%s", (name) => {
 				expect(text.rows[0]![1]).toBe("294276-12-31 23:59:59.999999");
 			});
 
-			test.skipIf(name === "postgres15")("infinite intervals go by infinity", async () => {
-				await make("interval); insert into odd (c) values ('infinity'), ('-infinity'), ('1 day')");
-				expect(await codeOf(readTable(source, "odd"))).toBe("E_VALUE");
-				const read = await readTable(source, "odd", policy({ infinity: "null" }));
-				expect(read.rows.map((row) => row[1])).toEqual([null, null, "P1D"]);
-				expect(read.changed).toEqual({ c: 2 });
-			});
+			test.skipIf(name === "postgres15")(
+				"infinite intervals, which PostgreSQL 17 brought, go by infinity",
+				async () => {
+					await make("interval); insert into odd (c) values ('infinity'), ('-infinity'), ('1 day')");
+					expect(await codeOf(readTable(source, "odd"))).toBe("E_VALUE");
+					const read = await readTable(source, "odd", policy({ infinity: "null" }));
+					expect(read.rows.map((row) => row[1])).toEqual([null, null, "P1D"]);
+					expect(read.changed).toEqual({ c: 2 });
+				},
+			);
 
 			test.each([
 				["{{1,2},{3,4}}", "[[1,2],[3,4]]"],
@@ -595,6 +598,46 @@ describe.each(SERVERS)("%s", (name) => {
 				const { rows, table } = await read;
 				expect(rows).toEqual([[expected], [null]]);
 				expect([typeName(table.columns[0]!.type), table.columns[0]!.fidelity]).toEqual([to, fidelity]);
+			}
+		});
+
+		test("what the role or the database sets changes no value", async () => {
+			const role = `odd_${database.name}`;
+			const values = [
+				"timestamptz '2024-03-31 01:30:00+00'",
+				"date '2024-01-02'",
+				"interval '1 mon -3 days 04:05:06'",
+				"bytea '\\x5c00ff'",
+				"0.1::float8 / 3",
+				"'pg_class'::regclass",
+				"array[timestamptz '2024-01-01 00:00:00+00']",
+				"time '12:00'",
+				"row(date '2024-01-02', bytea '\\xff')",
+			];
+			await database.query(`create role ${role} login password 'x';
+				${["timezone = 'Asia/Kolkata'", "datestyle = 'German, DMY'", "intervalstyle = 'postgres_verbose'", "bytea_output = 'escape'", "extra_float_digits = -5", "search_path = 'ext, pg_catalog'", "statement_timeout = '400ms'", "client_encoding = 'LATIN1'"].map((setting) => `alter role ${role} set ${setting};`).join(" ")}`);
+			try {
+				for (const mode of ["exact", "string", "lenient"] as const) {
+					const [plain, odd] = await Promise.all(
+						[database.server, { user: role, password: "x" }].map(async (account) => {
+							await using each = await sourceOf(database.server, database.name, account);
+							const types = policy({ mode });
+							const table = await describeQuery(
+								each,
+								`select ${values.map((value, i) => `${value} as c${i}`).join(", ")}, 'é' as text, pg_sleep(0.6)::text as slow`,
+								types,
+							);
+							await using snapshot = await each.snapshot({ readers: 2 });
+							return {
+								rows: (await readAll(snapshot, table, types)).rows,
+								types: table.columns.map((c) => [c.nativeType, typeName(c.type)]),
+							};
+						}),
+					);
+					expect(odd).toEqual(plain);
+				}
+			} finally {
+				await database.query(`drop role ${role}`);
 			}
 		});
 

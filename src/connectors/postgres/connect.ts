@@ -101,7 +101,7 @@ export async function connect(options: PostgresOptions, role: SessionRole): Prom
 	}
 	const session = new Session(client, context);
 	try {
-		await applySettings(session);
+		await session.rows(settingsSql("session"));
 		const facts = await readFacts(session, { tls, loopback: isLoopback(options.host) });
 		if (facts.version < VERSION_MIN)
 			throw new HeadraceError("E_UNSUPPORTED", `PostgreSQL ${facts.versionText} at ${context.where} is older than 12`);
@@ -124,24 +124,28 @@ const SETTINGS: Readonly<Record<string, string>> = {
 	bytea_output: "hex",
 	standard_conforming_strings: "on",
 	default_transaction_read_only: "on",
+	xmlbinary: "base64",
 	statement_timeout: "0",
 	idle_in_transaction_session_timeout: "0",
 	idle_session_timeout: "0",
 	transaction_timeout: "0",
 };
 
-async function applySettings(session: Session): Promise<void> {
+/**
+ * The statement that applies them, to the session or to the transaction. Snapshots do the latter as well: behind a
+ * pooler, a transaction may run in another session than the login did.
+ */
+export function settingsSql(scope: "session" | "transaction"): string {
+	const local = String(scope === "transaction");
 	const values = Object.entries(SETTINGS).map(([name, value]) => `('${name}', '${value}')`);
 	// Names of types and tables come out with their schema, and nobody can put an operator of his own before ours. A
 	// database in SQL_ASCII holds bytes of unknown encoding: asked for UTF-8, the server would fail on the first odd one.
-	await session.rows(
-		`SELECT pg_catalog.set_config(s.name, v.value, false)
+	return `SELECT pg_catalog.set_config(s.name, v.value, ${local})
 		 FROM (VALUES ${values.join(", ")}) AS v(name, value)
 		 JOIN pg_catalog.pg_settings AS s ON pg_catalog.lower(s.name) = v.name
 		 UNION ALL
-		 SELECT pg_catalog.set_config('search_path', '', false)
+		 SELECT pg_catalog.set_config('search_path', '', ${local})
 		 UNION ALL
-		 SELECT pg_catalog.set_config('client_encoding',
-		   CASE pg_catalog.current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, false)`,
-	);
+		 SELECT pg_catalog.set_config('client_encoding', CASE pg_catalog.current_setting('server_encoding')
+		   WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, ${local})`;
 }

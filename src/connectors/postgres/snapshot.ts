@@ -7,7 +7,7 @@ import {
 	type SourceTable,
 	type TransactionMarks,
 } from "../../core/index.ts";
-import { type Connected, connect, type PostgresOptions } from "./connect.ts";
+import { type Connected, connect, type PostgresOptions, settingsSql } from "./connect.ts";
 import type { ControlConnection } from "./control.ts";
 import { type ActivityBefore, activityBefore, marksAfter, parseSnapshot } from "./marks.ts";
 import { hasOwnSql, readRows } from "./read.ts";
@@ -69,6 +69,7 @@ async function takeCut(session: Session, wantExport: boolean): Promise<Cut> {
 	// The transaction's start, which is before its snapshot: no row with an earlier time can be missing for its lateness.
 	const look = `SELECT pg_catalog.to_char(pg_catalog.transaction_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
 		pg_catalog.txid_current_snapshot(), pg_catalog.pg_backend_pid()`;
+	const settings = settingsSql("transaction");
 	const read = (row: readonly (string | null)[], exported: string | null): Cut => ({
 		clock: row[0]!,
 		...parseSnapshot(row[1]!),
@@ -77,14 +78,14 @@ async function takeCut(session: Session, wantExport: boolean): Promise<Cut> {
 	});
 	if (wantExport)
 		try {
-			const answers = await session.script([BEGIN, look, "SELECT pg_catalog.pg_export_snapshot()"]);
-			return read(answers[1]![0]!, answers[2]![0]![0]!);
+			const answers = await session.script([BEGIN, settings, look, "SELECT pg_catalog.pg_export_snapshot()"]);
+			return read(answers[2]![0]!, answers[3]![0]![0]!);
 		} catch (error) {
 			if (session.broken) throw error;
 			await session.script(["ROLLBACK"]);
 		}
-	const answers = await session.script([BEGIN, look]);
-	return read(answers[1]![0]!, null);
+	const answers = await session.script([BEGIN, settings, look]);
+	return read(answers[2]![0]!, null);
 }
 
 /** Connections on the exported snapshot; those that can't be had are done without. */
@@ -101,9 +102,10 @@ async function importers(
 			const answers = await session.script([
 				BEGIN,
 				`SET TRANSACTION SNAPSHOT ${quoteLiteral(exported)}`,
+				settingsSql("transaction"),
 				"SELECT pg_catalog.pg_backend_pid()",
 			]);
-			return { session, processId: answers[2]![0]![0]! };
+			return { session, processId: answers[3]![0]![0]! };
 		} catch (error) {
 			session.destroy();
 			throw error;
