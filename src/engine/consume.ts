@@ -165,9 +165,8 @@ class Consumption {
 			await this.#request.onGroup?.(group.rows);
 			this.#request.onRows?.(group.rows, group.bytes);
 		} catch (error) {
-			this.stop(
-				slot.error ?? runner.translate(error, this.#request.context ?? { columns: fields.map((field) => field.name) }),
-			);
+			const context = this.#request.context ?? { columns: fields.map((field) => field.name) };
+			this.stop(runner.translate(slot.error ?? error, context));
 		} finally {
 			offer.withdraw();
 			this.#running.delete(runner);

@@ -1,4 +1,4 @@
-import { type ErrorCode, HeadraceError } from "../core/index.ts";
+import { type ErrorCode, HeadraceError, toHeadraceErrors } from "../core/index.ts";
 
 /** What is known of the statement whose error is translated. */
 export interface ErrorContext {
@@ -21,7 +21,9 @@ const TYPE_NAME =
 export function engineError(thrown: unknown, context: ErrorContext = {}): HeadraceError {
 	if (thrown instanceof HeadraceError) return thrown;
 	const native = thrown instanceof Error ? thrown : new Error(String(thrown));
-	const message = firstParagraph(native.message);
+	// An error of the file system, from a caller's own callback.
+	if ("errno" in native) return toHeadraceErrors(native)[0]!;
+	const message = firstParagraph(plainMessage(native.message));
 	const kind = /^([A-Za-z ]+?) ?(?:Error|error):/.exec(message)?.[1]?.toLowerCase() ?? "";
 	const where = context.doing === undefined ? "" : ` while ${context.doing}`;
 	switch (kind) {
@@ -39,9 +41,7 @@ export function engineError(thrown: unknown, context: ErrorContext = {}): Headra
 		case "constraint":
 			return constraintError(message, context, where);
 		case "out of memory":
-			return /max_temp_directory_size|temp(?:orary)? directory/i.test(message) && /space|limit/i.test(message)
-				? kept("E_NO_SPACE", `the temporary files of the engine reached their limit${where}`, native)
-				: kept("E_MEMORY", `the engine's memory limit does not suffice${where}`, native);
+			return memoryError(message, native, where);
 		case "transactioncontext":
 		case "transaction":
 			return transactionError(message, native, context, where);
@@ -66,6 +66,17 @@ export function engineError(thrown: unknown, context: ErrorContext = {}): Headra
 
 function kept(code: ErrorCode, message: string, cause: Error): HeadraceError {
 	return new HeadraceError(code, message, { cause });
+}
+
+/** What is thrown inside a callback comes as JSON: `{"exception_type":"Out of Memory","exception_message":"…"}`. */
+function plainMessage(message: string): string {
+	if (!message.startsWith('{"exception_type"')) return message;
+	try {
+		const { exception_type, exception_message } = JSON.parse(message) as Record<string, string>;
+		return `${exception_type} Error: ${exception_message}`;
+	} catch {
+		return message;
+	}
 }
 
 /** Without the excerpt of the statement that DuckDB puts behind an empty line. */
@@ -106,9 +117,19 @@ function constraintError(message: string, context: ErrorContext, where: string):
 	return new HeadraceError("E_DESTINATION", `rows break a constraint of the table${where}`);
 }
 
+function memoryError(message: string, native: Error, where: string): HeadraceError {
+	if (/max_temp_directory_size/i.test(message))
+		return kept("E_NO_SPACE", `the disk is too full for the engine's temporary files${where}`, native);
+	return new HeadraceError("E_MEMORY", `the engine's memory limit does not suffice${where}`, {
+		hint: "Raise --memory. DuckDB holds 2,048 rows of a column at once: rows of 200 kB need about 500 MB.",
+		cause: native,
+	});
+}
+
 /** A commit that failed tells why in words of its own: a constraint, the disk, another transaction. */
 function transactionError(message: string, native: Error, context: ErrorContext, where: string): HeadraceError {
 	if (/duplicate key|constraint/i.test(message)) return constraintError(message, context, where);
+	if (/failed to (?:pin|allocate|offload)|out of memory/i.test(message)) return memoryError(message, native, where);
 	if (/could not (?:write|sync|truncate)|no space left/i.test(message)) return ioError(message, native, where);
 	if (/conflict|another transaction|cannot (?:update|delete)/i.test(message))
 		return kept("E_CONFLICT", `DuckDB${where}: ${message}`, native);

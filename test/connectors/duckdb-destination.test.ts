@@ -391,6 +391,20 @@ describe("transactions", () => {
 		expect([...rows.values()].every((taken) => taken.epoch === 2)).toBe(true);
 	});
 
+	test("rows too wide for the engine's memory are E_MEMORY, and nothing of them is kept", async () => {
+		await load([[1, "a"]]);
+		await reader[Symbol.asyncDispose]();
+		await engine[Symbol.asyncDispose]();
+		await destination[Symbol.asyncDispose]();
+		destination = await createDuckdbDestination({ path, memoryBytes: 24 << 20 });
+		const wide = Array.from({ length: 60 }, (_, i): Cell[] => [i, "x".repeat(1_000_000)]);
+		await expect(load(wide, "append")).rejects.toMatchObject({ code: "E_MEMORY" });
+		engine = await Engine.open({ path });
+		reader = await engine.connect();
+		expect(await table()).toEqual([[1n, "a"]]);
+		expect((await destination.positions("crash"))[0]?.seq).toBe(1);
+	});
+
 	test("a date column takes intervals of hours by the midnight of its days", async () => {
 		const fields = fieldsOf("id int64, day date");
 		await load(
