@@ -2,7 +2,7 @@ import { daysFromCivil, HeadraceError, timestampText } from "../core/index.ts";
 
 /** Microseconds since 1970 of `YYYY-MM-DD[ HH:MM:SS[.ffffff]]`, read as UTC. */
 export function microsOfText(text: string): bigint {
-	const match = /^(\d{4,6})-(\d{2})-(\d{2})(?:[ T](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?)?Z?$/.exec(text);
+	const match = /^(\d{4,6})-(\d{2})-(\d{2})(?:[ T](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?)?(?:Z|\+00)?$/.exec(text);
 	if (match === null) throw new HeadraceError("E_STATE", "a saved cursor is not a date or time");
 	const [, year, month, day, hour = "0", minute = "0", second = "0", fraction = ""] = match;
 	const days = daysFromCivil(Number(year), Number(month), Number(day));
