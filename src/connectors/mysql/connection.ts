@@ -3,7 +3,7 @@ import { connect as connectSocket, isIP, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { HeadraceError, type TableName } from "../../core/index.ts";
 import { type Driver, type DriverConnection, type FieldPacket, loadDriver, type RowReceiver } from "./driver.ts";
-import { type ErrorContext, translateError } from "./errors.ts";
+import { type ErrorContext, endsSession, translateError } from "./errors.ts";
 import { isLoopback, type MysqlOptions, tlsMode } from "./options.ts";
 import { rowText } from "./row-text.ts";
 import { atLeast, parseVersion, type ServerInfo, sessionSettings } from "./server.ts";
@@ -158,9 +158,20 @@ export class MysqlConnection {
 					broken = this.translate(error, table);
 				}
 			},
-			done: (error) => over(broken ?? (error === null ? null : (this.#lost ?? this.translate(error, table)))),
+			done: (error) => {
+				if (error === null) over(broken);
+				else over(broken ?? this.#failure(error, table));
+			},
 		});
 		return running;
+	}
+
+	/** A statement's error; one that ends the session is remembered, since the socket's end may be noticed later. */
+	#failure(error: Error, table: TableName | undefined): HeadraceError {
+		if (this.#lost !== null) return this.#lost;
+		const translated = this.translate(error, table);
+		if ((error as { fatal?: boolean }).fatal || endsSession(error)) this.#lost = translated;
+		return translated;
 	}
 
 	pause(): void {

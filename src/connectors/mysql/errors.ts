@@ -58,11 +58,11 @@ const LOST = new Set([
 	1159,
 	1160,
 	1161,
-	1317, // ER_QUERY_INTERRUPTED
 	1927, // ER_CONNECTION_KILLED
 	3168, // ER_SERVER_ISNT_AVAILABLE
 	4031, // ER_CLIENT_INTERACTION_TIMEOUT
 ]);
+const ER_QUERY_INTERRUPTED = 1317;
 const TIMEOUT = new Set([1969, 3024]); // ER_STATEMENT_TIMEOUT, ER_QUERY_TIMEOUT
 /** Messages about names and syntax only; others may quote a row's value. */
 const HARMLESS_MESSAGES = new Set([1046, 1049, 1052, 1054, 1055, 1060, 1064, 1140, 1146, 1247, 1305, 1356, 1449, 4161]);
@@ -120,6 +120,8 @@ export function translateError(thrown: unknown, context: ErrorContext): Headrace
 	if (CONFLICT.has(errno)) return make("E_CONFLICT", shown(error));
 	if (TIMEOUT.has(errno)) return make("E_TIMEOUT", shown(error));
 	if (BUSY.has(errno)) return make("E_CONNECT", `${context.address}: ${shown(error)}`);
+	if (errno === ER_QUERY_INTERRUPTED)
+		return make("E_CONNECTION_LOST", `the statement was killed on ${context.address}`);
 	if (LOST.has(errno) || isNetworkError(errno, code))
 		return context.phase === "connect"
 			? make("E_CONNECT", `cannot reach ${context.address}: ${error.message}`)
@@ -128,6 +130,11 @@ export function translateError(thrown: unknown, context: ErrorContext): Headrace
 	return context.phase === "connect"
 		? make("E_CONNECT", `cannot connect to ${context.address}: ${error.message}`)
 		: make("E_CONNECTION_LOST", `the connection to ${context.address} broke: ${error.message}`);
+}
+
+/** Whether the server says that it ends the session. */
+export function endsSession(error: Error): boolean {
+	return LOST.has((error as NativeError).errno ?? 0);
 }
 
 function databaseOf(context: ErrorContext): TableName | undefined {

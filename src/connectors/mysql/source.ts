@@ -36,22 +36,22 @@ class MysqlSource implements Source {
 	}
 
 	async check(): Promise<Finding[]> {
-		return checkServer(await this.#connection(), this.#options);
+		return this.#ask((connection) => checkServer(connection, this.#options));
 	}
 
 	async listTables(): Promise<TableName[]> {
-		return listTables(await this.#connection());
+		return this.#ask(listTables);
 	}
 
 	async describe(requests: readonly DescribeRequest[]): Promise<SourceTable[]> {
-		return describeAll(await this.#connection(), requests, this.defaultSchema);
+		return this.#ask((connection) => describeAll(connection, requests, this.defaultSchema));
 	}
 
 	async snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
 		if (options.signal?.aborted) throw stopped(options.signal);
 		const cut = await openCut(() => this.#open(), options.readers, options.signal);
 		return new MysqlSnapshot(cut, async (threadId) => {
-			await (await this.#connection()).rows(`KILL QUERY ${threadId}`);
+			await this.#ask((connection) => connection.rows(`KILL QUERY ${threadId}`));
 		});
 	}
 
@@ -61,7 +61,18 @@ class MysqlSource implements Source {
 		await (await this.#control.catch(() => null))?.close();
 	}
 
-	/** The connection for short questions; made anew when it broke while nobody needed it. */
+	/** Asks a short question; once more when the connection turns out to have broken while nobody needed it. */
+	async #ask<T>(question: (connection: MysqlConnection) => Promise<T>): Promise<T> {
+		const connection = await this.#connection();
+		try {
+			return await question(connection);
+		} catch (error) {
+			if (connection.lost === null || this.#closed) throw error;
+			return question(await this.#connection());
+		}
+	}
+
+	/** The connection for short questions; made anew when it is known to have broken. */
 	async #connection(): Promise<MysqlConnection> {
 		const asked = this.#control;
 		const current = await asked.catch(() => null);
