@@ -2,12 +2,25 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "vitest";
-import { caseTitle, destinationSuite, stagingSuite } from "../../src/conformance/index.ts";
+import { caseTitle, destinationSuite, sourceSuite, stagingSuite } from "../../src/conformance/index.ts";
 import { createLocalFolderStaging } from "../../src/connectors/local-folder/index.ts";
-import { fileFixture } from "./file-support.ts";
+import { fileFixture, fileSourceFixture } from "./file-support.ts";
 
 describe.each(["parquet", "csv", "jsonl"] as const)("a folder of %s as a destination", (format) => {
 	for (const entry of destinationSuite({ open: () => fileFixture(format) }))
+		it.skipIf(entry.skip !== undefined)(caseTitle(entry), () => entry.run());
+});
+
+describe("a folder of Parquet as a source", () => {
+	const noTransactions = "files have no transactions: a file that changes while it is read is E_CONFLICT";
+	const skip = [
+		"a column that was added is described, and older descriptions still read their own columns",
+		"a snapshot is one cut: what is committed after it is in none of its reads",
+		"several reads at once see the same cut, and those over the number of readers wait their turn",
+		"rows of an open transaction are not seen before its commit, not when it is rolled back",
+		"marks tell an open writing transaction, and that it began after an earlier cut",
+	].map((name) => ({ case: name, reason: noTransactions }));
+	for (const entry of sourceSuite({ open: fileSourceFixture, skip }))
 		it.skipIf(entry.skip !== undefined)(caseTitle(entry), () => entry.run());
 });
 

@@ -1,12 +1,18 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { DestinationFixture } from "../../src/conformance/index.ts";
-import { createFileDestination } from "../../src/connectors/file/index.ts";
+import {
+	batchesOf,
+	type DestinationFixture,
+	type FixtureTable,
+	type SourceFixture,
+} from "../../src/conformance/index.ts";
+import { createFileDestination, createFileSource } from "../../src/connectors/file/index.ts";
 import { COMMIT_FILE, tableFolder } from "../../src/connectors/file/layout.ts";
 import type { Field, FormatName, TableName } from "../../src/core/index.ts";
-import { parseColumnType } from "../../src/core/index.ts";
+import { parseColumnType, qualified } from "../../src/core/index.ts";
 import { duckdbType, Engine } from "../../src/engine/index.ts";
 import { readCsvFile, readJsonlFile, valueText } from "../../src/formats/index.ts";
 import { duckdbDialect } from "../../src/sql/index.ts";
@@ -87,6 +93,49 @@ export async function fileFixture(format: FormatName): Promise<DestinationFixtur
 		rows: (table, columns) => rowsOf(join(root, "out"), table, columns, format),
 		[Symbol.asyncDispose]: async () => {
 			await destination[Symbol.asyncDispose]();
+			await rm(root, { recursive: true, force: true });
+		},
+	};
+}
+
+/** A folder whose tables a destination of Parquet files makes, read by the source of files. */
+export async function fileSourceFixture(): Promise<SourceFixture> {
+	const root = await mkdtemp(join(tmpdir(), "headrace-in-"));
+	const destination = await createFileDestination({ path: root });
+	const load = async (table: FixtureTable, write: "replace" | "append") => {
+		const stream = qualified(table.name);
+		const row = (await destination.takeOver("fixture", [stream])).get(stream)!;
+		await destination.load({
+			pipeline: "fixture",
+			stream,
+			loadId: createHash("sha256").update(`${stream} ${row.seq}`).digest("hex").slice(0, 26),
+			epoch: row.epoch,
+			seq: row.seq,
+			fromPosition: row.position,
+			toPosition: String(row.seq),
+			schemaVersion: "1",
+			target: {
+				name: table.name,
+				columns: table.columns.map((column) => ({ ...column, destinationType: "" })),
+				key: table.primaryKey,
+			},
+			write,
+			input: { kind: "batches", fields: table.columns, batches: batchesOf(table.columns, table.rows) },
+			bufferBytesMax: 16 << 20,
+			allowEmpty: true,
+		});
+	};
+	const source = await createFileSource({ path: root, temporaryDirectory: join(root, ".tmp") });
+	const unsupported = () => Promise.reject(new Error("files have no transactions"));
+	return {
+		source,
+		schema: "shop",
+		createTable: (table) => load(table, "replace"),
+		addColumn: unsupported,
+		begin: unsupported,
+		describedType: (type) => (type.kind === "interval" ? { kind: "text" } : type),
+		[Symbol.asyncDispose]: async () => {
+			await source[Symbol.asyncDispose]();
 			await rm(root, { recursive: true, force: true });
 		},
 	};

@@ -2,6 +2,7 @@ import { lstat, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { type FormatName, HeadraceError, type TableName } from "../../core/index.ts";
 import { COMMIT_FILE } from "./layout.ts";
+import type { TableRecord } from "./table-versions.ts";
 
 /** One file of a table. */
 export interface SourceFile {
@@ -15,6 +16,9 @@ export interface FileTable {
 	readonly name: TableName;
 	readonly format: FormatName;
 	readonly files: readonly SourceFile[];
+	/** For a table that a file destination wrote: its key, and the columns that are never NULL. */
+	readonly key: readonly string[];
+	readonly required: readonly string[];
 }
 
 export interface Discovery {
@@ -73,7 +77,7 @@ async function oneFile(path: string, wanted: FormatName | undefined): Promise<Di
 	const name = basename(path);
 	return {
 		root: dirname(real),
-		tables: [{ name: { schema: "", name: stem(name) }, format, files: [{ name, path: real }] }],
+		tables: [{ ...plain(stem(name)), format, files: [{ name, path: real }] }],
 		ignored: [],
 	};
 }
@@ -92,10 +96,10 @@ async function wholeFolder(path: string, wanted: FormatName | undefined): Promis
 		const found = await stat(real);
 		if (found.isDirectory()) {
 			const files = usable(await walk(root, real, entry, [root]), wanted, ignored);
-			if (files.length > 0) tables.push(tableOf((await ownTable(real)) ?? { schema: "", name: entry }, files, wanted));
+			if (files.length > 0) tables.push(tableOf((await ownTable(real)) ?? plain(entry), files, wanted));
 		} else if (found.isFile()) {
 			const files = usable([{ name: entry, path: real }], wanted, ignored);
-			if (files.length > 0) tables.push(tableOf({ schema: "", name: stem(entry) }, files, wanted));
+			if (files.length > 0) tables.push(tableOf(plain(stem(entry)), files, wanted));
 		}
 	}
 	return { root, tables: withoutCollisions(tables), ignored };
@@ -116,7 +120,7 @@ async function pattern(path: string, wanted: FormatName | undefined): Promise<Di
 		ignored,
 	);
 	if (files.length === 0) throw new HeadraceError("E_FILE_NOT_FOUND", `no file matches ${path}`);
-	const name = (await ownTable(root)) ?? { schema: "", name: basename(folder) || "files" };
+	const name = (await ownTable(root)) ?? plain(basename(folder) || "files");
 	return { root, tables: [tableOf(name, files, wanted)], ignored };
 }
 
@@ -185,17 +189,23 @@ function usable(files: readonly SourceFile[], wanted: FormatName | undefined, ig
 	});
 }
 
-function tableOf(name: TableName, files: readonly SourceFile[], wanted: FormatName | undefined): FileTable {
+type TableIdentity = Pick<FileTable, "name" | "key" | "required">;
+
+function plain(name: string): TableIdentity {
+	return { name: { schema: "", name }, key: [], required: [] };
+}
+
+function tableOf(identity: TableIdentity, files: readonly SourceFile[], wanted: FormatName | undefined): FileTable {
 	const formats = new Set(files.map((file) => wanted ?? formatOf(file.name)!));
 	if (formats.size > 1)
 		throw new HeadraceError(
 			"E_UNSUPPORTED",
-			`the files of ${name.name} are of several formats: ${[...formats].join(", ")}`,
+			`the files of ${identity.name.name} are of several formats: ${[...formats].join(", ")}`,
 			{
 				hint: "Keep one format a folder, or name the one to read by `format:`.",
 			},
 		);
-	return { name, format: [...formats][0]!, files };
+	return { ...identity, format: [...formats][0]!, files };
 }
 
 function withoutCollisions(tables: readonly FileTable[]): readonly FileTable[] {
@@ -214,14 +224,14 @@ function withoutCollisions(tables: readonly FileTable[]): readonly FileTable[] {
 	return tables;
 }
 
-/** The name of a table that a file destination wrote here: it is kept beside the files, so that it survives a copy. */
-async function ownTable(folder: string): Promise<TableName | null> {
+/** What a table is that a file destination wrote: its record lies beside the folder of its files. */
+async function ownTable(folder: string): Promise<TableIdentity | null> {
 	const text = await readFile(join(dirname(folder), COMMIT_FILE), "utf8").catch(() => null);
 	if (text === null) return null;
 	try {
-		const { table } = JSON.parse(text) as { readonly table?: Partial<TableName> };
-		if (typeof table?.schema === "string" && typeof table.name === "string")
-			return { schema: table.schema, name: table.name };
+		const { table, key, columns } = JSON.parse(text) as Partial<TableRecord>;
+		if (table !== undefined && key !== undefined && columns !== undefined)
+			return { name: table, key, required: columns.filter((column) => !column.nullable).map((column) => column.name) };
 	} catch {
 		// Not one of ours.
 	}

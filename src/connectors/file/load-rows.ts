@@ -107,11 +107,22 @@ export async function planOutcome(
 		};
 	}
 	const names = columnList(fields);
+	// A replaced table leaves out what the source calls deleted; other rows come in as they are.
+	const isReplace = request.write === "replace" && request.interval === undefined;
+	const added = `SELECT ${shaped.items("incoming")} FROM incoming${isReplace ? ` WHERE NOT ${deletedFlag(request, "incoming")}` : ""}`;
+	const inserted = await count(connection, `(${added})`);
 	return {
-		sql: `SELECT ${names} FROM ${old.kept} AS kept UNION ALL SELECT ${shaped.items("incoming")} FROM incoming`,
-		rows: old.keptRows + incoming.rows,
-		result: { ...base, rowsInserted: incoming.rows, rowsDeleted: old.removedRows },
+		sql: `SELECT ${names} FROM ${old.kept} AS kept UNION ALL ${added}`,
+		rows: old.keptRows + inserted,
+		result: { ...base, rowsInserted: inserted, rowsDeleted: old.removedRows },
 	};
+}
+
+/** Whether a row of a relation is one that the source calls deleted, as SQL that is never NULL. */
+function deletedFlag({ deletedColumn }: LoadRequest, from: string): string {
+	return deletedColumn === undefined
+		? "false"
+		: `coalesce(CAST(${from}.${quoteIdentifier(deletedColumn)} AS BOOLEAN), false)`;
 }
 
 const columnList = (fields: readonly Field[]) => fields.map((field) => quoteIdentifier(field.name)).join(", ");
@@ -216,8 +227,7 @@ async function merge(
 	await connection.execute(
 		`CREATE OR REPLACE TEMP TABLE newest AS SELECT * FROM incoming QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")} ORDER BY ${order}${ORDINAL} DESC) = 1`,
 	);
-	const flag = request.deletedColumn;
-	const isDeleted = flag === undefined ? "false" : `coalesce(CAST(newest.${quoteIdentifier(flag)} AS BOOLEAN), false)`;
+	const isDeleted = deletedFlag(request, "newest");
 	const same = keys.map((column) => `kept.${column} = newest.${column}`).join(" AND ");
 	const newestRows = await count(connection, "newest");
 	const [matched] = await connection.query(

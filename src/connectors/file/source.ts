@@ -13,7 +13,6 @@ import {
 	type Source,
 	type SourceTable,
 	type TableName,
-	timestampText,
 } from "../../core/index.ts";
 import { Engine, type EngineConnection } from "../../engine/index.ts";
 import { valueText } from "../../formats/index.ts";
@@ -124,8 +123,11 @@ class FileSource implements Source {
 			described.push({
 				name: table.name,
 				kind: "table",
-				columns: sourceColumns(found, types),
-				primaryKey: [],
+				columns: sourceColumns(found, types).map((column) => ({
+					...column,
+					nullable: !table.required.includes(column.name),
+				})),
+				primaryKey: table.key,
 				estimatedRows: inspected.reduce((sum, { inspection }) => sum + inspection.found.rows, 0),
 				warnings: found.warnings,
 			});
@@ -158,7 +160,7 @@ class FileSource implements Source {
 
 	async snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
 		const { tables } = await this.discover();
-		const clock = timestampText(BigInt(Date.now()) * 1000n);
+		const clock = `${new Date().toISOString().slice(0, -1).replace("T", " ")}000`;
 		return new FileSnapshot(this, tables, clock, Math.max(1, options.readers), options.signal);
 	}
 

@@ -58,7 +58,8 @@ export class VersionBuilder {
 			request.interval === undefined &&
 			request.overlap === undefined &&
 			(current === null || sameFields(storedFields(current), fields));
-		if ((isReplace || isPlainAppend) && sameFields(fields, incomingFields)) {
+		const isDirect = isPlainAppend || (isReplace && request.deletedColumn === undefined);
+		if (isDirect && sameFields(fields, incomingFields)) {
 			const files = await writer.write(fields, batches);
 			return isReplace
 				? this.#replaced(request, current, building, { fields, files, rows: incoming.rows })
@@ -120,7 +121,7 @@ export class VersionBuilder {
 							),
 						};
 			const outcome = await planOutcome(connection, request, incoming, batches, incomingFields, fields, existing);
-			if (isReplace && outcome.rows === 0 && (current?.record.rows ?? 0) > 0 && request.allowEmpty !== true)
+			if (isReplace && incoming.rows === 0 && (current?.record.rows ?? 0) > 0 && request.allowEmpty !== true)
 				throw new HeadraceError("E_EMPTY", `no rows came for ${qualified(request.target.name)}, which has some`);
 			if (isReplace) await checkUnique(connection, "incoming", request);
 			const { batches: rows } = await connection.stream(
