@@ -120,7 +120,7 @@ export class Workbench implements AsyncDisposable {
 			([column, type]) => `${arrivedSql(type, quoteDouble(column))} AS ${quoteDouble(column)}`,
 		);
 		const rows = await connection.query(
-			`SELECT ${items.join(", ")}, CAST(rowid AS VARCHAR) AS "row identifier" FROM ${quoteDouble(name)}.arrived ORDER BY id`,
+			`SELECT ${items.join(", ")}, CAST(rowid AS VARCHAR) AS "row identifier" FROM ${quoteDouble(name)}.arrived ORDER BY CAST(id AS BIGINT)`,
 		);
 		const columns = [...types.keys(), "row identifier"];
 		return new Map(columns.map((column) => [column, rows.map((row) => row[column] as string | null)]));

@@ -22,6 +22,8 @@ export interface TypeCase {
 	/** Canonical types; in mode string it is always text. */
 	readonly exact: string;
 	readonly lenient: string;
+	/** The type that the pipeline gives the column, in every mode. */
+	readonly fixed?: string;
 	/** SQL of the server's own text of `c` where the usual one of the type that arrives is not it. */
 	readonly sql?: Partial<Readonly<Record<TypeMode, string>>>;
 	readonly loss?: Partial<Readonly<Record<TypeMode, Loss>>>;
@@ -44,6 +46,8 @@ export function arrivesAs(typeCase: TypeCase, mode: TypeMode): string {
 export function arrivedSql(type: string, c: string): string {
 	const finite = (sql: string) =>
 		`CASE WHEN isfinite(${c}) THEN CAST(${sql} AS VARCHAR) ELSE CAST(${c} AS VARCHAR) END`;
+	// DuckDB prints a decimal of scale = precision without the zero before its point.
+	if (/^decimal\(\d+,\d+\)$/.test(type)) return `regexp_replace(CAST(${c} AS VARCHAR), '^(-?)\\.', '\\10.')`;
 	if (type === "date") return finite(`${c} - DATE '1970-01-01'`);
 	if (type === "timestamp" || type === "timestamptz") return finite(`epoch_us(${c})`);
 	if (type === "binary") return `lower(hex(${c}))`;
