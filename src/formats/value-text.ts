@@ -226,10 +226,3 @@ export function* rowsOf(batch: Batch): Generator<Record<string, RowValue>, void,
 		yield object;
 	}
 }
-
-/** Whether a date or timestamp value is one of the two infinities. */
-export function isInfinite(type: ColumnType, column: Column, row: number): boolean {
-	if (type.kind === "date") return Math.abs(column.i32[row]!) === DATE_INFINITY;
-	const micros = column.i64[row]!;
-	return micros === TIMESTAMP_INFINITY || micros === -TIMESTAMP_INFINITY;
-}

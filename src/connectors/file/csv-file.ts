@@ -77,9 +77,13 @@ function rowsOnly(
 	};
 }
 
+function mayBeEmpty(type: ColumnType): boolean {
+	return type.kind === "text" || type.kind === "binary";
+}
+
 /**
  * The rows of a CSV file, `fields` of them; a field that the file lacks is NULL. An empty value without quotes is NULL;
- * with quotes it is the empty text in a column of text, and NULL in any other.
+ * with quotes it is the empty text or no bytes in a column of text or binary, and NULL in any other.
  */
 export async function* readCsv(
 	path: string,
@@ -97,7 +101,7 @@ export async function* readCsv(
 			const column = rows.column(index);
 			const place = places[index]!;
 			const isEmpty = place < 0 || starts[place] === ends[place];
-			if (isEmpty && (place < 0 || column.type.kind !== "text" || kinds[place]! < QUOTED)) column.setNull(rows.row);
+			if (isEmpty && (place < 0 || !mayBeEmpty(column.type) || kinds[place]! < QUOTED)) column.setNull(rows.row);
 			else if (!setField(setters[index]!, record, place, column, rows.row))
 				throw unfitValue(path, record.line, fields[index]!, typeName(column.type));
 		}

@@ -122,6 +122,21 @@ export function castTo(expression: string, from: ColumnType, to: ColumnType): st
 	if (to.kind === "text" && from.kind === "list") return listText(expression, from.element);
 	if (to.kind === "list" && from.kind === "json")
 		return `CAST(CAST(to_json(${expression}) AS VARCHAR[]) AS ${duckdbType(to)})`;
+	if (to.kind === "interval" && from.kind === "text") return intervalOfText(expression);
 	if (from.kind === "json") return `CAST(to_json(${expression}) AS ${duckdbType(to)})`;
 	return `CAST(${expression} AS ${duckdbType(to)})`;
+}
+
+const DURATION =
+	"^P(?:(-?\\d+)Y)?(?:(-?\\d+)M)?(?:(-?\\d+)D)?(?:T(?:(-?\\d+)H)?(?:(-?\\d+)M)?(?:(-?)(\\d+)(?:\\.(\\d{1,6}))?S)?)?$";
+
+/** ISO 8601, which a file destination writes and DuckDB does not read; anything else as DuckDB reads intervals. */
+function intervalOfText(expression: string): string {
+	const group = (index: number) => `regexp_extract(${expression}, '${DURATION}', ${index})`;
+	const number = (index: number) => `coalesce(TRY_CAST(${group(index)} AS BIGINT), 0)`;
+	const seconds = `(${number(7)} * 1000000 + CAST(rpad(${group(8)}, 6, '0') AS BIGINT))`;
+	const micros = `${number(4)} * 3600000000 + ${number(5)} * 60000000 + CASE ${group(6)} WHEN '-' THEN -${seconds} ELSE ${seconds} END`;
+	return `CASE WHEN regexp_matches(${expression}, '${DURATION}')
+		THEN to_months(CAST(${number(1)} * 12 + ${number(2)} AS INTEGER)) + to_days(CAST(${number(3)} AS INTEGER)) + to_microseconds(${micros})
+		ELSE CAST(${expression} AS INTERVAL) END`;
 }
