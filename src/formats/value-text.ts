@@ -1,8 +1,6 @@
 import {
 	type Batch,
 	type Column,
-	type ColumnType,
-	DATE_INFINITY,
 	dateText,
 	HeadraceError,
 	TIMESTAMP_INFINITY,
