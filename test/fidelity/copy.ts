@@ -95,7 +95,9 @@ export class Workbench implements AsyncDisposable {
 		const { name, route, interval } = request;
 		const receipt = await this.#run(this.#definition(request), interval);
 		if (!route.endsWith("folder")) return receipt;
-		const columns = Object.fromEntries([...request.arrives].map(([column, type]) => [column, { type }]));
+		// JSON lines hold JSON as a string, whose text it is.
+		const typeOf = (type: string) => (type === "json" && route === "jsonl folder" ? "text" : type);
+		const columns = Object.fromEntries([...request.arrives].map(([column, type]) => [column, { type: typeOf(type) }]));
 		const back = this.#pipeline(`${name}-back`, `${route.split(" ")[0]}_folder`, "warehouse", {
 			tables: { [`${name}.arrived`]: { columns, into: `${name}.arrived` } },
 		});

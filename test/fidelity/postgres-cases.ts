@@ -68,7 +68,10 @@ export const POSTGRES_CASES: readonly TypeCase[] = [
 	of("int4", ["-2147483648", "2147483647", "0"], "int32", "int64"),
 	of("int8", ["-9223372036854775808", "9223372036854775807", "0", "9007199254740993"], "int64", "int64"),
 	of("oid", ["0", "4294967295"], "uint32", "int64"),
-	of("xid8", ["0", "18446744073709551615", "9007199254740993"], "uint64", "float64", { sql: { lenient: "c::text::float8::text" }, ...rounded(FIFTEEN) }),
+	of("xid8", ["0", "18446744073709551615", "9007199254740993"], "uint64", "float64", {
+		sql: { lenient: "c::text::float8::text" },
+		...rounded(FIFTEEN),
+	}),
 	numeric(4, 2, ["-0.10"]),
 	numeric(9, 9),
 	numeric(15, 2),
@@ -133,8 +136,7 @@ export const POSTGRES_CASES: readonly TypeCase[] = [
 	of("bytea", ["\\x", "\\xc3a9", "\\x00ff", `\\x${"ab".repeat(3000)}`], "binary", "text", {
 		sql: {
 			exact: "encode(c, 'hex')",
-			lenient:
-				"case when id < 2 then convert_from(c, 'UTF8') else translate(encode(c, 'base64'), E'\n', '') end",
+			lenient: "case when id < 2 then convert_from(c, 'UTF8') else translate(encode(c, 'base64'), E'\n', '') end",
 			string: "c::text",
 		},
 		loss: { lenient: { note: /base64, counted/, fidelity: "lossy", changed: 2 } },

@@ -1,4 +1,4 @@
-import { type Batch, type Field, HeadraceError, type TypePolicy, typeName } from "../../core/index.ts";
+import { type Batch, type ColumnType, type Field, HeadraceError, type TypePolicy, typeName } from "../../core/index.ts";
 import { type CsvRecord, CsvRecords, PLAIN, QUOTED, setField } from "../../formats/index.ts";
 import { columnSetter, unfitValue } from "./column-setters.ts";
 import { csvLayout } from "./csv-dialect.ts";
