@@ -110,7 +110,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 	{
 		bug: "the epoch is ignored",
 		world: {},
-		law: /I6|I4|I1|knows its position/,
+		law: /I[1467]|knows its position/,
 		plant: byLoad(async (ports, request) => {
 			const row = await positionOf(ports, request);
 			return ports.destination.load({ ...request, epoch: row?.epoch ?? request.epoch });

@@ -110,7 +110,7 @@ class Scenario {
 
 	/** Lets these processes, and no others, go on to their end without faults. */
 	async #finish(processes: readonly SimulatedProcess[]): Promise<void> {
-		await settle();
+		await settle(this.#processes);
 		for (let step = 0; processes.some((process) => process.alive); step++) {
 			if (step > CALM_STEPS_MAX) throw new Violation("a run ends");
 			await this.#advanceOne(processes);
@@ -123,7 +123,7 @@ class Scenario {
 		this.#world.clock += BigInt(random.integer(1, 400_000));
 		const alive = this.#processes.filter((process) => process.alive);
 		const overdue = this.#writer.endOverdue();
-		if (overdue !== null || random.chance(0.15)) {
+		if (overdue !== null || random.chance(0.2)) {
 			this.#note(`the application ${overdue ?? this.#writer.act()}`);
 			this.#invariants.check();
 			return;
@@ -133,7 +133,7 @@ class Scenario {
 			const stage = staged ? random.pick(["all", "all", "extract", "load"] as const) : "all";
 			const refresh = kind === "merge" || kind === "append" ? random.chance(0.1) : false;
 			this.#start(this.#byInterval ? random.integer(0, INTERVALS - 1) : null, stage, refresh, this.#drawDoom());
-			return settle();
+			return settle(this.#processes);
 		}
 		const sleeper = alive.find((process) => process.paused);
 		if (sleeper !== undefined && random.chance(0.03)) {
@@ -154,7 +154,7 @@ class Scenario {
 		const process = this.#random.pick(ready);
 		if (process.turns.length === 0) throw new Violation(`a run never hangs: ${process.name} waits for nothing`);
 		this.#note(advance(process, this.#random));
-		await settle();
+		await settle(this.#processes);
 		const failure = this.#failure ?? this.#watch.violation;
 		if (failure !== null) throw failure;
 		this.#invariants.check();

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,9 +12,12 @@ export interface FoundSeed {
 	readonly error: Error;
 }
 
+/** Formats write files: in memory where the system has such a folder, since there are a hundred thousand of them. */
+const PARENT = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
 /** Gives a folder for the work and removes it after it. */
 export async function withFolder<T>(work: (temporaryFolder: string) => Promise<T>): Promise<T> {
-	const folder = await mkdtemp(join(tmpdir(), "headrace-simulation-"));
+	const folder = await mkdtemp(join(PARENT, "headrace-simulation-"));
 	try {
 		return await work(folder);
 	} finally {

@@ -40,11 +40,12 @@ export class Writer {
 	/** One thing that the application does. */
 	act(): string {
 		const random = this.#random;
-		if (this.#open.length < 3 && random.chance(0.4)) {
+		if (this.#open.length < 3 && random.chance(0.3)) {
 			this.#open.push({ transaction: this.#world.database.begin(), locked: new Set() });
 			return "begins a transaction";
 		}
-		if (this.#open.length === 0) {
+		// Short transactions overtake the long ones: that is what makes a late commit late.
+		if (this.#open.length === 0 || random.chance(0.35)) {
 			const transaction = this.#world.database.begin();
 			const done = this.#change({ transaction, locked: new Set() });
 			transaction.commit();
