@@ -1,5 +1,5 @@
 import { crashPoint, HeadraceError, type LoadResult, qualified } from "../../core/index.ts";
-import { countKeys, duckdbDialect, swapTable } from "../../sql/index.ts";
+import { countKeys, deleteFlaggedFromStage, duckdbDialect, swapTable } from "../../sql/index.ts";
 import { insertInput } from "./input.ts";
 import { type LoadContext, loadSuffix, resultOf } from "./load.ts";
 import { createDdl, definitionsOf, describeTable, keepsakesOf, type Place } from "./schema.ts";
@@ -20,16 +20,16 @@ const building = new Set<string>();
 export async function replace(context: LoadContext): Promise<LoadResult> {
 	const { session, place, request, target, engine } = context;
 	const build = place.beside(`${BUILD_MARK}${loadSuffix(request)}`);
-	const columns = definitionsOf(target);
 	// Before it counts as being built: a repeated load has the name of the one that died.
 	await removeLeftovers(session, place);
 	building.add(build.sql);
 	try {
-		await session.execute(createDdl(build, columns));
+		await session.execute(createDdl(build, definitionsOf(target)));
 		const rows = await fill(context, build, Math.min(LANES_MAX, engine.threads));
 		crashPoint("c08");
 		await checkRows(context, build);
-		return await session.transaction(() => swap(context, build, rows));
+		const rowsFlagged = await deleteFlaggedRows(context, build);
+		return await session.transaction(() => swap(context, build, rows, rows - rowsFlagged));
 	} catch (error) {
 		// Not by the session: it may be stopped.
 		await dropBuild(context, build);
@@ -37,23 +37,34 @@ export async function replace(context: LoadContext): Promise<LoadResult> {
 	} finally {
 		building.delete(build.sql);
 	}
+}
 
-	async function swap(context: LoadContext, build: Place, rowsReceived: number): Promise<LoadResult> {
-		const old = await describeTable(session, place);
-		const rowsDeleted = old === null ? 0 : (await session.counts(`SELECT count(*) AS n FROM ${place.sql}`))["n"]!;
-		if (rowsReceived === 0 && rowsDeleted > 0 && request.allowEmpty !== true)
-			throw new HeadraceError("E_EMPTY", `no rows came for ${qualified(request.target.name)}, which has some`);
-		const keepsakes = old === null ? [] : await keepsakesOf(session, place, columns);
-		const names = { fresh: build.sql, name: place.name, ...(old === null ? {} : { old: place.sql }) };
-		for (const statement of swapTable(duckdbDialect, names)) {
-			await session.execute(statement);
-			crashPoint("c15");
-		}
-		for (const statement of keepsakes) await session.execute(statement);
-		const result = resultOf({ rowsReceived, rowsInserted: rowsReceived, rowsDeleted });
-		await context.control.record(session, request, result);
-		return result;
+async function swap(
+	{ session, place, request, target, control }: LoadContext,
+	build: Place,
+	rowsReceived: number,
+	rowsInserted: number,
+): Promise<LoadResult> {
+	const old = await describeTable(session, place);
+	const rowsDeleted = old === null ? 0 : (await session.counts(`SELECT count(*) AS n FROM ${place.sql}`))["n"]!;
+	if (rowsReceived === 0 && rowsDeleted > 0 && request.allowEmpty !== true)
+		throw new HeadraceError("E_EMPTY", `no rows came for ${qualified(request.target.name)}, which has some`);
+	const keepsakes = old === null ? [] : await keepsakesOf(session, place, definitionsOf(target));
+	const names = { fresh: build.sql, name: place.name, ...(old === null ? {} : { old: place.sql }) };
+	for (const statement of swapTable(duckdbDialect, names)) {
+		await session.execute(statement);
+		crashPoint("c15");
 	}
+	for (const statement of keepsakes) await session.execute(statement);
+	const result = resultOf({ rowsReceived, rowsInserted, rowsDeleted });
+	await control.record(session, request, result);
+	return result;
+}
+
+/** Rows that the source flags as deleted are not in a merged table, so neither in a replaced one. */
+async function deleteFlaggedRows({ session, request }: LoadContext, build: Place): Promise<number> {
+	if (request.deletedColumn === undefined) return 0;
+	return session.execute(deleteFlaggedFromStage(duckdbDialect, { stage: build.sql }, request.deletedColumn));
 }
 
 /** Each lane in one transaction of its own: a lane's statements then append to the same growing row group. */
