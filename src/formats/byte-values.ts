@@ -30,6 +30,47 @@ const setInt64: ByteSetter = (column, row, bytes, start, end) => {
 	return true;
 };
 
+/** Integers of up to 32 bits, with their least and greatest. */
+function smallIntegerSetter(
+	least: number,
+	greatest: number,
+	store: (column: Column, row: number, value: number) => void,
+): ByteSetter {
+	return (column, row, bytes, start, end) => {
+		const negative = bytes[start] === MINUS;
+		const first = negative ? start + 1 : start;
+		if (end - first > 10 || end === first) return setSlowly(column, row, bytes, start, end);
+		let value = 0;
+		for (let at = first; at < end; at++) {
+			const digit = bytes[at]! - ZERO;
+			if (digit < 0 || digit > 9) return setSlowly(column, row, bytes, start, end);
+			value = value * 10 + digit;
+		}
+		if (negative) value = -value;
+		if (value < least || value > greatest) return false;
+		store(column, row, value);
+		return true;
+	};
+}
+
+const store8 = (column: Column, row: number, value: number) => {
+	column.u8[row] = value;
+};
+const store16 = (column: Column, row: number, value: number) => {
+	column.i16[row] = value;
+};
+const store32 = (column: Column, row: number, value: number) => {
+	column.i32[row] = value;
+};
+const SMALL_INTEGERS: Readonly<Record<string, ByteSetter>> = {
+	int8: smallIntegerSetter(-128, 127, store8),
+	uint8: smallIntegerSetter(0, 255, store8),
+	int16: smallIntegerSetter(-32768, 32767, store16),
+	uint16: smallIntegerSetter(0, 65535, store16),
+	int32: smallIntegerSetter(-2147483648, 2147483647, store32),
+	uint32: smallIntegerSetter(0, 4294967295, store32),
+};
+
 const POWERS = Array.from({ length: 16 }, (_, exponent) => 10 ** exponent);
 
 function decimalSetter(precision: number, scale: number): ByteSetter {
@@ -162,6 +203,6 @@ export function byteSetter(type: ColumnType): ByteSetter {
 		case "binary":
 			return setBinary;
 		default:
-			return setSlowly;
+			return SMALL_INTEGERS[type.kind] ?? setSlowly;
 	}
 }

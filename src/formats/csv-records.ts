@@ -102,12 +102,14 @@ export class CsvRecords {
 	#readRecord(bytes: Buffer, from: number, last: boolean): number {
 		const record = this.#record;
 		const { length } = bytes;
+		const delimiter = this.#delimiter;
+		const quote = this.#quote;
 		let at = from;
 		let count = 0;
 		let lines = 1;
 		while (true) {
 			if (count === record.starts.length) grow(record);
-			if (at < length && bytes[at] === this.#quote) {
+			if (at < length && bytes[at] === quote) {
 				const start = ++at;
 				let kind = QUOTED;
 				while (true) {
@@ -115,9 +117,9 @@ export class CsvRecords {
 					if (byte === undefined) return -1;
 					if (byte === LF) lines++;
 					at++;
-					if (byte !== this.#quote) continue;
+					if (byte !== quote) continue;
 					if (at === length && !last) return -1;
-					if (bytes[at] !== this.#quote) break;
+					if (bytes[at] !== quote) break;
 					kind = QUOTED_WITH_QUOTES;
 					at++;
 				}
@@ -127,7 +129,7 @@ export class CsvRecords {
 			} else {
 				const start = at;
 				for (let byte = bytes[at]; byte !== undefined; byte = bytes[++at])
-					if (byte === this.#delimiter || byte === LF || byte === CR) break;
+					if (byte === delimiter || byte === LF || byte === CR) break;
 				record.starts[count] = start;
 				record.ends[count] = at;
 				record.kinds[count] = PLAIN;
@@ -135,7 +137,7 @@ export class CsvRecords {
 			count++;
 			if (at === length && !last) return -1;
 			const byte = bytes[at];
-			if (byte === this.#delimiter) {
+			if (byte === delimiter) {
 				at++;
 				continue;
 			}
