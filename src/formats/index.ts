@@ -11,6 +11,7 @@ export * from "./infer.ts";
 export * from "./json-records.ts";
 export * from "./json-tokens.ts";
 export * from "./jsonl.ts";
+export * from "./significant-digits.ts";
 export * from "./text-files.ts";
 export * from "./text-format.ts";
 export * from "./value-parse.ts";

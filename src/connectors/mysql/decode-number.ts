@@ -4,7 +4,8 @@
  * Digits are taken as the server sends them; none becomes a JavaScript string unless it is a float of 16 digits or more.
  */
 import type { Column } from "../../core/index.ts";
-import { type Decode, fallback } from "./decode.ts";
+import { keepsDigits } from "../../formats/index.ts";
+import { type Decode, fallback, unfit } from "./decode.ts";
 
 const MINUS = 45;
 const POINT = 46;
@@ -237,6 +238,35 @@ export const real64: Decode = (bytes, offsets, lengths, at, count, column, row) 
 		else out[row + i] = realAt(bytes, offsets[at + i]!, length);
 	}
 };
+
+/** A decimal or integer as a float; counts the values whose digits it does not keep. `safeDigits` are always kept. */
+function rounded(single: boolean, safeDigits: number): Decode {
+	return (bytes, offsets, lengths, at, count, column, row, policy) => {
+		const out = single ? column.f32 : column.f64;
+		for (let i = 0; i < count; i++) {
+			const length = lengths[at + i]!;
+			if (length < 0) {
+				column.setNull(row + i);
+				continue;
+			}
+			const from = offsets[at + i]!;
+			out[row + i] = realAt(bytes, from, length);
+			if (length <= safeDigits) continue;
+			const value = out[row + i]!;
+			if (Number.isFinite(value)) {
+				if (!keepsDigits(bytes.toString("latin1", from, from + length), value, single)) column.changedCount++;
+			} else if (policy.outOfRange === "null") column.setChangedNull(row + i);
+			else
+				throw unfit(
+					column,
+					"types: { out_of_range: null } makes such values NULL; columns: { … type: text } keeps them",
+				);
+		}
+	};
+}
+
+export const rounded32: Decode = rounded(true, 6);
+export const rounded64: Decode = rounded(false, SAFE_DIGITS);
 
 const EXACT_POWERS_OF_TEN = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 

@@ -24,6 +24,8 @@ import {
 	integer64,
 	real32,
 	real64,
+	rounded32,
+	rounded64,
 } from "./decode-number.ts";
 import { date, timeInterval, timeOfDay, timestamp } from "./decode-time.ts";
 
@@ -78,16 +80,17 @@ export function findDecode(decoder: ColumnDecoder, type: ColumnType): Decode | n
 		case "integer":
 			if (asText) return raw;
 			if (!decoder.checked && INTEGERS[kind] !== undefined) return INTEGERS[kind];
-			if (kind === "float32" || kind === "float64") return kind === "float32" ? real32 : real64;
+			if (kind === "float32" || kind === "float64") return kind === "float32" ? rounded32 : rounded64;
 			return viaText;
 		case "decimal":
 			if (asText) return raw;
-			if (kind === "float32" || kind === "float64") return kind === "float32" ? real32 : real64;
+			if (kind === "float32" || kind === "float64") return kind === "float32" ? rounded32 : rounded64;
 			if (type.kind === "decimal" && !decoder.checked) return decimalDecode(type.precision);
 			return viaText;
 		case "real":
 			if (asText) return decoder.single ? float32AsText : raw;
-			return kind === "float32" ? real32 : kind === "float64" ? real64 : null;
+			if (kind === "float32") return decoder.single ? real32 : rounded32;
+			return kind === "float64" ? real64 : null;
 		case "bit":
 			if (kind === "boolean") return bitBoolean;
 			if (kind === "int64" || kind === "uint64") return bitInteger;

@@ -1,4 +1,5 @@
 import { type Column, type ColumnType, HeadraceError, type TypePolicy, typeName } from "../../core/index.ts";
+import { keepsDigits } from "../../formats/index.ts";
 import { type Decode, divert, wrongLength } from "./decode.ts";
 
 /**
@@ -110,6 +111,68 @@ export function decodeIntegerOf(name: string, type: ColumnType, policy: TypePoli
 			else setInteger(column, row + i, exact);
 		}
 	};
+}
+
+/** Powers of ten that a double holds exactly, by 10000: one division or product with them is rounded once. */
+const EXACT_POWERS = [1, 1e4, 1e8, 1e12, 1e16, 1e20];
+
+/** numeric → a float; counts the values whose digits it does not keep. NaN and the infinities are floats, too. */
+export function decodeRounded(type: ColumnType, policy: TypePolicy): Decode {
+	const single = type.kind === "float32";
+	const safe = single ? 1e6 : 1e15;
+	return (buffer, offsets, lengths, from, count, column, row) => {
+		const out = single ? column.f32 : column.f64;
+		for (let i = 0; i < count; i++) {
+			const length = lengths[from + i]!;
+			if (length < HEADER_BYTES) {
+				if (length !== -1) throw wrongLength(column);
+				column.setNull(row + i);
+				continue;
+			}
+			const at = offsets[from + i]!;
+			const groups = buffer.readUInt16BE(at);
+			const sign = buffer.readUInt16BE(at + 4);
+			if (length !== HEADER_BYTES + groups * 2) throw wrongLength(column);
+			if (sign !== POSITIVE && sign !== NEGATIVE) {
+				out[row + i] = specialFloat(sign, column);
+				continue;
+			}
+			const power = buffer.readInt16BE(at + 2) + 1 - groups;
+			const scale = EXACT_POWERS[Math.abs(power)];
+			let value = Number.POSITIVE_INFINITY;
+			if (groups <= FAST_GROUPS && scale !== undefined) {
+				value = 0;
+				for (let k = 0; k < groups; k++) value = value * 10000 + buffer.readUInt16BE(at + HEADER_BYTES + k * 2);
+			}
+			if (value < safe) {
+				value = power < 0 ? value / scale! : value * scale!;
+				out[row + i] = sign === NEGATIVE ? -value : value;
+				continue;
+			}
+			const text = numericText(buffer, at);
+			out[row + i] = Number(text);
+			if (!Number.isFinite(out[row + i]!))
+				divert(column, row + i, policy.outOfRange, `a number that ${typeName(type)} cannot hold`, "out_of_range");
+			else if (!keepsDigits(text, out[row + i]!, single)) column.changedCount++;
+		}
+	};
+}
+
+function specialFloat(sign: number, column: Column): number {
+	if (sign === NAN) return Number.NaN;
+	if (sign === POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;
+	if (sign === NEGATIVE_INFINITY) return Number.NEGATIVE_INFINITY;
+	throw wrongLength(column);
+}
+
+/** All digits and an exponent: up to 147,455 of them, so that no integer is made of them. */
+function numericText(buffer: Buffer, at: number): string {
+	const groups = buffer.readUInt16BE(at);
+	const digits = Array.from({ length: groups }, (_, k) =>
+		String(buffer.readUInt16BE(at + HEADER_BYTES + k * 2)).padStart(4, "0"),
+	).join("");
+	const exponent = (buffer.readInt16BE(at + 2) + 1 - groups) * 4;
+	return `${buffer.readUInt16BE(at + 4) === NEGATIVE ? "-" : ""}${digits}e${exponent}`;
 }
 
 function isSpecial(sign: number, column: Column, row: number, type: ColumnType, policy: TypePolicy): boolean {

@@ -1,6 +1,6 @@
 import type { ColumnType, TypePolicy } from "../../core/index.ts";
 import type { Decode } from "./decode.ts";
-import { decodeDecimal, decodeIntegerOf } from "./decode-decimal.ts";
+import { decodeDecimal, decodeIntegerOf, decodeRounded } from "./decode-decimal.ts";
 import * as fixed from "./decode-fixed.ts";
 import * as text from "./decode-text.ts";
 import * as time from "./decode-time.ts";
@@ -14,6 +14,7 @@ export type DecodeName =
 	| "float4"
 	| "float8"
 	| "decimal"
+	| "rounded"
 	| "integer"
 	| "date"
 	| "timestamp"
@@ -43,6 +44,8 @@ export function decoderOf(name: DecodeName, column: string, type: ColumnType, po
 			return fixed.decodeFloat8;
 		case "decimal":
 			return decodeDecimal(column, type, policy);
+		case "rounded":
+			return decodeRounded(type, policy);
 		case "integer":
 			return decodeIntegerOf(column, type, policy);
 		case "date":

@@ -18,7 +18,7 @@ export function lenientReading(type: NativeType, column: string, exact: Reading)
 		case "float64": {
 			if (name === "float4")
 				return { type: to, fidelity: "exact", sql: cast(column, "float8"), wire: OID.float8, decode: "float8" };
-			if (name === "xid8") return asDouble(cast(column, "text"), "xid8", 20);
+			if (name === "xid8") return asDouble(cast(cast(column, "text"), "numeric"), "xid8", 20);
 			const { precision, scale } = exact.type as { precision: number; scale: number };
 			const digits = scale === 0 && precision <= 15 ? 0 : precision;
 			return asDouble(name === "money" ? cast(column, "numeric") : column, typeName(exact.type), digits);
@@ -32,13 +32,13 @@ export function lenientReading(type: NativeType, column: string, exact: Reading)
 	}
 }
 
-/** `digits` 0: nothing can be lost, unless the type has no bound. */
+/** Read as numeric, so that the values that lose digits are counted. `digits` 0: nothing can be lost, unless the type has no bound. */
 function asDouble(value: string, from: string, digits: number): Reading {
 	const reading = {
 		type: { kind: "float64" },
-		sql: cast(value, "float8"),
-		wire: OID.float8,
-		decode: "float8",
+		sql: value,
+		wire: OID.numeric,
+		decode: "rounded",
 	} as const;
 	if (digits === 0 && from !== "numeric") return { ...reading, fidelity: "exact" };
 	return { ...reading, fidelity: "lossy", note: `${from} → float64: 15 digits are kept` };

@@ -122,8 +122,11 @@ function asFloat(type: NativeType, column: string, to: ColumnType, exact: Readin
 		return { type: to, fidelity: "exact", sql: cast(column, "float8"), wire: OID.float8, decode: "float8" };
 	const number = name.startsWith("float") ? column : asNumeric(type, column);
 	if (number === null) return refused(type, to, exact);
+	const note = `rounded to the digits of ${typeName(to)}`;
+	if (number !== column || name === "numeric")
+		return { type: to, fidelity: "lossy", note, sql: number, wire: OID.numeric, decode: "rounded" };
 	const [target] = CASTS[to.kind]!;
-	return castReading(cast(number, target), to, `rounded to the digits of ${typeName(to)}`);
+	return castReading(cast(number, target), to, note);
 }
 
 const TIMES = new Set(["date", "timestamp", "timestamptz"]);
