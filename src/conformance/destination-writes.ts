@@ -73,6 +73,19 @@ export const destinationWriteCases: readonly DestinationCase[] = [
 		},
 	],
 	[
+		"append of a table that is read again as a whole adds only what is not there, NULL cursors too",
+		async (fixture) => {
+			const columns = [NAME, AT];
+			const same: TextRow = ["same", at(5)];
+			const loader = await loaded(fixture, "reread", [["early", at(1)], same, same, ["unknown", null]], columns);
+			const incoming: TextRow[] = [["early", at(1)], same, same, same, ["unknown", null], ["late", at(6)]];
+			const result = await loader.load(incoming, { write: "append", overlap: { column: "at", from: null } });
+			await expectRows(fixture, loader, [["early", at(1)], same, same, same, ["unknown", null], ["late", at(6)]]);
+			assert.equal(result.rowsInserted, 2);
+			assert.equal(result.rowsSuperseded, 4);
+		},
+	],
+	[
 		"a replace of no rows is E_EMPTY when the table has some, and changes nothing",
 		async (fixture) => {
 			const loader = await loaded(fixture, "emptied", numberedRows(3));

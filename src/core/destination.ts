@@ -84,8 +84,9 @@ export interface LoadRequest {
 	 * For `append` by a cursor: rows that the table has already are not added again. Of the rows that come in, those
 	 * equal in all columns to a row of the table with `column >= from` are left out, each against one (a multiset
 	 * difference, EXCEPT ALL); they count as superseded. So re-reading an overlap neither loses nor doubles a row.
+	 * `from` null: everything is read again, and compared with every row of the table.
 	 */
-	readonly overlap?: { readonly column: string; readonly from: string };
+	readonly overlap?: { readonly column: string; readonly from: string | null };
 	/** A full load of no rows may replace a table that has some. */
 	readonly allowEmpty?: boolean;
 	readonly input: LoadInput;
@@ -116,7 +117,7 @@ export interface LoadResult {
 	/** Rows that came in; the receipt compares it with the rows that were read. */
 	readonly rowsReceived: number;
 	readonly rowsInserted: number;
-	/** Rows whose key was there already. */
+	/** Rows whose key was there already, with other values: a row that is equal to the one there counts nowhere. */
 	readonly rowsUpdated: number;
 	readonly rowsDeleted: number;
 	/** Rows that this load did not need because a newer row of the same key came with it. */

@@ -20,7 +20,7 @@ export interface Manifest {
 	readonly schemaVersion: string;
 	readonly write: Write;
 	/** See LoadRequest.overlap. */
-	readonly overlap?: { readonly column: string; readonly from: string };
+	readonly overlap?: { readonly column: string; readonly from: string | null };
 	readonly interval?: { readonly start: string; readonly end: string };
 	readonly format: FormatName;
 	readonly fields: readonly Field[];

@@ -15,7 +15,7 @@ import {
 	type Write,
 } from "../core/index.ts";
 import { ExtractCounter, type ExtractPlan, planExtract, readExtract } from "./extract.ts";
-import { cleanStaging, discardManifest, pendingManifest, stageExtract, targetFields } from "./stage.ts";
+import { cleanStaging, discardManifest, stageExtract, targetFields, usableManifest } from "./stage.ts";
 import { type FlowContext, loadIntervalOf, type TableOutcome, type TableTask } from "./task.ts";
 
 type StagedContext = FlowContext & { readonly staging: Staging };
@@ -34,7 +34,7 @@ export async function runTable(
 	openSnapshot: () => Promise<Snapshot>,
 ): Promise<TableOutcome> {
 	if (!hasStaging(context)) return loadDirectly(context, task, row, openSnapshot);
-	const pending = await pendingManifest(context, task.stream, row);
+	const pending = await usableManifest(context, task.stream, row);
 	if (context.stage === "load") return loadPending(context, task, row, pending);
 
 	await cleanStaging(context, task.stream, row);
@@ -137,11 +137,13 @@ async function loadDirectly(
 	});
 }
 
-/** An append by cursor reads the rows at its position again; the destination leaves out those that it has. */
+/**
+ * An append by cursor reads the rows at its position again, or all of them as long as open transactions allow no
+ * position (or it is one of another column); the destination leaves out those that it has.
+ */
 function overlapOf(task: TableTask, plan: ExtractPlan, write: Write): LoadRequest["overlap"] {
 	if (write !== "append" || task.mode !== "incremental" || task.targetCursor === undefined) return undefined;
-	const from = plan.window?.from;
-	return from === undefined || from === null ? undefined : { column: task.targetCursor, from };
+	return plan.from === null ? undefined : { column: task.targetCursor, from: plan.window?.from ?? null };
 }
 
 function loadRequest(
@@ -222,7 +224,7 @@ async function loadManifest(
 	if (format === undefined) throw new HeadraceError("E_STATE", `no reader for the staged format ${manifest.format}`);
 	const copies: LocalCopy[] = [];
 	try {
-		for (const file of manifest.files) copies.push(await context.staging.fetch(file.path, file.sha256));
+		for (const file of manifest.files) copies.push(await fetchStaged(context.staging, file));
 		const load = {
 			id: manifest.loadId,
 			write: manifest.write,
@@ -249,6 +251,16 @@ async function loadManifest(
 		return outcome;
 	} finally {
 		for (const copy of copies) await copy[Symbol.asyncDispose]();
+	}
+}
+
+/** Only another run takes staged files away that are sealed: this one has been fenced, or may try again. */
+async function fetchStaged(staging: Staging, { path, sha256 }: Manifest["files"][number]): Promise<LocalCopy> {
+	try {
+		return await staging.fetch(path, sha256);
+	} catch (error) {
+		if (!(error instanceof HeadraceError) || error.code !== "E_FILE_NOT_FOUND") throw error;
+		throw new HeadraceError("E_CONFLICT", `the staged file ${path} was taken away by another run`, { cause: error });
 	}
 }
 

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { missing } from "../support/start.ts";
-import { pointsOf } from "./crash-points.ts";
+import { FOLDER_DESTINATION, pointsOf } from "./crash-points.ts";
 import { crashOnce, crashPointsInCode, ShopCopy } from "./crash-support.ts";
 import { Shop, type ShopTable } from "./shop.ts";
 
 const TABLES: readonly ShopTable[] = ["accounts", "orders", "journal", "visits"];
 
 test("every crash point of the code is tried", () => {
-	const tried = TABLES.flatMap((table) => pointsOf(table, true)).map((point) => point.replace(/#.*/, ""));
-	expect(crashPointsInCode()).toEqual([...new Set(tried)].sort());
+	const tried = [...TABLES.flatMap((table) => pointsOf(table, { staging: true })), ...FOLDER_DESTINATION];
+	expect(crashPointsInCode()).toEqual([...new Set(tried.map((point) => point.replace(/#.*/, "")))].sort());
 });
 
 describe.skipIf(missing("mariadb"))("a run killed at a crash point, MariaDB to DuckDB", () => {
@@ -31,12 +31,13 @@ describe.skipIf(missing("mariadb"))("a run killed at a crash point, MariaDB to D
 			await shop?.[Symbol.asyncDispose]();
 		});
 
-		test.each(TABLES.flatMap((table) => pointsOf(table, staging).map((point) => [table, point] as const)))(
-			"%s at %s: the old rows or the new ones, and the next run finishes",
-			async (table, point) => {
-				await shop.change(++round);
-				await crashOnce(copy, table, point);
-			},
-		);
+		const cases = TABLES.flatMap((table) => {
+			const some = staging && (table === "journal" || table === "visits");
+			return pointsOf(table, { staging, some }).map((point) => [table, point] as const);
+		});
+		test.each(cases)("%s at %s: the old rows or the new ones, and the next run finishes", async (table, point) => {
+			await shop.change(++round);
+			await crashOnce(copy, table, point);
+		});
 	});
 });

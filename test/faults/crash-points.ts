@@ -8,6 +8,12 @@ const SWAP = ["c15", "c15#2"];
 const STAGE = ["c02", "c03", "c05", "c07", "c12", "c13", "c12#2", "c13#2"];
 const FOLDER = ["folder-file-synced", "folder-file-renamed", "folder-once-written", "folder-once-linked"];
 
-export function pointsOf(table: ShopTable, staging: boolean): string[] {
-	return ["c01", ...(staging ? [...STAGE, ...FOLDER] : []), ...LOAD, ...(table === "accounts" ? SWAP : [])];
+/** All points that a run of the table passes, or of a long list those that end in states of their own. */
+export function pointsOf(table: ShopTable, how: { readonly staging: boolean; readonly some?: boolean }): string[] {
+	if (how.some === true) return how.staging ? ["c05", "c07", "c09", "c11", "c13#2"] : ["c08", "c09", "c10"];
+	const swap = table === "accounts" ? SWAP : [];
+	return ["c01", ...(how.staging ? [...STAGE, ...FOLDER] : []), ...LOAD, ...swap];
 }
+
+/** Points of a folder of files as the destination. */
+export const FOLDER_DESTINATION = ["c08", "file-built", "c09", "c10", "file-pointed", "c11"];

@@ -1,6 +1,7 @@
 /** What a DuckDB file holds, read as a second program would: read-only, while no command has it open. */
 import { existsSync } from "node:fs";
-import { Engine, type Value } from "../../src/engine/index.ts";
+import { join } from "node:path";
+import { Engine, type EngineConnection, type Value } from "../../src/engine/index.ts";
 import { quoteDouble } from "./names.ts";
 
 export interface PositionRow {
@@ -25,6 +26,22 @@ export async function queryWarehouse(path: string, sql: string): Promise<Record<
 	await using engine = await Engine.open({ path, readOnly: true });
 	await using connection = await engine.connect();
 	return await connection.query(sql);
+}
+
+/** Rows of a relation as sorted lines. */
+async function linesOf(connection: EngineConnection, relation: string): Promise<string[]> {
+	const columns = await connection.query(`SELECT column_name AS c FROM (DESCRIBE SELECT * FROM ${relation})`);
+	const line = columns.map(({ c }) => `coalesce(CAST(${quoteDouble(String(c))} AS VARCHAR), '∅')`).join(", ");
+	const rows = await connection.query(`SELECT concat_ws('|', ${line}) AS line FROM ${relation}`);
+	return rows.map((row) => String(row["line"])).sort();
+}
+
+/** Rows of a table that lies as Parquet files in a folder, read as any program would; undefined when there are none. */
+export async function readFolder(root: string, table: string): Promise<readonly string[] | undefined> {
+	if (!existsSync(join(root, table))) return undefined;
+	await using engine = await Engine.open({ allowedDirectories: [root] });
+	await using connection = await engine.connect();
+	return await linesOf(connection, `read_parquet('${join(root, table)}/*.parquet')`);
 }
 
 /** All of a file; an absent one is empty. */

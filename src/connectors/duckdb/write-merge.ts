@@ -60,9 +60,9 @@ export async function merge(context: LoadContext): Promise<LoadResult> {
 			rowsDeleted += await session.execute(deleteFlagged(duckdbDialect, tables, deletedColumn));
 			flagged = await session.execute(deleteFlaggedFromStage(duckdbDialect, tables, deletedColumn));
 		}
-		const rowsUpdated = await replaceKnown(context, tables, existing);
+		const { known, rowsUpdated } = await replaceKnown(context, tables, existing);
 		await session.execute(insertStaged(duckdbDialect, tables), [], { columns: tables.columns, key: target.key });
-		const rowsInserted = keys! - flagged - rowsUpdated;
+		const rowsInserted = keys! - flagged - known;
 		const result = resultOf({ rowsReceived, rowsInserted, rowsUpdated, rowsDeleted, rowsSuperseded });
 		await context.control.record(session, request, result);
 		await session.execute(`DROP TABLE ${tables.stage}`);
@@ -70,13 +70,19 @@ export async function merge(context: LoadContext): Promise<LoadResult> {
 	});
 }
 
-/** Leaves in the stage what is to be inserted; gives how many keys the target knows. */
-async function replaceKnown(context: LoadContext, tables: MergeTables, existing: ExistingTable): Promise<number> {
+/** Leaves in the stage what is to be inserted; gives how many keys the target knows and how many of those rows change. */
+async function replaceKnown(
+	context: LoadContext,
+	tables: MergeTables,
+	existing: ExistingTable,
+): Promise<{ readonly known: number; readonly rowsUpdated: number }> {
 	const { session, target, request } = context;
 	const { known, known_rows } = await session.counts(countKnown(duckdbDialect, tables));
-	if (known === 0) return 0;
+	if (known === 0) return { known: 0, rowsUpdated: 0 };
+	let equal = 0;
 	// Rows that share a key, from before the table had one, become one row: then an equal one is not enough.
-	if (known === known_rows) await session.execute(deleteEqualFromStage(duckdbDialect, tables, comparisonsOf(request)));
+	if (known === known_rows)
+		equal = await session.execute(deleteEqualFromStage(duckdbDialect, tables, comparisonsOf(request)));
 	const onlyOurs = existing.columns.every(({ name }) =>
 		tables.columns.some((column) => foldName(column) === foldName(name)),
 	);
@@ -86,7 +92,7 @@ async function replaceKnown(context: LoadContext, tables: MergeTables, existing:
 		if (tables.columns.length > target.key.length) await session.execute(updateKnown(duckdbDialect, tables));
 		await session.execute(deleteKnownFromStage(duckdbDialect, tables));
 	}
-	return known!;
+	return { known: known!, rowsUpdated: known! - equal };
 }
 
 /** Rows added to those that are there; an interval's own rows go first, and an overlap's are not added again. */
@@ -116,7 +122,8 @@ export async function append(context: LoadContext): Promise<LoadResult> {
 		const column = findColumn(existing.columns, overlap.column);
 		if (column === undefined)
 			throw new HeadraceError("E_UNKNOWN_COLUMN", `${qualified(request.target.name)} has no column ${overlap.column}`);
-		const range = rangeCondition(duckdbDialect, column.name, column.destinationType, { from: overlap.from });
+		const { from } = overlap;
+		const range = from === null ? "TRUE" : rangeCondition(duckdbDialect, column.name, column.destinationType, { from });
 		const rowsInserted = await session.execute(
 			insertBeyondOverlap(duckdbDialect, tables, range, comparisonsOf(request)),
 		);

@@ -95,9 +95,10 @@ export async function planOutcome(
 	if (request.write === "merge") return merge(connection, shaped, request, old, base);
 	if (request.overlap !== undefined && request.interval === undefined) {
 		const names = columnList(fields);
-		const name = quoteIdentifier(request.overlap.column);
-		const type = duckdbType(fields.find((field) => field.name === request.overlap!.column)?.type ?? { kind: "text" });
-		const sql = `SELECT ${shaped.items("incoming")} FROM incoming EXCEPT ALL SELECT ${names} FROM ${old.kept} AS kept WHERE ${name} >= CAST(${quoteLiteral(request.overlap.from)} AS ${type})`;
+		const { column, from } = request.overlap;
+		const type = duckdbType(fields.find((field) => field.name === column)?.type ?? { kind: "text" });
+		const range = from === null ? "TRUE" : `${quoteIdentifier(column)} >= CAST(${quoteLiteral(from)} AS ${type})`;
+		const sql = `SELECT ${shaped.items("incoming")} FROM incoming EXCEPT ALL SELECT ${names} FROM ${old.kept} AS kept WHERE ${range}`;
 		await connection.execute(`CREATE OR REPLACE TEMP TABLE added AS ${sql}`);
 		const inserted = await count(connection, "added");
 		return {

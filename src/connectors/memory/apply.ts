@@ -183,15 +183,15 @@ function withoutInterval(table: WarehouseTable, interval: LoadInterval): readonl
 /** A multiset difference: each row of the overlap keeps one equal row from being added again. */
 function withoutOverlap(
 	table: WarehouseTable,
-	overlap: { readonly column: string; readonly from: string },
+	overlap: { readonly column: string; readonly from: string | null },
 	incoming: readonly Row[],
 ): readonly Row[] {
 	const index = indexOf(table, overlap.column);
 	const { type } = table.columns[index]!;
-	const from = orderKey(type, overlap.from);
+	const from = overlap.from === null ? null : orderKey(type, overlap.from);
 	const counts = new Map<string, number>();
 	for (const row of table.rows)
-		if (row[index] !== null && orderKey(type, row[index]!) >= from)
+		if (from === null || (row[index] !== null && orderKey(type, row[index]!) >= from))
 			counts.set(tupleText(row), (counts.get(tupleText(row)) ?? 0) + 1);
 	return incoming.filter((row) => {
 		const count = counts.get(tupleText(row)) ?? 0;
