@@ -137,6 +137,29 @@ describe("the layout", () => {
 		await source[Symbol.asyncDispose]();
 	});
 
+	it("is read on by a source that began before the table was replaced, once it looks again", async () => {
+		await using destination = await createFileDestination({ path: root });
+		await load(destination, 1, "replace");
+		for (const path of [root, join(root, "shop.orders")]) {
+			const source = await createFileSource({ path });
+			const describe = async () => (await source.describe([{ table: TARGET.name, types: DEFAULT_TYPE_POLICY }]))[0]!;
+			const count = async (stale: boolean) => {
+				const table = await describe();
+				await using snapshot = await source.snapshot({ readers: 1 });
+				if (stale) await load(destination, 2, "replace");
+				let rows = 0;
+				for await (const batch of snapshot.read({ table, columns: table.columns, types: DEFAULT_TYPE_POLICY })) {
+					rows += batch.rowCount;
+					batch.release();
+				}
+				return rows;
+			};
+			await expect(count(true)).rejects.toMatchObject({ code: "E_CONFLICT", reaction: "retry" });
+			expect(await count(false)).toBe(ROWS);
+			await source[Symbol.asyncDispose]();
+		}
+	});
+
 	it("refuses to touch what it did not write, another format, and a file for a folder", async () => {
 		await mkdir(join(root, "shop.orders"), { recursive: true });
 		await writeFile(join(root, "shop.orders/mine.parquet"), "precious");

@@ -20,12 +20,13 @@ import {
 	type Write,
 } from "../../core/index.ts";
 import { diskError, makeFolders } from "../../formats/index.ts";
+import { BuiltVersion } from "./built-version.ts";
 import type { FormatResources } from "./formats.ts";
 import { HIDDEN_FOLDER, tableFolder } from "./layout.ts";
 import { fieldsAfter, sameFields, storedFields } from "./load-shape.ts";
 import { storedMapping } from "./stored-format.ts";
 import { type StreamEntry, StreamLog, streamHeads } from "./stream-log.ts";
-import { BuiltVersion, type CurrentTable, TableVersions } from "./table-versions.ts";
+import { type CurrentTable, TableVersions } from "./table-versions.ts";
 import { type Built, VersionBuilder } from "./version-builder.ts";
 
 export interface FileDestinationOptions extends FormatResources {

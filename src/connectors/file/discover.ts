@@ -1,8 +1,8 @@
 import { lstat, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
-import { type FormatName, HeadraceError, type TableName } from "../../core/index.ts";
+import { type FormatName, HeadraceError, qualified, type TableName } from "../../core/index.ts";
 import { COMMIT_FILE } from "./layout.ts";
-import type { TableRecord } from "./table-versions.ts";
+import type { TableRecord } from "./table-record.ts";
 
 /** One file of a table. */
 export interface SourceFile {
@@ -236,4 +236,17 @@ async function ownTable(folder: string): Promise<TableIdentity | null> {
 		// Not one of ours.
 	}
 	return null;
+}
+
+/** @throws E_UNKNOWN_TABLE */
+export function tableNamed(tables: readonly FileTable[], name: TableName): FileTable {
+	const table = tables.find((other) => other.name.schema === name.schema && other.name.name === name.name);
+	if (table === undefined)
+		throw new HeadraceError("E_UNKNOWN_TABLE", `there is no file or folder for the table ${qualified(name)}`, {
+			hint: `There are: ${tables
+				.slice(0, 10)
+				.map((other) => qualified(other.name))
+				.join(", ")}${tables.length > 10 ? ", …" : ""}.`,
+		});
+	return table;
 }

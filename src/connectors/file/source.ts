@@ -1,29 +1,25 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname } from "node:path";
 import {
-	type Batch,
-	type Chunk,
 	type DescribeRequest,
 	type Finding,
 	type FormatName,
 	HeadraceError,
-	qualified,
-	type ReadRequest,
 	type Snapshot,
 	type Source,
 	type SourceTable,
 	type TableName,
 } from "../../core/index.ts";
 import { Engine, type EngineConnection } from "../../engine/index.ts";
-import { valueText } from "../../formats/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
-import { type FoundTable, fitsColumn, mergeParquet, mergeText, sourceColumns } from "./column-plan.ts";
-import { columnNamed, conditionOf, filtered, highestValue } from "./condition.ts";
-import { inspectCsv, readCsv, type TextInspection } from "./csv-file.ts";
-import { type Discovery, discover, type FileTable, type SourceFile } from "./discover.ts";
-import { inspectJsonl, readJsonl } from "./jsonl-file.ts";
-import { inspectParquet, type ParquetInspection, readParquet } from "./parquet-file.ts";
-import { fileStamp, sameStamp } from "./stamps.ts";
+import { type FoundTable, mergeParquet, mergeText, sourceColumns } from "./column-plan.ts";
+import { inspectCsv } from "./csv-file.ts";
+import { type Discovery, discover, type FileTable, type SourceFile, tableNamed } from "./discover.ts";
+import { ownTemporaryFolder } from "./formats.ts";
+import { inspectJsonl } from "./jsonl-file.ts";
+import { inspectParquet } from "./parquet-file.ts";
+import { FileSnapshot, type Inspection, type SnapshotFiles } from "./snapshot.ts";
+import { fileStamp, sameStamp, sinceListed } from "./stamps.ts";
 
 export interface FileSourceOptions {
 	/** A file, a folder, or a pattern with `*`, `?`, `[a-z]`, `**`. */
@@ -46,19 +42,13 @@ export async function createFileSource(options: FileSourceOptions): Promise<Sour
 	return new FileSource(options, root);
 }
 
-type Inspection =
-	| { readonly format: "text"; readonly found: TextInspection }
-	| { readonly format: "parquet"; readonly found: ParquetInspection };
-
-let engines = 0;
-
-class FileSource implements Source {
+class FileSource implements Source, SnapshotFiles {
 	readonly defaultSchema = "";
 	readonly queries = false;
 	readonly quoteString = duckdbDialect.quoteLiteral;
 	readonly backslashEscapes = false;
 	readonly #options: FileSourceOptions;
-	readonly #root: string;
+	#root: string;
 	#engine: Promise<Engine> | null = null;
 	/** What each file holds, for as long as its stamp stays. */
 	readonly #inspections = new Map<string, { readonly stamp: string; readonly inspection: Inspection }>();
@@ -70,21 +60,22 @@ class FileSource implements Source {
 
 	async discover(): Promise<Discovery> {
 		const found = await discover(this.#options.path, this.#options.format);
-		if (found.root !== this.#root)
-			throw new HeadraceError("E_CONFLICT", `${this.#options.path} leads to another folder than before`);
+		if (found.root !== this.#root) {
+			// The path is a link that leads elsewhere now; the engine may only look into the folder that it began with.
+			this.#root = found.root;
+			await this.#closeEngine();
+		}
 		return found;
 	}
 
 	async connect(): Promise<EngineConnection> {
 		this.#engine ??= (async () => {
-			const { memoryBytes, temporaryDirectory } = this.#options;
-			if (temporaryDirectory !== undefined) await mkdir(temporaryDirectory, { recursive: true, mode: 0o700 });
+			const { memoryBytes, temporaryDirectory } = ownTemporaryFolder(this.#options);
+			if (temporaryDirectory !== undefined) await mkdir(dirname(temporaryDirectory), { recursive: true, mode: 0o700 });
 			return Engine.open({
 				allowedDirectories: [this.#root],
 				...(memoryBytes === undefined ? {} : { memoryBytes }),
-				...(temporaryDirectory === undefined
-					? {}
-					: { tempDirectory: join(temporaryDirectory, `files-${process.pid}-${++engines}`) }),
+				...(temporaryDirectory === undefined ? {} : { tempDirectory: temporaryDirectory }),
 			});
 		})();
 		return (await this.#engine).connect();
@@ -145,17 +136,20 @@ class FileSource implements Source {
 	async inspect(file: SourceFile, table: FileTable, stamp: string): Promise<Inspection> {
 		const known = this.#inspections.get(file.path);
 		if (known?.stamp === stamp) return known.inspection;
-		let inspection: Inspection;
-		if (table.format === "parquet") {
-			await using connection = await this.connect();
-			inspection = { format: "parquet", found: await inspectParquet(connection, file.path) };
-		} else {
-			const inspectText = table.format === "csv" ? inspectCsv : inspectJsonl;
-			inspection = { format: "text", found: await inspectText(file.path) };
-		}
+		const inspection = await this.#inspect(file, table).catch((error) => {
+			throw sinceListed(error, file.path);
+		});
 		sameStamp(file.path, stamp, await fileStamp(file.path));
 		this.#inspections.set(file.path, { stamp, inspection });
 		return inspection;
+	}
+
+	async #inspect(file: SourceFile, table: FileTable): Promise<Inspection> {
+		if (table.format === "parquet") {
+			await using connection = await this.connect();
+			return { format: "parquet", found: await inspectParquet(connection, file.path) };
+		}
+		return { format: "text", found: await (table.format === "csv" ? inspectCsv : inspectJsonl)(file.path) };
 	}
 
 	async snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
@@ -164,23 +158,15 @@ class FileSource implements Source {
 		return new FileSnapshot(this, tables, clock, Math.max(1, options.readers), options.signal);
 	}
 
-	async [Symbol.asyncDispose](): Promise<void> {
+	async #closeEngine(): Promise<void> {
 		const engine = this.#engine;
 		this.#engine = null;
 		await (await engine?.catch(() => null))?.[Symbol.asyncDispose]();
 	}
-}
 
-function tableNamed(tables: readonly FileTable[], name: TableName): FileTable {
-	const table = tables.find((other) => other.name.schema === name.schema && other.name.name === name.name);
-	if (table === undefined)
-		throw new HeadraceError("E_UNKNOWN_TABLE", `there is no file or folder for the table ${qualified(name)}`, {
-			hint: `There are: ${tables
-				.slice(0, 10)
-				.map((other) => qualified(other.name))
-				.join(", ")}${tables.length > 10 ? ", …" : ""}.`,
-		});
-	return table;
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.#closeEngine();
+	}
 }
 
 function merge(inspected: readonly { readonly name: string; readonly inspection: Inspection }[]): FoundTable {
@@ -193,157 +179,4 @@ function merge(inspected: readonly { readonly name: string; readonly inspection:
 			inspection.format === "parquet" ? [{ name, inspection: inspection.found }] : [],
 		),
 	);
-}
-
-/** Files as they are listed when it is made; one that changes while it is read stops the read. */
-class FileSnapshot implements Snapshot {
-	readonly readers: number;
-	readonly clock: string;
-	readonly #source: FileSource;
-	readonly #tables: readonly FileTable[];
-	readonly #signal: AbortSignal | undefined;
-	readonly #stamps = new Map<string, string>();
-
-	constructor(
-		source: FileSource,
-		tables: readonly FileTable[],
-		clock: string,
-		readers: number,
-		signal: AbortSignal | undefined,
-	) {
-		this.#source = source;
-		this.#tables = tables;
-		this.clock = clock;
-		this.readers = readers;
-		this.#signal = signal;
-	}
-
-	async fileStamps(table: SourceTable): Promise<readonly { readonly name: string; readonly stamp: string }[]> {
-		const stamps: { name: string; stamp: string }[] = [];
-		for (const { name, path } of tableNamed(this.#tables, table.name).files)
-			stamps.push({ name, stamp: await this.#stamp(path) });
-		return stamps;
-	}
-
-	/** The stamp of the file at this cut. */
-	async #stamp(path: string): Promise<string> {
-		const stamp = this.#stamps.get(path) ?? (await fileStamp(path));
-		this.#stamps.set(path, stamp);
-		return stamp;
-	}
-
-	async cursorMax(table: SourceTable, name: string): Promise<{ readonly max: string | null; readonly nulls: number }> {
-		const column = columnNamed(table.columns, name);
-		await using connection = await this.#source.connect();
-		const types = { ...TYPES_OF_CURSORS };
-		const found = await highestValue(connection, column, this.read({ table, columns: [column], types }));
-		if (found === null) return { max: null, nulls: 0 };
-		const max = valueText(found.batch.columns[0]!, 0);
-		found.batch.release();
-		return { max, nulls: found.nulls };
-	}
-
-	/** Whole files together: a file is not cut. */
-	async split(table: SourceTable, { rows }: { readonly rows: number }): Promise<Chunk[]> {
-		const files = tableNamed(this.#tables, table.name);
-		const groups: string[][] = [[]];
-		let groupRows = 0;
-		for (const { name, inspection } of await this.#source.inspectAll(files.files, files)) {
-			if (groupRows >= rows) {
-				groups.push([]);
-				groupRows = 0;
-			}
-			groups.at(-1)!.push(name);
-			groupRows += inspection.found.rows;
-		}
-		if (groups.length === 1) return [{ index: 0 }];
-		return groups.map((names, index) => ({ index, condition: JSON.stringify(names) }));
-	}
-
-	async *read(request: ReadRequest): AsyncGenerator<Batch, void, undefined> {
-		const table = tableNamed(this.#tables, request.table.name);
-		const signal = request.signal ?? this.#signal;
-		const condition = conditionOf(request);
-		await using connection = await this.#source.connect();
-		for (const file of chosenFiles(table, request)) {
-			if (signal?.aborted === true) throw new HeadraceError("E_STOPPED", "stopped while files were being read");
-			const stamp = await this.#stamp(file.path);
-			const inspection = await this.#source.inspect(file, table, stamp);
-			checkColumns(file, inspection, request);
-			yield* readFile(connection, file, table, inspection, request, condition, signal);
-			sameStamp(file.path, stamp, await fileStamp(file.path));
-		}
-	}
-
-	async [Symbol.asyncDispose](): Promise<void> {}
-}
-
-/** Policies that let every value through as it is. */
-const TYPES_OF_CURSORS = {
-	mode: "exact",
-	zeroDate: "fail",
-	nan: "fail",
-	infinity: "fail",
-	outOfRange: "fail",
-	invalidText: "replace",
-} as const;
-
-function chosenFiles(table: FileTable, request: ReadRequest): readonly SourceFile[] {
-	const chunk = request.chunk?.condition;
-	const wanted = chunk === undefined ? request.files : (JSON.parse(chunk) as string[]);
-	if (wanted === undefined) return table.files;
-	return wanted.map((name) => {
-		const file = table.files.find((other) => other.name === name);
-		if (file === undefined) throw new HeadraceError("E_CONFLICT", `the file ${name} is gone`, { file: name });
-		return file;
-	});
-}
-
-/** A file that came or changed after the table was described may hold what its columns can't. */
-function checkColumns(file: SourceFile, inspection: Inspection, request: ReadRequest): void {
-	const { table, types } = request;
-	for (const found of inspection.found.columns) {
-		const type = "guess" in found ? found.guess.type : found.type;
-		const column = table.columns.find((other) => other.name === found.name);
-		const isEmpty = "guess" in found && found.guess.bits === 0;
-		const isFixed = types.mode !== "exact" || types.overrides?.[found.name] !== undefined;
-		if (column === undefined || !(isEmpty || isFixed || fitsColumn(type, column.type)))
-			throw new HeadraceError("E_CONFLICT", `${file.name} has other columns than when the table was described`, {
-				file: file.path,
-				hint: "Run again.",
-			});
-	}
-}
-
-async function* readFile(
-	connection: EngineConnection,
-	file: SourceFile,
-	table: FileTable,
-	inspection: Inspection,
-	request: ReadRequest,
-	condition: string | null,
-	signal: AbortSignal | undefined,
-): AsyncGenerator<Batch, void, undefined> {
-	const { columns, types } = request;
-	if (inspection.format === "parquet") {
-		yield* readParquet(
-			connection,
-			file.path,
-			inspection.found,
-			{ columns, all: request.table.columns },
-			condition,
-			signal,
-		);
-		return;
-	}
-	const readText = table.format === "csv" ? readCsv : readJsonl;
-	if (condition === null) yield* readText(file.path, columns, types, signal);
-	else {
-		const all = request.table.columns;
-		const batches = readText(file.path, all, types, signal);
-		yield* filtered(connection, { fields: all, batches }, columns, condition, {
-			...(signal === undefined ? {} : { signal }),
-			...(request.bufferBytesMax === undefined ? {} : { bufferBytesMax: request.bufferBytesMax }),
-		});
-	}
 }

@@ -16,7 +16,7 @@ export async function fileStamp(path: string): Promise<string> {
 			.digest("hex");
 		return `${size}-${hash.slice(0, 32)}`;
 	} catch (error) {
-		throw readError(error, path);
+		throw sinceListed(readError(error, path), path);
 	}
 }
 
@@ -27,4 +27,10 @@ export function sameStamp(path: string, before: string, now: string): void {
 			file: path,
 			hint: "Write files under another name and rename them when they are whole.",
 		});
+}
+
+/** A file that was listed and is gone was replaced meanwhile: E_CONFLICT, which is retried with a new list. */
+export function sinceListed(error: unknown, path: string): unknown {
+	if (!(error instanceof HeadraceError) || error.code !== "E_FILE_NOT_FOUND") return error;
+	return new HeadraceError("E_CONFLICT", `${path} is gone since it was listed`, { file: path, cause: error });
 }

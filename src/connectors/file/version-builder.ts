@@ -11,12 +11,14 @@ import {
 	qualified,
 } from "../../core/index.ts";
 import { Engine, type EngineConnection } from "../../engine/index.ts";
+import type { BuiltVersion } from "./built-version.ts";
 import { writeEmptyFile } from "./empty-file.ts";
-import type { FormatResources } from "./formats.ts";
+import { type FormatResources, ownTemporaryFolder } from "./formats.ts";
 import { checkUnique, planOutcome, versionRelation } from "./load-rows.ts";
 import { fieldsAfter, Incoming, sameFields, storedFields } from "./load-shape.ts";
 import { destinationFormat, storedBatches, storedType } from "./stored-format.ts";
-import type { BuiltVersion, CurrentTable, StoredFile } from "./table-versions.ts";
+import type { StoredFile } from "./table-record.ts";
+import type { CurrentTable } from "./table-versions.ts";
 
 const NO_ROWS: LoadResult = { rowsReceived: 0, rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0, rowsSuperseded: 0 };
 
@@ -29,8 +31,6 @@ export interface Written {
 export interface Built extends Written {
 	readonly result: LoadResult;
 }
-
-let engines = 0;
 
 /** Writes the files of a table's next version. */
 export class VersionBuilder {
@@ -145,13 +145,11 @@ export class VersionBuilder {
 
 	/** Two engines may be open at once, one that works the rows out and one that writes them. */
 	get #share(): FormatResources {
-		const { memoryBytes, temporaryDirectory } = this.#resources;
-		return {
+		const { memoryBytes } = this.#resources;
+		return ownTemporaryFolder({
+			...this.#resources,
 			...(memoryBytes === undefined ? {} : { memoryBytes: Math.floor(memoryBytes / 2) }),
-			...(temporaryDirectory === undefined
-				? {}
-				: { temporaryDirectory: join(temporaryDirectory, `folder-${process.pid}-${++engines}`) }),
-		};
+		});
 	}
 
 	async #withEngine<T>(folder: string | undefined, work: (connection: EngineConnection) => Promise<T>): Promise<T> {
