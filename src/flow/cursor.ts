@@ -76,7 +76,7 @@ export function nextCursor(
 	if (transactions !== undefined && transactions.oldestOpen !== transactions.now)
 		safe = safeWhileOpen(task, column, known, transactions, max);
 	if (safe !== null && task.lateMs !== undefined) {
-		safe = earlier(safe, moveBack(timeIn(column, snapshot.clock, task.timezone), task.lateMs, column), column);
+		safe = earlier(safe, moveBack(boundIn(column, snapshot.clock, task.timezone), task.lateMs, column), column);
 	}
 	const last = known?.value ?? null;
 	const wentBack = last !== null && max !== null && compareCursor(max, last, column) < 0;
@@ -104,8 +104,13 @@ function safeWhileOpen(
 	const byCut = opensBeganAfter(known, transactions) ? (known?.max ?? null) : (known?.value ?? null);
 	if (transactions.kind !== "clock" || max === null || !TIMES.has(column.type.kind)) return byCut;
 	// A time cursor is filled at the earliest when its transaction starts.
-	const byClock = earlier(max, timeIn(column, timestampText(transactions.oldestOpen), task.timezone), column);
+	const byClock = earlier(max, boundIn(column, timestampText(transactions.oldestOpen), task.timezone), column);
 	return byCut === null || compareCursor(byClock, byCut, column) > 0 ? byClock : byCut;
+}
+
+/** A time as a bound: whole seconds, since a column may keep no more (DATETIME of MySQL) and its values are cut to them. */
+function boundIn(column: SourceColumn, utc: string, timezone: string): string {
+	return timeIn(column, utc, timezone).replace(/\.\d+$/, "");
 }
 
 /** A UTC time as a column holds it: with a zone, as the wall clock of the pipeline's zone, or as its day. */

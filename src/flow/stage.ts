@@ -109,6 +109,23 @@ export async function pendingManifest(
 	return manifest.fromPosition === row.position ? manifest : null;
 }
 
+/**
+ * The pending manifest if its files are there. A fenced run may seal after a newer one took its files away for those of
+ * a dead run: such a manifest names what is gone, and its rows are read again.
+ */
+export async function usableManifest(
+	context: FlowContext & { readonly staging: Staging },
+	stream: string,
+	row: PositionRow,
+): Promise<Manifest | null> {
+	const manifest = await pendingManifest(context, stream, row);
+	if (manifest === null || manifest.epoch === row.epoch) return manifest;
+	const there = new Set((await context.staging.list(streamPrefix(context.pipeline, stream))).map(({ path }) => path));
+	if (manifest.files.every(({ path }) => there.has(path))) return manifest;
+	await discardManifest(context, manifest);
+	return null;
+}
+
 function parseManifest(content: Uint8Array, path: string): Manifest {
 	try {
 		const manifest = JSON.parse(new TextDecoder().decode(content)) as Manifest;
