@@ -5,6 +5,7 @@ import {
 	type ColumnType,
 	DEFAULT_TYPE_POLICY,
 	type Field,
+	HeadraceError,
 	type ReadRequest,
 	Secret,
 	type Snapshot,
@@ -70,6 +71,24 @@ export async function readTable(
 	const described = await describeOne(source, schema, table, types);
 	await using snapshot = await source.snapshot({ readers: 1 });
 	return { table: described, rows: await readAll(snapshot, described, { types }) };
+}
+
+/** The error that the work must fail with. */
+export async function codeOf(work: Promise<unknown>): Promise<HeadraceError> {
+	const error: unknown = await work.then(
+		() => undefined,
+		(thrown: unknown) => thrown,
+	);
+	if (!(error instanceof HeadraceError)) throw new Error(`not a Headrace error: ${String(error)}`);
+	return error;
+}
+
+/** A table of `rows` rows of `bytes` bytes each. */
+export async function bigTable(database: TestDatabase, table: string, rows: number, bytes: number): Promise<void> {
+	await database.query(`create table ${table} (id int auto_increment primary key, v longblob) engine=innodb`);
+	await database.query(`insert into ${table} (v) values (repeat('x', ${bytes}))`);
+	for (let count = 1; count < rows; count *= 2)
+		await database.query(`insert into ${table} (v) select v from ${table} limit ${rows - count}`);
 }
 
 const DDL: Readonly<Record<string, string>> = {

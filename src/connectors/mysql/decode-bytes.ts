@@ -70,6 +70,36 @@ function setAscii(column: Column, row: number, text: string): void {
 	column.setBytes(row, made, 0, made.length);
 }
 
+/** BIT(1) as a boolean: one byte, not a digit. */
+export const bitBoolean: Decode = (bytes, offsets, lengths, at, count, column, row) => {
+	const out = column.u8;
+	for (let i = 0; i < count; i++) {
+		const length = lengths[at + i]!;
+		if (length < 0) column.setNull(row + i);
+		else out[row + i] = bytes[offsets[at + i]! + length - 1]! & 1;
+	}
+};
+
+/** BIT(n) as a 64-bit integer: up to eight bytes, the highest first. */
+export const bitInteger: Decode = (bytes, offsets, lengths, at, count, column, row) => {
+	const out = column.i32;
+	for (let i = 0; i < count; i++) {
+		const length = lengths[at + i]!;
+		if (length < 0) {
+			column.setNull(row + i);
+			continue;
+		}
+		let low = 0;
+		let high = 0;
+		for (let at2 = offsets[at + i]!, end = at2 + length; at2 < end; at2++) {
+			high = (high << 8) | (low >>> 24);
+			low = (low << 8) | bytes[at2]!;
+		}
+		out[(row + i) << 1] = low;
+		out[((row + i) << 1) + 1] = high;
+	}
+};
+
 /** BIT(n) as n characters 0 and 1. */
 export function bitText(bits: number): Decode {
 	return each((bytes, start, end, column, row) => {

@@ -1,6 +1,8 @@
 import { type ColumnType, type Field, HeadraceError, typeName } from "../../core/index.ts";
 import { type Decode, viaText } from "./decode.ts";
 import {
+	bitBoolean,
+	bitInteger,
 	bitText,
 	float32AsText,
 	geometry,
@@ -12,8 +14,6 @@ import {
 	vector,
 } from "./decode-bytes.ts";
 import {
-	bitBoolean,
-	bitInteger,
 	decimal16,
 	decimal32,
 	decimal64,

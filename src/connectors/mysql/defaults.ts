@@ -10,7 +10,7 @@ const NUMBER = /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i;
  * DEFAULT_GENERATED in EXTRA (or CURRENT_TIMESTAMP as the value) for an expression.
  */
 function constantDefault(written: string | null, extra: string, server: ServerInfo): string | null {
-	if (written === null || /\bGENERATED\b/i.test(extra)) return null;
+	if (written === null || /GENERATED/i.test(extra)) return null;
 	if (server.flavour === "mysql") return /^CURRENT_TIMESTAMP(?:\(\d*\))?$/i.test(written) ? null : written;
 	if (NUMBER.test(written) || /^b'[01]+'$/.test(written)) return written;
 	const quoted = /^'((?:[^'\\]|''|\\.)*)'$/s.exec(written);
