@@ -8,6 +8,8 @@ export interface Resources {
 	readonly engineMemoryBytes: number;
 	/** A folder of the project for files that live only while it works. */
 	readonly temporaryDirectory: string;
+	/** Where staged files lie on this machine, for engines that read them by themselves. */
+	readonly stagingDirectory: string;
 }
 
 /** Connectors are imported on first use: a run loads the drivers that it needs and no other. */
@@ -39,7 +41,11 @@ const DESTINATIONS: Partial<
 	duckdb: async (connection, resources) => {
 		const { createDuckdbDestination } = await import("../connectors/duckdb/index.ts");
 		const { path } = connection as Extract<Connection, { type: "duckdb" }>;
-		return createDuckdbDestination({ path, memoryBytes: resources.engineMemoryBytes });
+		return createDuckdbDestination({
+			path,
+			memoryBytes: resources.engineMemoryBytes,
+			readableDirectories: [resources.stagingDirectory],
+		});
 	},
 	file: async (connection, resources) => {
 		const { createFileDestination } = await import("../connectors/file/index.ts");
@@ -70,7 +76,12 @@ export async function openStaging(pipeline: CheckedPipeline): Promise<Staging> {
 	const { staging } = pipeline;
 	if (staging !== undefined && staging.type !== "file") throw notBuiltIn(staging, "staging", ["file"]);
 	const { createLocalFolderStaging } = await import("../connectors/local-folder/index.ts");
-	return createLocalFolderStaging(staging?.path ?? join(pipeline.directory, ".headrace", "staging"));
+	return createLocalFolderStaging(stagingDirectoryOf(pipeline));
+}
+
+/** The folder for staged files on this machine. */
+export function stagingDirectoryOf({ staging, directory }: CheckedPipeline): string {
+	return staging?.type === "file" ? staging.path : join(directory, ".headrace", "staging");
 }
 
 /** The formats that staged files may have; the first is what new ones get unless the staging connection says. */

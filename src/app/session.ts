@@ -10,14 +10,20 @@ import {
 	type Source,
 } from "../core/index.ts";
 import type { PlanOptions, RunInterval } from "./api.ts";
-import { openDestination, openSource, type Resources } from "./registry.ts";
+import { openDestination, openSource, type Resources, stagingDirectoryOf } from "./registry.ts";
 import { selectTables } from "./select.ts";
 import { planTable, type TablePlan } from "./table-plan.ts";
 import { fillTemplates } from "./templates.ts";
 
-/** Default bound on what a run holds in memory: half for the embedded engine, half for batches on their way. */
-export const MEMORY_BYTES_DEFAULT = 384 << 20;
-const MEMORY_BYTES_MIN = 64 << 20;
+/** Default of `--memory`. */
+const MEMORY_BYTES_DEFAULT = 384 << 20;
+/** What the runtime, the drivers and their buffers take whatever the tables are (measured: 150 to 180 MB). */
+const MEMORY_BYTES_FIXED = 160 << 20;
+const MEMORY_BYTES_MIN = 64_000_000;
+/** The least for the engine and batches together, however small `--memory` is. */
+const MEMORY_BYTES_FREE_MIN = 48 << 20;
+/** Shares of the rest: the embedded engine's; batches on their way have what is left. */
+const ENGINE_SHARE = 2 / 3;
 
 /** Both ends of a pipeline, open. */
 export interface Session extends AsyncDisposable {
@@ -39,7 +45,12 @@ export async function openSession(pipeline: CheckedPipeline, options: PlanOption
 	const concurrency = options.concurrency ?? pipeline.concurrency;
 	const temporaryDirectory = join(pipeline.directory, ".headrace", "tmp");
 	await mkdir(temporaryDirectory, { recursive: true, mode: 0o700 });
-	const resources = { engineMemoryBytes: Math.floor(memoryBytes / 2), temporaryDirectory };
+	const free = Math.max(MEMORY_BYTES_FREE_MIN, memoryBytes - MEMORY_BYTES_FIXED);
+	const resources = {
+		engineMemoryBytes: Math.floor(free * ENGINE_SHARE),
+		temporaryDirectory,
+		stagingDirectory: stagingDirectoryOf(pipeline),
+	};
 	const destination = await openDestination(pipeline.to, resources);
 	try {
 		const source = custom ?? (await openSource(pipeline.from, resources));
@@ -48,7 +59,7 @@ export async function openSession(pipeline: CheckedPipeline, options: PlanOption
 			source,
 			destination,
 			resources,
-			bufferBytesMax: Math.floor(memoryBytes / 2),
+			bufferBytesMax: Math.floor(free * (1 - ENGINE_SHARE)),
 			concurrency,
 			async [Symbol.asyncDispose]() {
 				try {

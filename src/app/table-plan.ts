@@ -168,7 +168,8 @@ function checkModes(
 		);
 	if (options.mode === "incremental" && options.cursor === undefined && !files)
 		fault("E_CURSOR_REQUIRED", `${source} is incremental and has no cursor`, "mode");
-	if (options.mode === "interval" && options.cursor === undefined && selected.kind === "table")
+	const ownCondition = selected.kind === "query" || options.where !== undefined;
+	if (options.mode === "interval" && options.cursor === undefined && !ownCondition)
 		fault("E_CURSOR_REQUIRED", `${source} is read by interval and has no cursor`, "mode");
 	if (options.deleted !== undefined && chosen.write !== "merge")
 		fault("E_UNSUPPORTED", `${source}: deleted needs write merge`, "deleted");

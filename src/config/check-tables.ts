@@ -23,6 +23,8 @@ export interface TablesContext {
 	readonly check: TemplateCheck | undefined;
 	/** False when `defaults` has a fault of its own, so that what it would have given is not missed here. */
 	readonly defaultsKnown: boolean;
+	/** The source is files, which are new or changed as wholes: an incremental table needs no cursor. */
+	readonly files: boolean;
 }
 
 type Entry = PipelineOptions["tables"][string];
@@ -66,7 +68,8 @@ function tableRule(name: string, entry: Entry, context: TablesContext, faults: H
 		if (own.where !== undefined)
 			faults.push(invalidValue(`the query ${name} has a where; write the condition into the query`, at("where")));
 	}
-	if (context.defaultsKnown) checkCursor(name, options, rule.place, faults);
+	if (context.defaultsKnown && !(context.files && options.mode === "incremental"))
+		checkCursor(name, options, rule.place, faults);
 	checkColumns(name, options, at, faults);
 	if (options.into !== undefined) {
 		const sample = { schema: "s", table: "t", source: "c", pipeline: "p" };

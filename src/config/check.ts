@@ -65,6 +65,7 @@ export function checkPipeline(input: CheckInput): CheckedPipeline {
 		settings,
 		check: input.checkTemplate,
 		defaultsKnown: broken.every((path) => path[0] !== "defaults"),
+		files: from?.type === "file" || from?.type === "s3",
 	};
 	const tables = checkTables(sound.tables ?? {}, context, faults);
 	if (faults.length > 0 || from === undefined || to === undefined) throw new HeadraceErrors(distinct(faults));
