@@ -1,6 +1,7 @@
 /** Writes docs/reference/*.md from the code; with `--check` fails when a committed page differs. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { typesPage } from "../src/app/types-page.ts";
 import { configurationReference } from "../src/config/index.ts";
 import { ERRORS } from "../src/core/index.ts";
 
@@ -26,6 +27,7 @@ function errorsPage(): string {
 const pages: Record<string, string> = {
 	"configuration.md": await configurationReference(),
 	"errors.md": errorsPage(),
+	"types.md": typesPage(),
 };
 
 await mkdir(folder, { recursive: true });

@@ -217,12 +217,15 @@ function mapColumns(
 	return { planned, targets };
 }
 
+/** Types that every value fits into: no policy makes a NULL of one. */
+const KEEPS_ALL = new Set<string>(["text", "json", "binary", "list", "uuid"]);
+
 /** A policy that turns values into NULL must not meet a NOT NULL column. */
 function mayBecomeNull(pipeline: CheckedPipeline, column: SourceColumn, types: TypePolicy): boolean {
 	const { kind } = column.type;
 	const time = kind === "date" || kind === "timestamp" || kind === "timestamptz";
 	if (pipeline.from.type === "mysql" && time && types.zeroDate === "null") return true;
-	return (time || kind === "decimal") && [types.nan, types.infinity, types.outOfRange].includes("null");
+	return !KEEPS_ALL.has(kind) && [types.nan, types.infinity, types.outOfRange].includes("null");
 }
 
 const FIDELITIES: readonly Fidelity[] = ["exact", "lossy", "refused"];

@@ -40,7 +40,7 @@ export const DEFAULTS = {
 export const typeOptions = z.strictObject({
 	mode: oneOf(["exact", "lenient", "string"])
 		.describe(
-			"`exact` refuses a column whose values might change; `lenient` takes the nearest type and counts what changed; `string` moves such a column as text.",
+			"`exact` takes the type that keeps every value, text where there is none; `lenient` few wide types, and counts the values that changed; `string` moves every column as text.",
 		)
 		.meta({ default: "exact" })
 		.optional(),

@@ -2,9 +2,14 @@ import type { ColumnType, TypeMapping } from "../../core/index.ts";
 import { duckdbType } from "../../engine/index.ts";
 import type { Comparison } from "../../sql/index.ts";
 
-/** Every canonical type has a DuckDB type that keeps all its values. */
+/** Every canonical type has a DuckDB type that keeps all its values, but for the sign of zero. */
 export function mapType(type: ColumnType): TypeMapping {
-	return { destinationType: duckdbType(type), fidelity: "exact" };
+	const mapping = { destinationType: duckdbType(type), fidelity: "exact" } as const;
+	const element = type.kind === "list" ? type.element : type;
+	// Its compression of runs and of constant columns compares by value, for which -0.0 and 0.0 are equal.
+	return element.kind === "float32" || element.kind === "float64"
+		? { ...mapping, note: "-0.0 may be stored as 0.0" }
+		: mapping;
 }
 
 /** DuckDB keeps a name's case but compares names without it, for ASCII letters only. */

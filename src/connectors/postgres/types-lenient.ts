@@ -52,7 +52,7 @@ function asText(type: NativeType, column: string, exact: Reading): Reading {
 		const note = "as JSON; where indexes begin is lost";
 		return { type: text, fidelity: "lossy", note, sql, wire: OID.text, decode: "text" };
 	}
-	if (exact.type.kind === "binary") {
+	if (builtIn(type) === "bytea") {
 		const note = "bytes that are UTF-8 as text, else in base64, counted";
 		return { ...exact, type: text, fidelity: "lossy", note, decode: "lenientBytes" };
 	}
