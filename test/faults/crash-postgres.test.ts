@@ -4,6 +4,7 @@ import { FOLDER_DESTINATION, pointsOf } from "./crash-points.ts";
 import { crashOnce, ShopCopy } from "./crash-support.ts";
 import { envelopeOf } from "./project.ts";
 import { Shop, type ShopTable } from "./shop.ts";
+import { leftovers } from "./warehouse.ts";
 
 describe.skipIf(missing("postgres15"))("a run from PostgreSQL killed at a crash point", () => {
 	let shop: Shop;
@@ -54,6 +55,14 @@ describe.skipIf(missing("postgres15"))("a run from PostgreSQL killed at a crash 
 			["visits", "c09"],
 		])("of %s at %s", async (table, point) => {
 			await crashOnce(copy, table, point);
+		});
+
+		test("a table half-built by a killed refresh goes with the next incremental run", async () => {
+			await copy.project.succeed(...copy.words("journal"));
+			await copy.project.start([...copy.words("journal"), "--full-refresh"], { env: { HEADRACE_CRASH: "c08" } }).ended;
+			expect(leftovers(await copy.read())).toHaveLength(1);
+			await copy.project.succeed(...copy.words("journal"));
+			await copy.expectClean();
 		});
 
 		test("the killed run is told as stopped, not as one that goes on", async () => {

@@ -19,7 +19,7 @@ import { createDdl, definitionsOf, describeTable, Place, shapeDiffers } from "./
 import { Session } from "./session.ts";
 import { foldName, mapType } from "./types.ts";
 import { append, merge } from "./write-merge.ts";
-import { replace } from "./write-replace.ts";
+import { removeLeftovers, replace } from "./write-replace.ts";
 
 export interface DuckdbDestinationOptions {
 	/** The database file, made by the first load; `:memory:` for one that ends with the process. */
@@ -127,6 +127,7 @@ export class DuckdbDestination implements Destination {
 				readableDirectories: this.#options.readableDirectories ?? [],
 			};
 			await ensureSchema(context);
+			await removeLeftovers(session, context.place);
 			const result = await write(context);
 			crashPoint("c10");
 			return result;

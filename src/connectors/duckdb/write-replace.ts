@@ -1,5 +1,6 @@
 import { crashPoint, HeadraceError, type LoadResult, qualified } from "../../core/index.ts";
 import { countKeys, deleteFlaggedFromStage, duckdbDialect, swapTable } from "../../sql/index.ts";
+import { withoutConflict } from "./control.ts";
 import { insertInput } from "./input.ts";
 import { type LoadContext, loadSuffix, resultOf } from "./load.ts";
 import { createDdl, definitionsOf, describeTable, keepsakesOf, type Place } from "./schema.ts";
@@ -20,8 +21,6 @@ const building = new Set<string>();
 export async function replace(context: LoadContext): Promise<LoadResult> {
 	const { session, place, request, target, engine } = context;
 	const build = place.beside(`${BUILD_MARK}${loadSuffix(request)}`);
-	// Before it counts as being built: a repeated load has the name of the one that died.
-	await removeLeftovers(session, place);
 	building.add(build.sql);
 	try {
 		await session.execute(createDdl(build, definitionsOf(target)));
@@ -92,8 +91,11 @@ async function checkRows({ session, target, request }: LoadContext, build: Place
 		);
 }
 
-/** What runs that died while they built have left beside this table. */
-async function removeLeftovers(session: Session, place: Place): Promise<void> {
+/**
+ * Drops what runs that died while they built have left beside this table. Every load begins with it, not only one that
+ * builds anew, and before its own build counts as one: a repeated load has the name of the one that died.
+ */
+export async function removeLeftovers(session: Session, place: Place): Promise<void> {
 	const rows = await session.query(
 		`SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()
 		AND lower(schema_name) = lower(?) AND starts_with(table_name, ?)`,
@@ -101,7 +103,8 @@ async function removeLeftovers(session: Session, place: Place): Promise<void> {
 	);
 	for (const row of rows) {
 		const left = place.beside(String(row["table_name"]).slice(place.name.length));
-		if (!building.has(left.sql)) await session.execute(`DROP TABLE IF EXISTS ${left.sql}`);
+		// Two loads of one table may both find it.
+		if (!building.has(left.sql)) await withoutConflict(() => session.execute(`DROP TABLE IF EXISTS ${left.sql}`));
 	}
 }
 
