@@ -4,8 +4,7 @@
  * Digits are taken as the server sends them; none becomes a JavaScript string.
  */
 import type { Column } from "../../core/index.ts";
-import { keepsDigits } from "../../formats/index.ts";
-import { type Decode, fallback, unfit } from "./decode.ts";
+import { type Decode, fallback } from "./decode.ts";
 
 const MINUS = 45;
 const POINT = 46;

@@ -1,5 +1,6 @@
 /** Floats of the text protocol into a column; see `Decode` for the parameters. */
-import type { Decode } from "./decode.ts";
+import { keepsDigits } from "../../formats/index.ts";
+import { type Decode, unfit } from "./decode.ts";
 
 const MINUS = 45;
 const POINT = 46;

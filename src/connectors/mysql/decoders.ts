@@ -22,10 +22,8 @@ import {
 	integer16,
 	integer32,
 	integer64,
-	rounded32,
-	rounded64,
 } from "./decode-number.ts";
-import { real32, real64 } from "./decode-real.ts";
+import { real32, real64, rounded32, rounded64 } from "./decode-real.ts";
 import { date, timeInterval, timeOfDay, timestamp } from "./decode-time.ts";
 
 /** Form of a value's bytes on the wire. */
