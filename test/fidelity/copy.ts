@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Engine } from "../../src/engine/index.ts";
+import { Engine, type EngineConnection } from "../../src/engine/index.ts";
 import {
 	type App,
 	definePipeline,
@@ -10,7 +10,7 @@ import {
 	type Plan,
 	type TableReceipt,
 } from "../../src/index.ts";
-import { quoteDouble } from "../../src/sql/index.ts";
+import { quoteDouble, quoteSingle } from "../../src/sql/index.ts";
 import { arrivedSql } from "./type-case.ts";
 
 export const FORMATS = ["parquet", "csv", "jsonl"] as const;
@@ -36,6 +36,17 @@ export interface CopyRequest {
 	/** Canonical types of the columns, for the way back from a folder of files: CSV has none of its own. */
 	readonly arrives: ReadonlyMap<string, string>;
 	readonly interval?: { readonly start: string; readonly end: string };
+}
+
+/** Name under which a row's place in the DuckDB table is given: a row that is written again gets a new one. */
+export const ROW_IDENTIFIER = "row identifier";
+
+async function printedColumns(connection: EngineConnection, relation: string, types: ReadonlyMap<string, string>) {
+	const items = [...types].map(
+		([column, type]) => `${arrivedSql(type, quoteDouble(column))} AS ${quoteDouble(column)}`,
+	);
+	const rows = await connection.query(`SELECT ${items.join(", ")} FROM ${relation} ORDER BY CAST(id AS BIGINT)`);
+	return new Map([...types.keys()].map((column) => [column, rows.map((row) => row[column] as string | null)]));
 }
 
 /** A project with one DuckDB file, that every copy of a source goes into through the product as a user has it. */
@@ -114,17 +125,24 @@ export class Workbench implements AsyncDisposable {
 		return receipt;
 	}
 
-	/** Text of each column of what a copy brought, in the order of `id`, by DuckDB's own functions; and row identifiers. */
+	/** The same of the Parquet files that a copy left in its folder, read by DuckDB alone. */
+	async arrivedInParquet(name: string, types: ReadonlyMap<string, string>): Promise<Map<string, (string | null)[]>> {
+		const folder = await realpath(join(this.directory, "out-parquet", `${name}.arrived`));
+		const paths = (await readdir(folder)).filter((file) => file.endsWith(".parquet")).map((file) => join(folder, file));
+		await using engine = await Engine.open({ allowedPaths: paths });
+		await using connection = await engine.connect();
+		return await printedColumns(connection, `read_parquet([${paths.map(quoteSingle).join(", ")}])`, types);
+	}
+
+	/** Text of each column of what a copy brought, in the order of `id`, by DuckDB's own functions. */
 	async arrived(name: string, types: ReadonlyMap<string, string>): Promise<Map<string, (string | null)[]>> {
 		await using engine = await Engine.open({ path: join(this.directory, "warehouse.duckdb") });
 		await using connection = await engine.connect();
-		const items = [...types].map(
-			([column, type]) => `${arrivedSql(type, quoteDouble(column))} AS ${quoteDouble(column)}`,
+		const withRows = new Map([...types, [ROW_IDENTIFIER, "int64"]]);
+		return await printedColumns(
+			connection,
+			`(SELECT *, rowid AS "${ROW_IDENTIFIER}" FROM ${quoteDouble(name)}.arrived)`,
+			withRows,
 		);
-		const rows = await connection.query(
-			`SELECT ${items.join(", ")}, CAST(rowid AS VARCHAR) AS "row identifier" FROM ${quoteDouble(name)}.arrived ORDER BY CAST(id AS BIGINT)`,
-		);
-		const columns = [...types.keys(), "row identifier"];
-		return new Map(columns.map((column) => [column, rows.map((row) => row[column] as string | null)]));
 	}
 }

@@ -5,7 +5,7 @@ import { duckdbType } from "../../src/engine/index.ts";
 import type { ServerName } from "../support/server.ts";
 import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
-import { type CopyRequest, ROUTES, type Route, Workbench } from "./copy.ts";
+import { type CopyRequest, ROUTES, ROW_IDENTIFIER, type Route, Workbench } from "./copy.ts";
 import { arrivesAs, comparable, nameOf, TYPE_MODES, type TypeCase, type TypeMode } from "./type-case.ts";
 
 /** How one kind of server is asked. */
@@ -65,9 +65,13 @@ export function fidelityOf(server: ServerName, dialect: Dialect): void {
 
 		/** A line for each value that is not the server's. */
 		async function differences(copy: CopyRequest, mode: TypeMode): Promise<string[]> {
-			const arrived = await workbench.arrived(copy.name, copy.arrives);
+			return differencesOf(await workbench.arrived(copy.name, copy.arrives), mode);
+		}
+
+		function differencesOf(arrived: ReadonlyMap<string, (string | null)[]>, mode: TypeMode): string[] {
 			return cases.flatMap((each) => {
 				const column = nameOf(each);
+				if (!arrived.has(column)) return [];
 				// A float has many texts: in mode string they are compared as the numbers they are.
 				const type = /^float\d+$/.test(each.exact) && mode === "string" ? each.exact : arrivesAs(each, mode);
 				const theirs = expected[mode].get(column)!;
@@ -111,6 +115,10 @@ export function fidelityOf(server: ServerName, dialect: Dialect): void {
 				expect(receipt).toMatchObject({ state: "succeeded", rows_read: rowCount, rows_loaded: rowCount });
 				expectNone(await differences(copy, mode));
 				expect(receipt.values_changed).toEqual(changed());
+				if (route !== "parquet folder") return;
+				// Parquet has no such interval: it is text there, which only the way back can compare.
+				const others = [...copy.arrives].filter(([, type]) => type !== "interval");
+				expectNone(differencesOf(await workbench.arrivedInParquet(copy.name, new Map(others)), mode));
 			});
 
 			test.each(["direct", "staged parquet", "staged csv"] as const)(
@@ -123,9 +131,8 @@ export function fidelityOf(server: ServerName, dialect: Dialect): void {
 					const again = await workbench.copy(copy);
 					expect(again).toMatchObject({ write: "merge", rows_read: rowCount, rows_inserted: 0 });
 					expectNone(await differences(copy, mode));
-					// A row that is written again gets a new identifier.
 					const after = await workbench.arrived(copy.name, copy.arrives);
-					expect(after.get("row identifier")).toEqual(before.get("row identifier"));
+					expect(after.get(ROW_IDENTIFIER)).toEqual(before.get(ROW_IDENTIFIER));
 				},
 			);
 
