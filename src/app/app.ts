@@ -25,7 +25,7 @@ import type {
 	TaskSummary,
 } from "./api.ts";
 import { readOnly } from "./read-only.ts";
-import { runOnce, withLease } from "./run.ts";
+import { type HeldLease, runOnce, withLease } from "./run.ts";
 import { newRunId } from "./run-id.ts";
 import { openSession, planSession } from "./session.ts";
 import type { TablePlan } from "./table-plan.ts";
@@ -77,9 +77,9 @@ class LocalApp implements App {
 			await using session = await openSession(pipeline, wanted, this.#options.source);
 			return [await readOnly(session, wanted, interval)];
 		}
-		return this.#recorded(pipeline, wanted, async (signal, logged) => {
+		return this.#recorded(pipeline, wanted, async (held, logged) => {
 			await using session = await openSession(pipeline, logged, this.#options.source);
-			return [await runOnce(this.#state, session, logged, interval, signal)];
+			return [await runOnce(this.#state, session, logged, interval, held)];
 		});
 	}
 
@@ -90,9 +90,9 @@ class LocalApp implements App {
 	#recorded<Options extends RunOptions>(
 		pipeline: CheckedPipeline,
 		options: Options,
-		work: (signal: AbortSignal, logged: Options) => Promise<RunReceipt[]>,
+		work: (held: HeldLease, logged: Options) => Promise<RunReceipt[]>,
 	): Promise<RunReceipt[]> {
-		return withLease(this.#state, pipeline, options.signal, async (signal) => {
+		return withLease(this.#state, pipeline, options.signal, async (held) => {
 			const started = new Date().toISOString();
 			const log = new RunLog((runId, lines) => this.#state.appendLog(runId, lines));
 			const onEvent = (event: RunEvent) => {
@@ -100,7 +100,7 @@ class LocalApp implements App {
 				options.onEvent?.(event);
 			};
 			try {
-				return await work(signal, { ...options, onEvent });
+				return await work(held, { ...options, onEvent });
 			} catch (thrown) {
 				const [error] = toHeadraceErrors(thrown);
 				if (error !== undefined) {
@@ -109,7 +109,7 @@ class LocalApp implements App {
 						run_id: newRunId(),
 						pipeline: pipeline.name,
 						interval: null,
-						state: signal.aborted ? "stopped" : "failed",
+						state: held.signal.aborted ? "stopped" : "failed",
 						started_at: started,
 						finished_at: new Date().toISOString(),
 						tables: [],
@@ -126,14 +126,14 @@ class LocalApp implements App {
 
 	async backfill(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunReceipt[]> {
 		const intervals = await this.backfillIntervals(pipeline, options);
-		return this.#recorded(pipeline, options, async (signal, logged) => {
+		return this.#recorded(pipeline, options, async (held, logged) => {
 			await using session = await openSession(pipeline, logged, this.#options.source);
 			const receipts: RunReceipt[] = [];
 			const queue = [...intervals.entries()];
 			const worker = async () => {
-				for (let next = queue.shift(); next !== undefined && !signal.aborted; next = queue.shift()) {
+				for (let next = queue.shift(); next !== undefined && !held.signal.aborted; next = queue.shift()) {
 					const [index, interval] = next;
-					receipts[index] = await runOnce(this.#state, session, logged, interval, signal, byInterval);
+					receipts[index] = await runOnce(this.#state, session, logged, interval, held, byInterval);
 				}
 			};
 			const parallel = Math.max(1, Math.min(options.maxActiveRuns ?? pipeline.maxActiveRuns, intervals.length));

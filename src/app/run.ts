@@ -2,7 +2,6 @@ import type { CheckedPipeline } from "../config/index.ts";
 import {
 	type FileFormat,
 	HeadraceError,
-	type Lease,
 	type PositionRow,
 	type RunReceipt,
 	type RunState,
@@ -25,12 +24,24 @@ import type { TablePlan } from "./table-plan.ts";
 const LEASE_MS = 60_000;
 const RETRY_DELAY_MAX_MS = 600_000;
 
+/** A pipeline's lease, while it is held. */
+export interface HeldLease {
+	/** Aborted when the run is stopped or its lease lost. */
+	readonly signal: AbortSignal;
+	/**
+	 * Asked before a run takes streams over: a process that slept must not do so behind the back of the run that came
+	 * after it, though the destination's positions would keep both from doing harm.
+	 * @throws E_FENCED when another run has the lease
+	 */
+	confirm(): Promise<void>;
+}
+
 /** Holds the pipeline's lease while `work` goes on. A lost lease aborts it: a newer run has taken over. */
 export async function withLease<T>(
 	state: StateStore,
 	pipeline: CheckedPipeline,
 	signal: AbortSignal | undefined,
-	work: (signal: AbortSignal) => Promise<T>,
+	work: (held: HeldLease) => Promise<T>,
 ): Promise<T> {
 	const name = `pipeline:${pipeline.name}`;
 	const holder = processHolder();
@@ -46,23 +57,26 @@ export async function withLease<T>(
 		);
 	}
 	const lost = new AbortController();
-	const renewal = setInterval(() => {
-		renew(state, lease).then(
-			(held) => held || lost.abort(new HeadraceError("E_FENCED", "this run's lease was taken over")),
-			() => {},
-		);
-	}, LEASE_MS / 3);
+	const confirm = async () => {
+		if (await state.renewLease(lease, LEASE_MS)) return;
+		const fenced = new HeadraceError("E_FENCED", "another run has taken this run's lease over", {
+			pipeline: pipeline.name,
+		});
+		lost.abort(fenced);
+		throw fenced;
+	};
+	// A store that does not answer now is asked again in time.
+	const renewal = setInterval(() => void confirm().catch(() => {}), LEASE_MS / 3);
 	renewal.unref();
 	try {
-		return await work(signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]));
+		return await work({
+			signal: signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]),
+			confirm,
+		});
 	} finally {
 		clearInterval(renewal);
 		await state.releaseLease(lease);
 	}
-}
-
-function renew(state: StateStore, lease: Lease): Promise<boolean> {
-	return state.renewLease(lease, LEASE_MS);
 }
 
 /** One run of a session's tables, for one interval or none. Table failures are in the receipt, not thrown. */
@@ -71,14 +85,18 @@ export async function runOnce(
 	session: Session,
 	options: RunOptions,
 	interval: RunInterval | null,
-	signal: AbortSignal,
+	held: HeldLease,
 	only: (plan: TablePlan) => boolean = () => true,
 ): Promise<RunReceipt> {
+	const { signal } = held;
 	const runId = newRunId();
 	const { pipeline, destination } = session;
 	const onEvent = options.onEvent ?? (() => {});
 	const plan = await planSession(session, options, interval, runId);
 	const plans = plan.tables.filter(only);
+	const tasks = plans.flatMap((p) => (p.task === null ? [] : [p.task]));
+	const staged = await stagingOf(session, options);
+	await held.confirm();
 	const run = new RunRecord(state, {
 		run_id: runId,
 		pipeline: pipeline.name,
@@ -92,9 +110,7 @@ export async function runOnce(
 	onEvent({ type: "run-started", run: run.receipt });
 	for (const message of plan.warnings) onEvent({ type: "notice", runId, level: "warn", message });
 
-	const tasks = plans.flatMap((p) => (p.task === null ? [] : [p.task]));
 	await using snapshot = new SharedSnapshot(session.source, Math.max(1, session.concurrency), signal);
-	const staged = await stagingOf(session, options);
 	const rows =
 		tasks.length === 0
 			? new Map<string, PositionRow>()
