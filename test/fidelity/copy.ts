@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { FormatName } from "../../src/core/index.ts";
 import { Engine, type EngineConnection } from "../../src/engine/index.ts";
 import {
 	type App,
@@ -47,6 +48,15 @@ async function printedColumns(connection: EngineConnection, relation: string, ty
 	);
 	const rows = await connection.query(`SELECT ${items.join(", ")} FROM ${relation} ORDER BY CAST(id AS BIGINT)`);
 	return new Map([...types.keys()].map((column) => [column, rows.map((row) => row[column] as string | null)]));
+}
+
+function filesRelation(format: FormatName, paths: readonly string[], types: ReadonlyMap<string, string>): string {
+	const list = `[${paths.map(quoteSingle).join(", ")}]`;
+	if (format === "parquet") return `read_parquet(${list})`;
+	if (format === "csv")
+		return `read_csv(${list}, header = true, all_varchar = true, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false)`;
+	const columns = ["id", ...types.keys()].map((column) => `${quoteSingle(column)}: 'VARCHAR'`);
+	return `read_json(${list}, format = 'newline_delimited', columns = {${columns.join(", ")}})`;
 }
 
 /** A project with one DuckDB file, that every copy of a source goes into through the product as a user has it. */
@@ -125,13 +135,13 @@ export class Workbench implements AsyncDisposable {
 		return receipt;
 	}
 
-	/** The same of the Parquet files that a copy left in its folder, read by DuckDB alone. */
-	async arrivedInParquet(name: string, types: ReadonlyMap<string, string>): Promise<Map<string, (string | null)[]>> {
-		const folder = await realpath(join(this.directory, "out-parquet", `${name}.arrived`));
-		const paths = (await readdir(folder)).filter((file) => file.endsWith(".parquet")).map((file) => join(folder, file));
+	/** The same of the files that a copy left in its folder, read by DuckDB alone; of text files only text. */
+	async arrivedInFiles(format: FormatName, name: string, types: ReadonlyMap<string, string>) {
+		const folder = await realpath(join(this.directory, `out-${format}`, `${name}.arrived`));
+		const paths = (await readdir(folder)).filter((file) => file.endsWith(format)).map((file) => join(folder, file));
 		await using engine = await Engine.open({ allowedPaths: paths });
 		await using connection = await engine.connect();
-		return await printedColumns(connection, `read_parquet([${paths.map(quoteSingle).join(", ")}])`, types);
+		return await printedColumns(connection, filesRelation(format, paths, types), types);
 	}
 
 	/** Text of each column of what a copy brought, in the order of `id`, by DuckDB's own functions. */

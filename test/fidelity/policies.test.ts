@@ -239,7 +239,7 @@ describe.each(["mysql56", "postgres15", "postgres18"] as const)("%s", (server) =
 			};
 			expect((await workbench.plan(copy)).tables[0]!.columns[1]).toMatchObject({ note: "-0.0 may be stored as 0.0" });
 			await workbench.copy(copy);
-			expect((await workbench.arrivedInParquet("zeros", copy.arrives)).get("c")).toEqual(["-0.0", "0.0"]);
+			expect((await workbench.arrivedInFiles("parquet", "zeros", copy.arrives)).get("c")).toEqual(["-0.0", "0.0"]);
 		},
 	);
 });
