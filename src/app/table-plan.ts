@@ -175,7 +175,15 @@ function checkModes(
 		fault("E_UNSUPPORTED", `${source}: deleted needs write merge`, "deleted");
 	const cursor = columns.find((column) => column.name === chosen.cursor);
 	const refusal = cursor === undefined || options.mode === "full" ? null : cursorRefusal(cursor);
-	if (refusal !== null) fault("E_INVALID_VALUE", `${source}: ${chosen.cursor} can't be a cursor: ${refusal}`, "cursor");
+	if (refusal !== null && cursor !== undefined)
+		fault(
+			"E_INVALID_VALUE",
+			`${source}: ${cursor.name} can't be a cursor: ${refusal}`,
+			"cursor",
+			options.types.mode === "exact"
+				? undefined
+				: `types: { mode: ${options.types.mode} } makes it ${typeName(cursor.type)}; give it a type that keeps its order: columns: { ${cursor.name}: { type: timestamp } }, date, int64 or decimal.`,
+		);
 }
 
 function mapColumns(

@@ -85,6 +85,14 @@ export function fidelityOf(server: ServerName, dialect: Dialect): void {
 			});
 		}
 
+		test("a cursor that becomes text is refused with the line that mends it", async () => {
+			const options = { mode: "incremental", cursor: CURSOR, columns: { ...fixed, [CURSOR]: {} } } as const;
+			const copy = request("string", "direct", { name: "string-cursor", options });
+			await expect(workbench.copy(copy)).rejects.toMatchObject({
+				errors: [{ code: "E_INVALID_VALUE", hint: expect.stringContaining(`${CURSOR}: { type: timestamp }`) }],
+			});
+		});
+
 		describe.each(TYPE_MODES)("types: %s", (mode) => {
 			const lost = cases.filter((each) => each.loss?.[mode] !== undefined);
 			const changed = () =>
@@ -130,7 +138,7 @@ export function fidelityOf(server: ServerName, dialect: Dialect): void {
 					await workbench.copy(copy);
 					const before = await workbench.arrived(copy.name, copy.arrives);
 					const again = await workbench.copy(copy);
-					expect(again).toMatchObject({ write: "merge", rows_read: rowCount, rows_inserted: 0 });
+					expect(again).toMatchObject({ write: "merge", rows_read: rowCount, rows_inserted: 0, rows_updated: 0 });
 					expectNone(await differences(copy, mode));
 					const after = await workbench.arrived(copy.name, copy.arrives);
 					expect(after.get(ROW_IDENTIFIER)).toEqual(before.get(ROW_IDENTIFIER));
