@@ -8,17 +8,18 @@ import {
 	HeadraceErrors,
 	qualified,
 	type Source,
+	type TableName,
 } from "../core/index.ts";
 import type { PlanOptions, RunInterval } from "./api.ts";
 import { openDestination, openSource, type Resources, stagingDirectoryOf } from "./registry.ts";
-import { selectTables } from "./select.ts";
+import { selectTables, withMissingRights } from "./select.ts";
 import { planTable, type TablePlan } from "./table-plan.ts";
 import { fillTemplates } from "./templates.ts";
 
 /** Default of `--memory`. */
 const MEMORY_BYTES_DEFAULT = 384 << 20;
-/** What the runtime, the drivers and their buffers take whatever the tables are (measured: 150 to 180 MB). */
-const MEMORY_BYTES_FIXED = 160 << 20;
+/** What the runtime, the drivers and the engine take beside what is bounded, whatever the tables are (measured). */
+const MEMORY_BYTES_FIXED = 192 << 20;
 const MEMORY_BYTES_MIN = 64_000_000;
 /** The least for the engine and batches together, however small `--memory` is. */
 const MEMORY_BYTES_FREE_MIN = 48 << 20;
@@ -93,7 +94,7 @@ export async function planSession(
 	const { pipeline, source, destination } = session;
 	refuseUnbuilt(pipeline);
 	const available = await source.listTables();
-	const resolved = resolveTables(pipeline, available, { defaultSchema: source.defaultSchema });
+	const resolved = await resolve(pipeline, available, source);
 	const chosen = selectTables(resolved.tables, options.tables);
 	const scope = { pipeline, source, interval, runId, params: options.params };
 	const filled = await Promise.all(chosen.map((selected) => fillTemplates(scope, selected)));
@@ -118,6 +119,14 @@ export async function planSession(
 	];
 	if (faults.length > 0) throw new HeadraceErrors(faults);
 	return { tables: plans, warnings: resolved.warnings.map((warning) => warning.message) };
+}
+
+async function resolve(pipeline: CheckedPipeline, available: readonly TableName[], source: Source) {
+	try {
+		return resolveTables(pipeline, available, { defaultSchema: source.defaultSchema });
+	} catch (error) {
+		throw await withMissingRights(error, source);
+	}
 }
 
 /** Options that are part of the file's language but do nothing yet are refused: none is silently left out. */

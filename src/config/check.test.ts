@@ -48,7 +48,10 @@ describe("faults of a pipeline file", () => {
 				'4:16 E_INVALID_VALUE tables."a.b".mode must be full, incremental, interval or cdc, not "ful"; did you mean "full"?',
 			],
 		],
-		[entry("{ mode: incremental }"), ["4:3 E_CURSOR_REQUIRED a.b has mode incremental and no cursor"]],
+		[
+			"from: mysql://u@127.0.0.1/a\nto: duckdb:out.duckdb\ntables:\n  a.b: { mode: incremental }\n",
+			["4:3 E_CURSOR_REQUIRED a.b has mode incremental and no cursor"],
+		],
 		[entry("{ mode: interval }"), ["4:3 E_CURSOR_REQUIRED a.b has mode interval and no cursor"]],
 		[
 			entry("{ query: select 1, mode: interval }"),

@@ -1,4 +1,4 @@
-import type { Batch } from "./batch.ts";
+import type { Batch, BatchPool } from "./batch.ts";
 import type { Port } from "./port.ts";
 import type { SourceColumn, SourceTable, TableName, TypePolicy } from "./table.ts";
 
@@ -98,4 +98,6 @@ export interface ReadRequest {
 	readonly signal?: AbortSignal;
 	/** Most bytes of batches that wait to be taken before the source is paused. */
 	readonly bufferBytesMax?: number;
+	/** Where to take batches from, with `columns` as its fields: reads of several chunks share their memory by it. */
+	readonly pool?: BatchPool;
 }

@@ -1,5 +1,6 @@
 import {
 	type Batch,
+	BatchPool,
 	type Chunk,
 	encodePosition,
 	HeadraceError,
@@ -124,6 +125,7 @@ export async function* readExtract(
 ): AsyncGenerator<Batch, void, undefined> {
 	const chunks = await chunksOf(context, task, snapshot, plan);
 	const parallel = Math.min(chunks.length, context.readers, snapshot.readers);
+	const pool = new BatchPool(task.columns);
 	const read = (chunk: Chunk | undefined): AsyncIterable<Batch> =>
 		snapshot.read({
 			table: task.table,
@@ -134,6 +136,7 @@ export async function* readExtract(
 			...(chunk === undefined ? {} : { chunk }),
 			...(task.where === undefined ? {} : { where: task.where }),
 			...(context.signal === undefined ? {} : { signal: context.signal }),
+			pool,
 			bufferBytesMax: Math.max(1 << 20, Math.floor(context.bufferBytesMax / 8 / Math.max(1, parallel))),
 		});
 	const queue = [...chunks];

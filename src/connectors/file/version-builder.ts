@@ -20,6 +20,9 @@ import { destinationFormat, storedBatches, storedType } from "./stored-format.ts
 import type { StoredFile } from "./table-record.ts";
 import type { CurrentTable } from "./table-versions.ts";
 
+/** Less than this and the engine can't even write a group of narrow rows. */
+const ENGINE_BYTES_MIN = 32 << 20;
+
 const NO_ROWS: LoadResult = { rowsReceived: 0, rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0, rowsSuperseded: 0 };
 
 export interface Written {
@@ -148,7 +151,7 @@ export class VersionBuilder {
 		const { memoryBytes } = this.#resources;
 		return ownTemporaryFolder({
 			...this.#resources,
-			...(memoryBytes === undefined ? {} : { memoryBytes: Math.floor(memoryBytes / 2) }),
+			...(memoryBytes === undefined ? {} : { memoryBytes: Math.max(ENGINE_BYTES_MIN, Math.floor(memoryBytes / 2)) }),
 		});
 	}
 

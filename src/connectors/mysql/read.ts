@@ -99,7 +99,7 @@ async function* streamBatches(
 		resume: () => connection.resume(),
 		cancel,
 	});
-	const decoder = new RowDecoder(columns, new BatchPool(columns), types, (batch) => queue.push(batch));
+	const decoder = new RowDecoder(columns, request.pool ?? new BatchPool(columns), types, (batch) => queue.push(batch));
 	const fail = (error: unknown) => {
 		isCancelled = true;
 		queue.fail(connection.translate(error, table.name));

@@ -53,7 +53,7 @@ export async function* readRows(context: ReadContext, request: ReadRequest): Asy
 		cancel: () => cancel(),
 	});
 	const decoder = new RowDecoder({
-		pool: new BatchPool(columns),
+		pool: request.pool ?? new BatchPool(columns),
 		decoders: columns.map((c) => decoderOf(decoderPlan(c).decode, c.name, c.type, types)),
 		textUnchecked: context.textUnchecked,
 		invalidText: types.invalidText,
