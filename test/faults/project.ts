@@ -40,8 +40,8 @@ export interface RunningCommand {
 	readonly pid: number;
 	readonly ended: Promise<CommandResult>;
 	kill(signal: NodeJS.Signals): void;
-	/** Resolves when stderr holds this text; throws when the command ends before. */
-	says(text: string): Promise<void>;
+	/** Resolves when stderr matches; throws when the command ends before. */
+	says(pattern: RegExp): Promise<void>;
 }
 
 export interface CommandOptions {
@@ -107,21 +107,29 @@ export function startCommand(
 		pid: child.pid!,
 		ended,
 		kill: (signal) => child.kill(signal),
-		async says(text) {
-			await until(() => {
-				if (stderr.includes(text)) return true;
-				if (over) throw new Error(`the command ended without saying ${JSON.stringify(text)}:\n${stdout}\n${stderr}`);
-				return false;
-			}, `stderr says ${text}`);
+		async says(pattern) {
+			await until(
+				() => {
+					if (pattern.test(stderr)) return true;
+					if (over) throw new Error(`the command ended without saying ${pattern}:\n${stdout}\n${stderr}`);
+					return false;
+				},
+				() => `stderr says ${pattern}, not\n${stderr}`,
+			);
 		},
 	};
 }
 
 /** Waits until `holds` gives true, 30 s at most. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, deadlineMs = 30_000): Promise<void> {
+export async function until(
+	holds: () => boolean | Promise<boolean>,
+	what: string | (() => string),
+	deadlineMs = 30_000,
+): Promise<void> {
 	const end = performance.now() + deadlineMs;
 	while (!(await holds())) {
-		if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain until ${what}`);
+		if (performance.now() > end)
+			throw new Error(`waited ${deadlineMs} ms in vain until ${typeof what === "string" ? what : what()}`);
 		await sleep(10);
 	}
 }
