@@ -13,7 +13,7 @@ import {
 	typeName,
 	type Write,
 } from "../core/index.ts";
-import { cursorRefusal, type TableTask } from "../flow/index.ts";
+import { cursorRefusal, isTimeCursor, type TableTask } from "../flow/index.ts";
 import type { PlanColumn, RunInterval } from "./api.ts";
 
 /** One table, planned: what the flow gets, and what a person reads about it. */
@@ -184,6 +184,23 @@ function checkModes(
 				? undefined
 				: `types: { mode: ${options.types.mode} } makes it ${typeName(cursor.type)}; give it a type that keeps its order: columns: { ${cursor.name}: { type: timestamp } }, date, int64 or decimal.`,
 		);
+	else if (cursor !== undefined && options.mode === "incremental" && !isTimeCursor(cursor))
+		checkDurations(options, source, cursor.name, fault);
+}
+
+/** A number can't be moved by a duration. */
+function checkDurations(options: SelectedTable["options"], source: string, cursor: string, fault: Fault): void {
+	for (const [option, durationMs] of [
+		["late", options.lateMs],
+		["overlap", options.overlapMs],
+	] as const)
+		if ((durationMs ?? 0) > 0)
+			fault(
+				"E_INVALID_VALUE",
+				`${source}: ${option} is a duration, and the cursor ${cursor} is a number`,
+				option,
+				`Use a date or timestamp as cursor, or leave \`${option}\` out.`,
+			);
 }
 
 function mapColumns(

@@ -52,6 +52,11 @@ export interface Snapshot extends AsyncDisposable {
 	 * A cursor filled by PostgreSQL's now() holds the transaction's start, so `clock` is the one to prefer.
 	 */
 	readonly transactions?: TransactionMarks;
+	/**
+	 * What it takes to see open transactions, when the source has some and does not show them to this user: a run says
+	 * so, since rows that commit late may be missed.
+	 */
+	readonly transactionsHidden?: string;
 	/** Highest value of a cursor column as canonical text, null when there is none; NULLs are counted. */
 	cursorMax(table: SourceTable, column: string): Promise<{ readonly max: string | null; readonly nulls: number }>;
 	/** Ranges that together are the table, each of about `rows` rows; one chunk when it cannot be split. */

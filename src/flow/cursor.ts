@@ -13,6 +13,11 @@ export function cursorRefusal(column: SourceColumn): string | null {
 	return `${column.nativeType} has no order that a cursor can rely on; use a number, date or timestamp`;
 }
 
+/** Whether a duration can be taken off a cursor's values. */
+export function isTimeCursor(column: SourceColumn): boolean {
+	return TIMES.has(column.type.kind);
+}
+
 /** Orders two canonical cursor values of one type. */
 export function compareCursor(a: string, b: string, column: SourceColumn): number {
 	if (NUMERIC.has(column.type.kind)) return compareDecimal(a, b);
@@ -38,7 +43,7 @@ function scaled(text: string, scale: number): bigint {
 /** A time cursor moved back by a duration; a date moves by whole days, rounded up. */
 export function moveBack(value: string, durationMs: number, column: SourceColumn): string {
 	if (durationMs === 0) return value;
-	if (!TIMES.has(column.type.kind))
+	if (!isTimeCursor(column))
 		throw new HeadraceError(
 			"E_INVALID_VALUE",
 			`late and overlap are durations, but the cursor ${column.name} is a number`,
@@ -102,7 +107,7 @@ function safeWhileOpen(
 	max: string | null,
 ): string | null {
 	const byCut = opensBeganAfter(known, transactions) ? (known?.max ?? null) : (known?.value ?? null);
-	if (transactions.kind !== "clock" || max === null || !TIMES.has(column.type.kind)) return byCut;
+	if (transactions.kind !== "clock" || max === null || !isTimeCursor(column)) return byCut;
 	// A time cursor is filled at the earliest when its transaction starts.
 	const byClock = earlier(max, boundIn(column, timestampText(transactions.oldestOpen), task.timezone), column);
 	return byCut === null || compareCursor(byClock, byCut, column) > 0 ? byClock : byCut;

@@ -10,7 +10,7 @@ import {
 	type SourceColumn,
 	type Window,
 } from "../core/index.ts";
-import { cursorRefusal, intervalWindow, nextCursor } from "./cursor.ts";
+import { cursorRefusal, intervalWindow, isTimeCursor, nextCursor } from "./cursor.ts";
 import { mergeBatches } from "./merge-batches.ts";
 import { previousPosition } from "./previous-position.ts";
 import type { FlowContext, TableTask } from "./task.ts";
@@ -65,6 +65,10 @@ export async function planExtract(
 	const notice = (message: string) =>
 		context.onEvent({ type: "notice", runId: context.runId, level: "warn", table: task.stream, message });
 	if (nulls > 0) notice(`${nulls} rows have no ${column.name}: changes to them are not seen by an incremental run`);
+	if (snapshot.transactionsHidden !== undefined && (task.lateMs === undefined || !isTimeCursor(column)))
+		notice(
+			`open transactions can't be seen (it takes ${snapshot.transactionsHidden}): rows that commit after a higher ${column.name} was read are missed${isTimeCursor(column) ? ", unless `late:` covers them" : ""}`,
+		);
 	if (next.wentBack)
 		notice(
 			`the highest ${column.name} is below the saved position: rows that were numbered anew are not seen; --full-refresh reads them`,

@@ -19,12 +19,14 @@ import { splitTable } from "./split.ts";
 export class MysqlSnapshot implements Snapshot {
 	readonly clock: string;
 	readonly transactions?: TransactionMarks;
+	readonly transactionsHidden?: string;
 	readonly #readers: Readers;
 	readonly #kill: (threadId: number) => Promise<void>;
 
 	constructor(cut: Cut, kill: (threadId: number) => Promise<void>) {
 		this.clock = cut.clock;
 		if (cut.marks !== undefined) this.transactions = cut.marks;
+		else this.transactionsHidden = "the PROCESS right, on a server that is no replica";
 		this.#readers = new Readers(cut.connections);
 		this.#kill = kill;
 	}
