@@ -1,9 +1,10 @@
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { pipeline, type Readable } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { HeadraceError } from "../core/index.ts";
 import type { Compression } from "./compressed.ts";
+import { cutAtFrames } from "./zstd-frames.ts";
 
 export interface PieceLimits {
 	/** Most bytes that a compressed file may grow to; default 1 TiB. */
@@ -55,7 +56,7 @@ export async function* filePieces(
 	if (compression !== "none") {
 		const decompress =
 			compression === "gzip" ? createGunzip({ chunkSize: 1 << 18 }) : createZstdDecompress({ chunkSize: 1 << 18 });
-		pipeline(file, decompress, () => {});
+		pipeline(compression === "zstd" ? Readable.from(cutAtFrames(file)) : file, decompress, () => {});
 		output = decompress;
 	}
 	let bytes = 0;
