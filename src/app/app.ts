@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { type CheckedPipeline, intervalsBetween, lastInterval, parseInterval } from "../config/index.ts";
 import {
-	type ExistingTable,
 	type Finding,
 	HeadraceError,
 	qualified,
@@ -18,12 +17,12 @@ import type {
 	CheckReport,
 	Plan,
 	PlanOptions,
-	PlanTable,
 	RunInterval,
 	RunOptions,
 	StatusReport,
 	TaskSummary,
 } from "./api.ts";
+import { planOf } from "./plan.ts";
 import { readOnly } from "./read-only.ts";
 import { type HeldLease, runOnce, withLease } from "./run.ts";
 import { newRunId } from "./run-id.ts";
@@ -159,40 +158,7 @@ class LocalApp implements App {
 
 	async plan(pipeline: CheckedPipeline, options: PlanOptions): Promise<Plan> {
 		await using session = await openSession(pipeline, options, this.#options.source);
-		const planned = await planSession(session, options, options.interval ?? this.#lastInterval(pipeline), newRunId());
-		const tables: PlanTable[] = [];
-		const positions = new Map((await session.destination.positions(pipeline.name)).map((row) => [row.stream, row]));
-		for (const plan of planned.tables) {
-			const existing = await session.destination.describe(plan.into);
-			const ddl = plan.task === null ? [] : await session.destination.planDdl(plan.task.target, plan.write);
-			const { cursor, mode } = plan.selected.options;
-			const position = positions.get(plan.source)?.position ?? null;
-			tables.push({
-				table: plan.source,
-				into: qualified(plan.into),
-				mode,
-				write: plan.write,
-				key: plan.key,
-				estimated_rows: plan.table.estimatedRows ?? null,
-				ddl,
-				columns: plan.columns,
-				change: existing === null ? "new" : sameShape(plan, existing) ? "same" : "changed",
-				notes: [...cursorNote(mode, cursor, position), ...plan.notes],
-			});
-		}
-		const findings: Finding[] = [
-			...planned.warnings.map((message): Finding => ({ severity: "warning", message })),
-			...planned.tables.flatMap((plan) =>
-				plan.errors.map(
-					(error): Finding => ({
-						severity: "error",
-						message: `${plan.source} ${error.code} ${error.message}`,
-						remedy: error.hint,
-					}),
-				),
-			),
-		];
-		return { pipeline: pipeline.name, from: pipeline.from.address, to: pipeline.to.address, tables, findings };
+		return planOf(session, options, options.interval ?? this.#lastInterval(pipeline));
 	}
 
 	async check(pipeline: CheckedPipeline): Promise<CheckReport> {
@@ -320,19 +286,3 @@ export function namedInterval(pipeline: CheckedPipeline, text: string): RunInter
 const bounds = ({ start, end }: RunInterval): RunInterval => ({ start, end });
 
 const byInterval = (plan: TablePlan) => plan.selected.options.mode === "interval";
-
-/** Whether the table that is there has the columns that the plan wants, by name and type. */
-function sameShape(plan: TablePlan, existing: ExistingTable): boolean {
-	const there = new Map(existing.columns.map((column) => [column.name, column.destinationType.toUpperCase()]));
-	return (
-		there.size === plan.columns.length &&
-		plan.columns.every((column) => there.get(column.name) === column.destination_type.toUpperCase())
-	);
-}
-
-function cursorNote(mode: string, cursor: string | undefined, position: string | null): string[] {
-	if (mode !== "incremental" || cursor === undefined) return [];
-	if (position === null) return ["first run: everything is read"];
-	const value = (JSON.parse(position) as { value?: string | null }).value;
-	return value === undefined || value === null ? [] : [`cursor ${cursor} >= ${value}`];
-}

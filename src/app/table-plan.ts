@@ -13,8 +13,10 @@ import {
 	typeName,
 	type Write,
 } from "../core/index.ts";
-import { cursorRefusal, isTimeCursor, type TableTask } from "../flow/index.ts";
+import type { TableTask } from "../flow/index.ts";
 import type { PlanColumn, RunInterval } from "./api.ts";
+import { checkModes, type Fault } from "./table-modes.ts";
+import { notesOf } from "./table-notes.ts";
 
 /** One table, planned: what the flow gets, and what a person reads about it. */
 export interface TablePlan {
@@ -134,75 +136,6 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 	};
 }
 
-type Fault = (code: HeadraceError["code"], message: string, option: string, hint?: string) => void;
-
-function checkModes(
-	context: PlanContext,
-	selected: SelectedTable,
-	columns: readonly SourceColumn[],
-	chosen: { readonly cursor: string | undefined; readonly write: Write; readonly key: readonly string[] },
-	fault: Fault,
-): void {
-	const { options } = selected;
-	const source = qualified(selected.source);
-	const files = context.pipeline.from.type === "file";
-	if (options.mode === "cdc") fault("E_NOT_BUILT_IN", "mode cdc is not built in yet", "mode", "Use mode incremental.");
-	if (chosen.write === "history")
-		fault("E_NOT_BUILT_IN", "write history is not built in yet", "write", "Use write merge.");
-	else if (!context.destination.writes.includes(chosen.write))
-		fault(
-			"E_UNSUPPORTED",
-			`${context.pipeline.to.type} can't ${chosen.write}`,
-			"write",
-			`It can ${context.destination.writes.join(", ")}.`,
-		);
-	if (options.deletes === "soft") fault("E_NOT_BUILT_IN", "deletes: soft is not built in yet", "deletes");
-	if (chosen.write === "merge" && chosen.key.length === 0)
-		fault("E_KEY_REQUIRED", `${source} has no key to merge by`, "write");
-	if (chosen.write === "replace" && options.mode === "interval")
-		fault(
-			"E_UNSUPPORTED",
-			`${source}: write replace would leave one interval only`,
-			"write",
-			"Use write merge or append: an interval replaces its own rows.",
-		);
-	if (options.mode === "incremental" && options.cursor === undefined && !files)
-		fault("E_CURSOR_REQUIRED", `${source} is incremental and has no cursor`, "mode");
-	const ownCondition = selected.kind === "query" || options.where !== undefined;
-	if (options.mode === "interval" && options.cursor === undefined && !ownCondition)
-		fault("E_CURSOR_REQUIRED", `${source} is read by interval and has no cursor`, "mode");
-	if (options.deleted !== undefined && chosen.write !== "merge")
-		fault("E_UNSUPPORTED", `${source}: deleted needs write merge`, "deleted");
-	const cursor = columns.find((column) => column.name === chosen.cursor);
-	const refusal = cursor === undefined || options.mode === "full" ? null : cursorRefusal(cursor);
-	if (refusal !== null && cursor !== undefined)
-		fault(
-			"E_INVALID_VALUE",
-			`${source}: ${cursor.name} can't be a cursor: ${refusal}`,
-			"cursor",
-			options.types.mode === "exact"
-				? undefined
-				: `types: { mode: ${options.types.mode} } makes it ${typeName(cursor.type)}; give it a type that keeps its order: columns: { ${cursor.name}: { type: timestamp } }, date, int64 or decimal.`,
-		);
-	else if (cursor !== undefined && options.mode === "incremental" && !isTimeCursor(cursor))
-		checkDurations(options, source, cursor.name, fault);
-}
-
-/** A number can't be moved by a duration. */
-function checkDurations(options: SelectedTable["options"], source: string, cursor: string, fault: Fault): void {
-	for (const [option, durationMs] of [
-		["late", options.lateMs],
-		["overlap", options.overlapMs],
-	] as const)
-		if ((durationMs ?? 0) > 0)
-			fault(
-				"E_INVALID_VALUE",
-				`${source}: ${option} is a duration, and the cursor ${cursor} is a number`,
-				option,
-				`Use a date or timestamp as cursor, or leave \`${option}\` out.`,
-			);
-}
-
 function mapColumns(
 	context: PlanContext,
 	selected: SelectedTable,
@@ -297,24 +230,4 @@ function utcInterval(interval: RunInterval): { start: string; end: string } {
 function schemaVersionOf(columns: readonly TargetColumn[]): string {
 	const shape = columns.map((column) => `${JSON.stringify(column.name)} ${typeName(column.type)}`).join(",");
 	return createHash("sha256").update(shape).digest("hex").slice(0, 12);
-}
-
-function notesOf(
-	selected: SelectedTable,
-	table: SourceTable,
-	chosen: { readonly write: Write; readonly key: readonly string[]; readonly cursor: string | undefined },
-): string[] {
-	const notes = [...table.warnings];
-	const { mode } = selected.options;
-	if (chosen.key.length === 0 && mode !== "full") notes.push("no key: rows are appended, updates arrive as new rows");
-	if (mode === "incremental" && chosen.cursor !== undefined && selected.options.deleted === undefined)
-		notes.push(`deletes, and updates that leave ${chosen.cursor} as it is, are not seen`);
-	for (const name of chosen.key) {
-		const column = table.columns.find((c) => targetNameOf(selected, c) === name);
-		if (column?.looseEquality !== undefined)
-			notes.push(`key ${name}: ${column.looseEquality}; the destination compares bytes, so twins would be two rows`);
-		if (column?.nullable === true && chosen.write !== "append")
-			notes.push(`key ${name} may be NULL: a row with NULL in its key stops the load`);
-	}
-	return notes;
 }

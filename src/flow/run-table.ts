@@ -1,7 +1,6 @@
 import {
 	type Batch,
 	crashPoint,
-	decodePosition,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
@@ -9,12 +8,12 @@ import {
 	loadId as loadIdOf,
 	type Manifest,
 	type PositionRow,
-	positionText,
 	type Snapshot,
 	type Staging,
 	type Write,
 } from "../core/index.ts";
 import { ExtractCounter, type ExtractPlan, planExtract, readExtract } from "./extract.ts";
+import { addOutcomes, nothingLoaded, outcomeOf, renamed, stagedOutcome, targetName, unbalanced } from "./outcome.ts";
 import { cleanStaging, discardManifest, stageExtract, targetFields, usableManifest } from "./stage.ts";
 import { type FlowContext, loadIntervalOf, type TableOutcome, type TableTask } from "./task.ts";
 
@@ -92,11 +91,6 @@ async function writeOf(context: FlowContext, task: TableTask, plan: ExtractPlan)
 			task.target.key.length === sourceKey.size &&
 			task.target.key.every((k) => sourceKey.has(k)));
 	return unique && (await context.destination.describe(task.target.name)) === null ? "replace" : task.write;
-}
-
-function targetName(task: TableTask, sourceName: string): string {
-	const index = task.columns.findIndex((column) => column.name === sourceName);
-	return task.target.columns[index]?.name ?? sourceName;
 }
 
 /** Source → destination without files: one transaction, the same receipt and the same position rule. */
@@ -199,19 +193,7 @@ async function loadPending(
 ): Promise<TableOutcome> {
 	if (pending !== null) return loadManifest(context, task, row, pending);
 	await cleanStaging(context, task.stream, row);
-	return {
-		rowsRead: 0,
-		rowsStaged: 0,
-		rowsLoaded: 0,
-		rowsRejected: 0,
-		rowsInserted: 0,
-		rowsUpdated: 0,
-		rowsDeleted: 0,
-		bytes: 0,
-		valuesChanged: {},
-		position: row.position === null ? null : positionText(decodePosition(row.position)),
-		row,
-	};
+	return nothingLoaded(row);
 }
 
 async function loadManifest(
@@ -262,69 +244,4 @@ async function fetchStaged(staging: Staging, { path, sha256 }: Manifest["files"]
 		if (!(error instanceof HeadraceError) || error.code !== "E_FILE_NOT_FOUND") throw error;
 		throw new HeadraceError("E_CONFLICT", `the staged file ${path} was taken away by another run`, { cause: error });
 	}
-}
-
-/** Counts are kept under the names that the columns have in the destination. */
-function renamed(task: TableTask, counts: Readonly<Record<string, number>>): Record<string, number> {
-	return Object.fromEntries(Object.entries(counts).map(([name, count]) => [targetName(task, name), count]));
-}
-
-function outcomeOf(
-	task: TableTask,
-	row: PositionRow,
-	loadId: string,
-	to: string,
-	figures: Pick<TableOutcome, "rowsRead" | "rowsStaged" | "bytes" | "valuesChanged"> & { readonly result: LoadResult },
-): TableOutcome {
-	const { result, ...rest } = figures;
-	if (result.rowsReceived !== rest.rowsRead) throw unbalanced("read", rest.rowsRead, "loaded", result.rowsReceived);
-	return {
-		...rest,
-		rowsLoaded: result.rowsReceived,
-		rowsRejected: 0,
-		rowsInserted: result.rowsInserted,
-		rowsUpdated: result.rowsUpdated,
-		rowsDeleted: result.rowsDeleted,
-		position: positionText(decodePosition(to)),
-		row: { ...row, seq: row.seq + 1, position: to, loadId, schemaVersion: task.schemaVersion },
-	};
-}
-
-function stagedOutcome(manifest: Manifest, row: PositionRow): TableOutcome {
-	return {
-		rowsRead: manifest.rows,
-		rowsStaged: manifest.rows,
-		rowsLoaded: 0,
-		rowsRejected: 0,
-		rowsInserted: 0,
-		rowsUpdated: 0,
-		rowsDeleted: 0,
-		bytes: manifest.bytes,
-		valuesChanged: manifest.valuesChanged,
-		position: positionText(decodePosition(manifest.toPosition)),
-		row,
-	};
-}
-
-function addOutcomes(first: TableOutcome, second: TableOutcome): TableOutcome {
-	const valuesChanged: Record<string, number> = { ...first.valuesChanged };
-	for (const [name, count] of Object.entries(second.valuesChanged))
-		valuesChanged[name] = (valuesChanged[name] ?? 0) + count;
-	return {
-		rowsRead: first.rowsRead + second.rowsRead,
-		rowsStaged: first.rowsStaged + second.rowsStaged,
-		rowsLoaded: first.rowsLoaded + second.rowsLoaded,
-		rowsRejected: first.rowsRejected + second.rowsRejected,
-		rowsInserted: first.rowsInserted + second.rowsInserted,
-		rowsUpdated: first.rowsUpdated + second.rowsUpdated,
-		rowsDeleted: first.rowsDeleted + second.rowsDeleted,
-		bytes: first.bytes + second.bytes,
-		valuesChanged,
-		position: second.position,
-		row: second.row,
-	};
-}
-
-function unbalanced(a: string, rowsA: number, b: string, rowsB: number): HeadraceError {
-	return new HeadraceError("E_RECEIPT", `the receipt does not balance: ${rowsA} rows ${a}, ${rowsB} ${b}`);
 }

@@ -1,0 +1,60 @@
+import { type ExistingTable, type Finding, qualified } from "../core/index.ts";
+import type { Plan, PlanOptions, PlanTable, RunInterval } from "./api.ts";
+import { newRunId } from "./run-id.ts";
+import { planSession, type Session } from "./session.ts";
+import type { TablePlan } from "./table-plan.ts";
+
+/** What a run of the session would do, for people; changes nothing. */
+export async function planOf(session: Session, options: PlanOptions, interval: RunInterval): Promise<Plan> {
+	const { pipeline } = session;
+	const planned = await planSession(session, options, interval, newRunId());
+	const tables: PlanTable[] = [];
+	const positions = new Map((await session.destination.positions(pipeline.name)).map((row) => [row.stream, row]));
+	for (const plan of planned.tables) {
+		const existing = await session.destination.describe(plan.into);
+		const ddl = plan.task === null ? [] : await session.destination.planDdl(plan.task.target, plan.write);
+		const { cursor, mode } = plan.selected.options;
+		const position = positions.get(plan.source)?.position ?? null;
+		tables.push({
+			table: plan.source,
+			into: qualified(plan.into),
+			mode,
+			write: plan.write,
+			key: plan.key,
+			estimated_rows: plan.table.estimatedRows ?? null,
+			ddl,
+			columns: plan.columns,
+			change: existing === null ? "new" : sameShape(plan, existing) ? "same" : "changed",
+			notes: [...cursorNote(mode, cursor, position), ...plan.notes],
+		});
+	}
+	const findings: Finding[] = [
+		...planned.warnings.map((message): Finding => ({ severity: "warning", message })),
+		...planned.tables.flatMap((plan) =>
+			plan.errors.map(
+				(error): Finding => ({
+					severity: "error",
+					message: `${plan.source} ${error.code} ${error.message}`,
+					remedy: error.hint,
+				}),
+			),
+		),
+	];
+	return { pipeline: pipeline.name, from: pipeline.from.address, to: pipeline.to.address, tables, findings };
+}
+
+/** Whether the table that is there has the columns that the plan wants, by name and type. */
+function sameShape(plan: TablePlan, existing: ExistingTable): boolean {
+	const there = new Map(existing.columns.map((column) => [column.name, column.destinationType.toUpperCase()]));
+	return (
+		there.size === plan.columns.length &&
+		plan.columns.every((column) => there.get(column.name) === column.destination_type.toUpperCase())
+	);
+}
+
+function cursorNote(mode: string, cursor: string | undefined, position: string | null): string[] {
+	if (mode !== "incremental" || cursor === undefined) return [];
+	if (position === null) return ["first run: everything is read"];
+	const value = (JSON.parse(position) as { value?: string | null }).value;
+	return value === undefined || value === null ? [] : [`cursor ${cursor} >= ${value}`];
+}
