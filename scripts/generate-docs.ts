@@ -2,6 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { typesPage } from "../src/app/types-page.ts";
+import { commandReference } from "../src/cli/reference.ts";
 import { configurationReference } from "../src/config/index.ts";
 import { ERRORS } from "../src/core/index.ts";
 
@@ -25,6 +26,7 @@ function errorsPage(): string {
 }
 
 const pages: Record<string, string> = {
+	"commands.md": commandReference(),
 	"configuration.md": await configurationReference(),
 	"errors.md": errorsPage(),
 	"types.md": typesPage(),
