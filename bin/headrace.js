@@ -31,11 +31,12 @@ if (words.length === 1 && (words[0] === "--version" || words[0] === "-V")) {
 	}
 }
 
-/** The built program; in a clone whose sources changed since, the sources themselves. */
+/** The built program; in a clone whose sources changed since, or where HEADRACE_SOURCES asks for them, the sources. */
 function entry() {
 	const built = `${root}dist/cli/main.js`;
 	const source = `${root}src/cli/main.ts`;
 	if (!existsSync(source)) return built;
+	if (process.env.HEADRACE_SOURCES === "1") return source;
 	if (!existsSync(built)) return source;
 	const builtMs = statSync(built).mtimeMs;
 	const changed = readdirSync(`${root}src`, { recursive: true, withFileTypes: true }).some(

@@ -24,7 +24,8 @@ export interface CliOptions {
 /** Runs the command line as a user does, without a terminal. */
 export function headrace(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
 	const started = performance.now();
-	const env = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined, ...options.env };
+	// The stand-ins take the place of modules in src.
+	const env = { ...process.env, HEADRACE_SOURCES: "1", NO_COLOR: undefined, FORCE_COLOR: undefined, ...options.env };
 	const node = options.standIns === true ? ["--import", join(import.meta.dirname, "stand-ins.ts")] : [];
 	const child = spawn(process.execPath, [...node, BIN, ...args], {
 		cwd: options.cwd,
