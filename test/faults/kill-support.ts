@@ -140,6 +140,8 @@ export async function killAtRandom(shop: Shop, { seed, kills, staging }: Killing
 			expectWholeTransactions(copy, await copy.read());
 
 			if (random.chance(0.7)) await writer.closeOpen();
+			// What a killed backfill sealed for other days is its own to finish.
+			if (words[0] === "backfill") await copy.project.succeed(...words);
 			await copy.project.succeed("run", "shop", "--interval", "2026-01-02");
 			const contents = await copy.read();
 			expectWholeTransactions(copy, contents);

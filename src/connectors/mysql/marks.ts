@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { HeadraceError, type TransactionMarks } from "../../core/index.ts";
 import type { MysqlConnection } from "./connection.ts";
 import { atLeast } from "./server.ts";
@@ -22,7 +23,7 @@ interface Before {
  *
  * Sound because (1) the list is taken before the cut, and every transaction that is open at the cut is in it or got its
  * id afterwards; (2) whoever got an id between list and end of the cut moved the counter, and then the time of the list
- * counts as the oldest beginning; (3) the list is fresh: it shows our own transaction, begun just before; (4) start times
+ * counts as the oldest beginning; (3) the list is fresh: it shows our own statement, which no earlier list can; (4) start times
  * are whole seconds, rounded down, and of two readings in the hour that a change of clocks repeats the earlier is taken.
  */
 export async function marksBefore(connection: MysqlConnection): Promise<Before | null> {
@@ -82,13 +83,15 @@ async function openTransactions(connection: MysqlConnection): Promise<bigint[] |
 	// trx_started is in the zone of the server's process.
 	const earlier = (seconds: number) =>
 		`IF(FROM_UNIXTIME(UNIX_TIMESTAMP(trx_started) - ${seconds}) = trx_started, ${seconds}, 0)`;
-	const list = `SELECT trx_mysql_thread_id, trx_is_read_only, trx_autocommit_non_locking,
+	// A list shows the statement that each transaction is at: ours, with a word that no earlier list can have.
+	const word = randomUUID();
+	const list = `SELECT /* ${word} */ INSTR(COALESCE(trx_query, ''), '${word}'), trx_is_read_only, trx_autocommit_non_locking,
 		UNIX_TIMESTAMP(trx_started) - GREATEST(${earlier(3600)}, ${earlier(1800)}) FROM information_schema.INNODB_TRX`;
 	await connection.rows("SET SESSION time_zone = 'SYSTEM'");
 	try {
 		for (let attempt = 0; attempt < LIST_TRIES; attempt++) {
 			const rows = await connection.rows(list);
-			if (rows.some(([thread]) => thread === String(connection.threadId)))
+			if (rows.some(([found]) => found !== null && found !== "0"))
 				return rows
 					.filter(([, readOnly, nonLocking]) => readOnly !== "1" && nonLocking !== "1")
 					.map(([, , , seconds]) => micros(seconds ?? "0"));
