@@ -158,7 +158,7 @@ class LocalApp implements App {
 
 	async plan(pipeline: CheckedPipeline, options: PlanOptions): Promise<Plan> {
 		await using session = await openSession(pipeline, options, this.#options.source);
-		return planOf(session, options, options.interval ?? this.#lastInterval(pipeline));
+		return await planOf(session, options, options.interval ?? this.#lastInterval(pipeline));
 	}
 
 	async check(pipeline: CheckedPipeline): Promise<CheckReport> {
