@@ -13,6 +13,7 @@ export default defineConfig({
 			include: ["src/{core,formats,sql,flow,state,config}/**/*.ts"],
 			exclude: ["**/*.test.ts"],
 			reporter: ["text-summary", "json-summary"],
+			reportOnFailure: true,
 			thresholds: { lines: 90 },
 		},
 	},

@@ -3,7 +3,6 @@
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import v8 from "node:v8";
 
 const NODE_MAJOR_MIN = 24;
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -14,8 +13,6 @@ if (words.length === 1 && (words[0] === "--version" || words[0] === "-V")) {
 	// Scripts ask for it often: answered before anything is loaded.
 	process.stdout.write(`${JSON.parse(readFileSync(`${root}package.json`, "utf8")).version}\n`);
 } else if (Number(process.versions.node.split(".")[0]) >= NODE_MAJOR_MIN) {
-	// Drivers make a small object a packet that dies at once: a young generation that grows only holds memory (60 MB).
-	v8.setFlagsFromString("--semi-space-growth-factor=1");
 	const { main } = await import(pathToFileURL(entry()).href);
 	await main(words);
 } else {
