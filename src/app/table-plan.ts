@@ -217,7 +217,7 @@ function nearest(name: string, table: SourceTable): string | undefined {
 }
 
 /** The position row's name: the table; for an interval also its start, so that intervals don't wait for each other. */
-export function streamOf(selected: SelectedTable, interval: RunInterval | null): string {
+function streamOf(selected: SelectedTable, interval: RunInterval | null): string {
 	const name = qualified(selected.source);
 	return selected.options.mode === "interval" && interval !== null ? `${name}@${interval.start}` : name;
 }
