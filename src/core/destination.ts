@@ -36,6 +36,45 @@ export interface Destination extends Port {
 	 * @throws E_FENCED when epoch, seq or from-position are no longer as given
 	 */
 	load(request: LoadRequest): Promise<LoadResult>;
+	/** The destination's own SQL, for checks, hooks and summaries; absent where it has none. */
+	readonly sql?: DestinationSql;
+}
+
+/** Rows of a query: every value as the engine's own text, NULL as null. */
+export type SqlRow = Readonly<Record<string, string | null>>;
+
+/** What a destination that speaks SQL offers beside loads. Each method commits by itself. */
+export interface DestinationSql {
+	readonly quoteIdentifier: (name: string) => string;
+	readonly quoteLiteral: (text: string) => string;
+	/** The SQL name of a table. */
+	relation(table: TableName): string;
+	/** Rows of a query, in a transaction that only reads. */
+	query(sql: string, signal?: AbortSignal): Promise<readonly SqlRow[]>;
+	/** All statements in one transaction, or none. */
+	execute(statements: readonly string[], signal?: AbortSignal): Promise<void>;
+	/**
+	 * Replaces the rows of a table by those of a SELECT: built beside it in a table made LIKE it (columns, defaults,
+	 * NOT NULL), verified, swapped in one transaction that keeps keys, indexes, grants and comments. A table that is
+	 * missing is made with the columns of the SELECT. Readers see the old rows until the commit.
+	 */
+	rebuild(request: RebuildRequest): Promise<{ readonly rows: number }>;
+}
+
+export interface RebuildRequest {
+	readonly table: TableName;
+	readonly select: string;
+	readonly verify?: Verify;
+	readonly signal?: AbortSignal;
+}
+
+/** Looks at new rows before anyone else can; when it throws, they never become visible. */
+export type Verify = (view: NewRows) => Promise<void>;
+
+export interface NewRows {
+	/** SQL name of the table as it will be: the one that is built beside, or the table itself within the transaction. */
+	readonly relation: string;
+	query(sql: string): Promise<readonly SqlRow[]>;
 }
 
 export interface TypeMapping {
@@ -89,6 +128,13 @@ export interface LoadRequest {
 	readonly overlap?: { readonly column: string; readonly from: string | null };
 	/** A full load of no rows may replace a table that has some. */
 	readonly allowEmpty?: boolean;
+	/** What `merge` does with a row whose key the table has: take its values (the default), or leave the old row. */
+	readonly onConflict?: "update" | "ignore";
+	/**
+	 * Asked in the load's transaction once all rows are in, before readers are kept out or see anything; its error is
+	 * the load's.
+	 */
+	readonly verify?: Verify;
 	readonly input: LoadInput;
 	/** Bytes of batches that may be held. */
 	readonly bufferBytesMax: number;

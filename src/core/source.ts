@@ -36,6 +36,8 @@ export interface Source extends Port {
 	 * snapshot says how many it could open on the same cut.
 	 */
 	snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot>;
+	/** Statements of a pipeline's hooks, all in one transaction; absent where the source has no SQL. */
+	execute?(statements: readonly string[], signal?: AbortSignal): Promise<void>;
 }
 
 /** Reads of one moment. All its reads see the same committed state, as far as the engine of each table can. */

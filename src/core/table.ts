@@ -48,6 +48,8 @@ export interface TargetColumn extends Field {
 	/** Type name in the destination's DDL. */
 	readonly destinationType: string;
 	readonly defaultSql?: string;
+	/** The name that the table may still have the column under: it is renamed, when the new name is free. */
+	readonly renamedFrom?: string;
 }
 
 export interface TargetTable {
