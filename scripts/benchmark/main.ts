@@ -110,11 +110,8 @@ async function main(): Promise<void> {
 	const postgresName = values.postgres === "15" ? "postgres15" : "postgres18";
 	const wants = (...sections: string[]) => sections.some((section) => wanted.includes(section));
 	if (values.headrace && values.build) {
-		const tsc = join(repository, "node_modules/typescript/bin/tsc");
-		const built = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], {
-			cwd: repository,
-			encoding: "utf8",
-		});
+		const build = join(repository, "scripts/build.ts");
+		const built = spawnSync(process.execPath, [build], { cwd: repository, encoding: "utf8" });
 		if (built.status !== 0) throw new Error(`the build failed:\n${built.stdout}${built.stderr}`);
 	}
 

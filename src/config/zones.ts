@@ -23,6 +23,8 @@ function formatterOf(timezone: string): Intl.DateTimeFormat {
 
 /** Whether the runtime knows the IANA zone. */
 export function isTimezone(name: string): boolean {
+	// The usual one is not asked for: Intl takes 15 ms for its first answer.
+	if (name === "UTC") return true;
 	if (name.length > 64 || !/^[A-Za-z]/.test(name)) return false;
 	try {
 		formatterOf(name);

@@ -1,6 +1,7 @@
 /** `1234567` → `1,234,567`. */
 export function countText(value: number): string {
-	return Math.round(value).toLocaleString("en-US");
+	// Not by Intl, whose first use takes 5 ms.
+	return String(Math.round(value)).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
 export function rowsText(rows: number): string {
