@@ -54,7 +54,7 @@ export interface FileFormat {
 export interface WriteFilesRequest {
 	readonly fields: readonly Field[];
 	readonly batches: AsyncIterable<Batch>;
-	/** Asked before a file is begun. */
+	/** Asked before a file is begun; others may be open still. */
 	readonly nextPath: () => Promise<string>;
 	/** Told after each file is whole and closed. */
 	readonly written: (localPath: string, rows: number) => Promise<void>;

@@ -18,8 +18,8 @@ export interface ConsumeRequest {
 	readonly context?: ErrorContext;
 	/** Told of each group that is in, with its rows and bytes. */
 	readonly onRows?: (rows: number, bytes: number) => void;
-	/** Awaited after each group's statement, before another begins on the same connection. */
-	readonly onGroup?: (rows: number) => void | Promise<void>;
+	/** Awaited after each group's statement (`sql`), before another begins on the same connection. */
+	readonly onGroup?: (rows: number, sql: string) => void | Promise<void>;
 }
 
 export interface ConsumeResult {
@@ -159,10 +159,11 @@ class Consumption {
 		const offer = runner.feed.offer(slot);
 		entry.slot = slot;
 		try {
-			await runner.run(await this.#request.statement(offer.relation));
+			const sql = await this.#request.statement(offer.relation);
+			await runner.run(sql);
 			// A statement that does not read its whole relation would lose rows.
 			if (slot.batches.length > 0) throw new HeadraceError("E_INTERNAL", "a statement left batches unread");
-			await this.#request.onGroup?.(group.rows);
+			await this.#request.onGroup?.(group.rows, sql);
 			this.#request.onRows?.(group.rows, group.bytes);
 		} catch (error) {
 			const context = this.#request.context ?? { columns: fields.map((field) => field.name) };

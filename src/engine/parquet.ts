@@ -9,12 +9,15 @@ import {
 	type WriteFilesRequest,
 } from "../core/index.ts";
 import { duckdbDialect, quoteSingle } from "../sql/index.ts";
+import { EngineConnection } from "./connection.ts";
 import { Engine } from "./engine.ts";
 import { engineError } from "./errors.ts";
 import { selectItem } from "./types.ts";
 
 /** Rows of one file when they are narrow: four of DuckDB's row groups. Wide rows end a file by their bytes. */
 const FILE_ROWS_MAX = 491_520;
+/** Files that are written at once, each by one thread: two cores compress while the event loop decodes. */
+const LANES_MAX = 2;
 
 export interface ParquetOptions {
 	/** Bounds the engine that writes or reads; batches come on top. */
@@ -54,20 +57,31 @@ export class ParquetFormat implements FileFormat {
 			throw error;
 		}
 		await using _engine = engine;
-		await using connection = await engine.connect();
+		await using connections = new AsyncDisposableStack();
+		const lanes: EngineConnection[] = [];
+		for (let lane = 0; lane < Math.min(LANES_MAX, engine.threads); lane++)
+			lanes.push(connections.use(await engine.connect()));
 		const items = request.fields.map(stored).join(", ");
-		let asked = true;
-		await connection.consume({
+		const paths = new Map<string, string>();
+		let begun: string | null = path;
+		await EngineConnection.consumeInLanes(lanes, {
 			fields: request.fields,
 			batches: withFirst(first, iterator),
 			bufferBytesMax: request.bufferBytesMax,
 			rowsMax: FILE_ROWS_MAX,
 			statement: async (relation) => {
-				if (!asked) path = await request.nextPath();
-				asked = false;
-				return `COPY (SELECT ${items} FROM ${relation}) TO ${quoteSingle(path)} (FORMAT parquet, COMPRESSION zstd)`;
+				const next = begun ?? request.nextPath();
+				begun = null;
+				const path = await next;
+				const sql = `COPY (SELECT ${items} FROM ${relation}) TO ${quoteSingle(path)} (FORMAT parquet, COMPRESSION zstd)`;
+				paths.set(sql, path);
+				return sql;
 			},
-			onGroup: (rows) => request.written(path, rows),
+			onGroup: async (rows, sql) => {
+				const path = paths.get(sql)!;
+				paths.delete(sql);
+				await request.written(path, rows);
+			},
 		});
 	}
 

@@ -30,33 +30,37 @@ export async function stageExtract(
 	if (format === null) throw new HeadraceError("E_INTERNAL", "staging without a file format");
 	const prefix = filesPrefix(context.pipeline, task.stream, row.epoch, landing.id);
 	const files: ManifestFile[] = [];
-	let open: { readonly path: string; readonly write: StagedWrite } | null = null;
+	const open = new Map<string, { readonly path: string; readonly write: StagedWrite }>();
+	let begun = 0;
 	crashPoint("c01");
 	try {
 		await format.write({
 			fields: targetFields(task),
 			batches: readExtract(context, task, snapshot, plan, counter),
 			nextPath: async () => {
-				const path = `${prefix}part-${String(files.length).padStart(5, "0")}.${format.extension}`;
-				open = { path, write: await staging.create(path) };
+				const path = `${prefix}part-${String(begun++).padStart(5, "0")}.${format.extension}`;
+				const write = await staging.create(path);
+				open.set(write.localPath, { path, write });
 				crashPoint("c02");
-				return open.write.localPath;
+				return write.localPath;
 			},
-			written: async (_localPath, rows) => {
-				if (open === null) throw new HeadraceError("E_INTERNAL", "a file was written that was not begun");
-				const { path, write } = open;
+			written: async (localPath, rows) => {
+				const file = open.get(localPath);
+				if (file === undefined) throw new HeadraceError("E_INTERNAL", "a file was written that was not begun");
 				crashPoint("c03");
-				files.push({ path, rows, ...(await write.commit()) });
-				open = null;
+				files.push({ path: file.path, rows, ...(await file.write.commit()) });
+				open.delete(localPath);
 			},
 			bufferBytesMax: context.bufferBytesMax,
 		});
 	} catch (error) {
-		await (open as { readonly write: StagedWrite } | null)?.write.abort().catch(() => {});
+		for (const { write } of open.values()) await write.abort().catch(() => {});
 		await staging.remove(files.map((file) => file.path)).catch(() => {});
 		throw error;
 	}
 	crashPoint("c05");
+	// Several are written at once and end in any order; a load takes them in the order of their rows.
+	files.sort((a, b) => (a.path < b.path ? -1 : 1));
 	const manifest: Manifest = {
 		version: MANIFEST_VERSION,
 		pipeline: context.pipeline,

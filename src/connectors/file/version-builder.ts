@@ -192,25 +192,28 @@ class VersionWriter {
 	/** Without rows one file is written all the same: it has the columns. */
 	async write(fields: readonly Field[], batches: AsyncIterable<Batch>): Promise<StoredFile[]> {
 		const files: StoredFile[] = [];
-		let number = 0;
-		let name = "";
+		const names = new Map<string, string>();
 		const nextPath = async (): Promise<string> => {
-			name = `part-${this.#request.loadId}-${String(number++).padStart(5, "0")}.${this.#format.extension}`;
-			return this.#building.pathFor(name);
+			const number = String(names.size).padStart(5, "0");
+			const name = `part-${this.#request.loadId}-${number}.${this.#format.extension}`;
+			const path = this.#building.pathFor(name);
+			names.set(path, name);
+			return path;
 		};
 		await this.#format.write({
 			fields,
 			batches,
 			nextPath,
-			written: async (_path, rows) => {
-				files.push({ name, rows });
+			written: async (path, rows) => {
+				files.push({ name: names.get(path)!, rows });
 			},
 			bufferBytesMax: this.#request.bufferBytesMax,
 		});
 		if (files.length === 0) {
-			await writeEmptyFile(await nextPath(), fields, this.#format.name);
-			files.push({ name, rows: 0 });
+			const path = await nextPath();
+			await writeEmptyFile(path, fields, this.#format.name);
+			files.push({ name: names.get(path)!, rows: 0 });
 		}
-		return files;
+		return files.sort((a, b) => (a.name < b.name ? -1 : 1));
 	}
 }
