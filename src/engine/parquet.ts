@@ -69,6 +69,7 @@ export class ParquetFormat implements FileFormat {
 			batches: withFirst(first, iterator),
 			bufferBytesMax: request.bufferBytesMax,
 			rowsMax: FILE_ROWS_MAX,
+			threads: 1,
 			statement: async (relation) => {
 				const next = begun ?? request.nextPath();
 				begun = null;

@@ -54,7 +54,8 @@ export class VersionBuilder {
 		const fields = fieldsAfter(current, request, this.#format);
 		const incomingFields = incoming.fields.map((field) => ({ ...field, type: storedType(field.type, this.#format) }));
 		const batches = storedBatches(incoming.batches(), incoming.fields, this.#format);
-		const writer = new VersionWriter(destinationFormat(this.#format, this.#share), building, request);
+		const writerBy = (resources: FormatResources) =>
+			new VersionWriter(destinationFormat(this.#format, resources), building, request);
 		const isReplace = request.write === "replace" && request.interval === undefined;
 		const isPlainAppend =
 			request.write === "append" &&
@@ -63,11 +64,12 @@ export class VersionBuilder {
 			(current === null || sameFields(storedFields(current), fields));
 		const isDirect = isPlainAppend || (isReplace && request.deletedColumn === undefined);
 		if (isDirect && sameFields(fields, incomingFields)) {
-			const files = await writer.write(fields, batches);
+			const files = await writerBy(this.#resources).write(fields, batches);
 			return isReplace
 				? this.#replaced(request, current, building, { fields, files, rows: incoming.rows })
 				: this.#appended(current, building, { fields, files, rows: incoming.rows });
 		}
+		const writer = writerBy(this.#share);
 		return this.#reworked(request, current, { incoming, incomingFields, batches, fields, writer, isReplace });
 	}
 
