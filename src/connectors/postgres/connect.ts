@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { HeadraceError, type Secret } from "../../core/index.ts";
 import { type ErrorContext, translateError } from "./errors.ts";
+import { OneBufferSocket } from "./one-buffer-socket.ts";
 import { readFacts, type ServerFacts } from "./server-facts.ts";
 import { Session } from "./session.ts";
 
@@ -78,6 +79,7 @@ export async function connect(options: PostgresOptions, role: SessionRole): Prom
 		// A function keeps pg from looking for a password in the environment or in ~/.pgpass.
 		password: () => options.password?.reveal() ?? "",
 		ssl,
+		...(ssl === false ? { stream: () => new OneBufferSocket() } : {}),
 		application_name: role,
 		connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
 		keepAlive: true,

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { HeadraceError } from "../../core/index.ts";
+import { OneBufferSocket } from "./one-buffer-socket.ts";
 
 /** Takes the CopyData messages of one COPY, each of which is one row. */
 export interface CopySink {
@@ -39,6 +40,8 @@ export class WireTap {
 		if (listeners.length !== 1)
 			throw new HeadraceError("E_INTERNAL", "the installed version of pg reads its socket in an unknown way");
 		this.#stream = stream;
+		// Every message is taken apart or copied before the listener returns.
+		if (stream instanceof OneBufferSocket) stream.reuse = true;
 		this.#forward = listeners[0] as (bytes: Buffer) => void;
 		stream.removeListener("data", this.#forward);
 		stream.on("data", (chunk: Buffer) => this.#take(chunk));
