@@ -42,6 +42,8 @@ export interface RunOptions extends PlanOptions {
 	readonly follow?: boolean;
 	/** Records nothing in the state store and commits nothing: `tasks test`. */
 	readonly test?: boolean;
+	/** False: a connection that can't be made at the start fails the run at once. Default: tried again by `retries`. */
+	readonly retryStart?: boolean;
 	readonly onEvent?: EventSink;
 }
 

@@ -4,12 +4,10 @@ import {
 	type Finding,
 	HeadraceError,
 	qualified,
-	type RunEvent,
 	type RunReceipt,
 	type Source,
 	toHeadraceErrors,
 } from "../core/index.ts";
-import { RunLog } from "../observe/index.ts";
 import { openStateStore, type SqliteStateStore } from "../state/index.ts";
 import type {
 	App,
@@ -24,7 +22,8 @@ import type {
 } from "./api.ts";
 import { planOf } from "./plan.ts";
 import { readOnly } from "./read-only.ts";
-import { type HeldLease, runOnce, withLease } from "./run.ts";
+import { recorded } from "./recorded.ts";
+import { runOnce } from "./run.ts";
 import { newRunId } from "./run-id.ts";
 import { openSession, planSession } from "./session.ts";
 import type { TablePlan } from "./table-plan.ts";
@@ -70,73 +69,47 @@ class LocalApp implements App {
 			});
 		if (options.stage === "check") return this.#checkStage(pipeline);
 		const failed = options.failedRun === undefined ? null : await this.#failedRun(pipeline, options.failedRun);
-		const wanted: RunOptions = failed === null ? options : { ...options, tables: failed.tables };
+		const wanted: RunOptions = failed?.tables === undefined ? options : { ...options, tables: failed.tables };
 		const interval = failed?.interval ?? options.interval ?? this.#lastInterval(pipeline);
 		if (options.test === true) {
 			await using session = await openSession(pipeline, wanted, this.#options.source);
 			return [await readOnly(session, wanted, interval)];
 		}
-		return this.#recorded(pipeline, wanted, async (held, logged) => {
-			await using session = await openSession(pipeline, logged, this.#options.source);
-			return [await runOnce(this.#state, session, logged, interval, held)];
-		});
-	}
-
-	/**
-	 * Work under the pipeline's lease, with what it tells kept as its log. What ends it before any table began is kept
-	 * as a failed run, for `runs`.
-	 */
-	#recorded<Options extends RunOptions>(
-		pipeline: CheckedPipeline,
-		options: Options,
-		work: (held: HeldLease, logged: Options) => Promise<RunReceipt[]>,
-	): Promise<RunReceipt[]> {
-		return withLease(this.#state, pipeline, options.signal, async (held) => {
-			const started = new Date().toISOString();
-			const log = new RunLog((runId, lines) => this.#state.appendLog(runId, lines));
-			const onEvent = (event: RunEvent) => {
-				log.onEvent(event);
-				options.onEvent?.(event);
-			};
-			try {
-				return await work(held, { ...options, onEvent });
-			} catch (thrown) {
-				const [error] = toHeadraceErrors(thrown);
-				if (error !== undefined) {
-					const { code, message, hint } = error;
-					await this.#state.saveRun({
-						run_id: newRunId(),
-						pipeline: pipeline.name,
-						interval: null,
-						state: held.signal.aborted ? "stopped" : "failed",
-						started_at: started,
-						finished_at: new Date().toISOString(),
-						tables: [],
-						error: { code, message, hint },
-					});
-				}
-				throw thrown;
-			} finally {
-				await log.flush();
-				await this.#state.prune();
-			}
-		});
+		return recorded(
+			this.#state,
+			{ pipeline, options: wanted, intervals: [interval] },
+			async ({ held, logged, starts: [start] }) => {
+				await using session = await start!.attempt(() => openSession(pipeline, logged, this.#options.source));
+				return [await runOnce(session, { state: this.#state, options: logged, interval, held, start: start! })];
+			},
+		);
 	}
 
 	async backfill(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunReceipt[]> {
 		const intervals = await this.backfillIntervals(pipeline, options);
-		return this.#recorded(pipeline, options, async (held, logged) => {
-			await using session = await openSession(pipeline, logged, this.#options.source);
+		return recorded(this.#state, { pipeline, options, intervals }, async ({ held, logged, starts, fail }) => {
+			await using session = await starts[0]!.attempt(() => openSession(pipeline, logged, this.#options.source));
 			const receipts: RunReceipt[] = [];
 			const queue = [...intervals.entries()];
 			const worker = async () => {
 				for (let next = queue.shift(); next !== undefined && !held.signal.aborted; next = queue.shift()) {
 					const [index, interval] = next;
-					receipts[index] = await runOnce(this.#state, session, logged, interval, held, byInterval);
+					const start = starts[index]!;
+					const context = { state: this.#state, options: logged, interval, held, start, only: byInterval };
+					try {
+						receipts[index] = await runOnce(session, context);
+					} catch (thrown) {
+						// What ends one run as a whole would end the others too; those that have begun come to their end first.
+						queue.length = 0;
+						await fail(start, thrown);
+						throw thrown;
+					}
 				}
 			};
 			const parallel = Math.max(1, Math.min(options.maxActiveRuns ?? pipeline.maxActiveRuns, intervals.length));
-			await Promise.all(Array.from({ length: parallel }, worker));
+			const ended = await Promise.allSettled(Array.from({ length: parallel }, worker));
+			const failed = ended.find((each) => each.status === "rejected");
+			if (failed !== undefined) throw failed.reason;
 			return receipts.filter((receipt) => receipt !== undefined);
 		});
 	}
@@ -264,6 +237,8 @@ class LocalApp implements App {
 				hint: `See \`headrace runs ${pipeline.name}\`.`,
 			});
 		const tables = run.tables.filter((table) => table.state !== "succeeded").map((table) => table.table);
+		// It ended before its tables were known: all of it is to be repeated.
+		if (run.tables.length === 0 && run.state !== "succeeded") return { tables: undefined, interval: run.interval };
 		if (tables.length === 0)
 			throw new HeadraceError("E_USAGE", `nothing failed in run ${run.run_id}`, { hint: "Nothing to repeat." });
 		return { tables, interval: run.interval };

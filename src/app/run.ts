@@ -1,5 +1,6 @@
 import type { CheckedPipeline } from "../config/index.ts";
 import {
+	type AttemptError,
 	type FileFormat,
 	HeadraceError,
 	type PositionRow,
@@ -11,113 +12,52 @@ import {
 	type TableReceipt,
 } from "../core/index.ts";
 import { runTable, type TableTask } from "../flow/index.ts";
-import { processHolder } from "../state/index.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
+import type { HeldLease } from "./lease.ts";
 import { emptyReceipt, failedReceipt, finishedReceipt } from "./receipt.ts";
 import { openFormats, openStaging } from "./registry.ts";
-import { abortableDelay } from "./retry.ts";
-import { newRunId } from "./run-id.ts";
+import { abortableDelay, attemptError, mayRetry, retryDelayMs } from "./retry.ts";
+import type { RunStart } from "./run-start.ts";
 import { planSession, type Session } from "./session.ts";
 import { SharedSnapshot } from "./shared-snapshot.ts";
 import type { TablePlan } from "./table-plan.ts";
 
-const LEASE_MS = 60_000;
-const RETRY_DELAY_MAX_MS = 600_000;
-
-/** A pipeline's lease, while it is held. */
-export interface HeldLease {
-	/** Aborted when the run is stopped or its lease lost. */
-	readonly signal: AbortSignal;
-	/**
-	 * Asked before a run takes streams over: a process that slept must not do so behind the back of the run that came
-	 * after it, though the destination's positions would keep both from doing harm.
-	 * @throws E_FENCED when another run has the lease
-	 */
-	confirm(): Promise<void>;
-}
-
-/** Holds the pipeline's lease while `work` goes on. A lost lease aborts it: a newer run has taken over. */
-export async function withLease<T>(
-	state: StateStore,
-	pipeline: CheckedPipeline,
-	signal: AbortSignal | undefined,
-	work: (held: HeldLease) => Promise<T>,
-): Promise<T> {
-	const name = `pipeline:${pipeline.name}`;
-	const holder = processHolder();
-	const lease = await state.acquireLease(name, holder, LEASE_MS);
-	if (lease === null) {
-		const other = await state.leaseHolder(name);
-		throw new HeadraceError(
-			"E_BUSY",
-			`another run holds the pipeline ${pipeline.name} (${other?.holder ?? "it ended just now"})`,
-			{
-				pipeline: pipeline.name,
-			},
-		);
-	}
-	const lost = new AbortController();
-	const confirm = async () => {
-		if (await state.renewLease(lease, LEASE_MS)) return;
-		const fenced = new HeadraceError("E_FENCED", "another run has taken this run's lease over", {
-			pipeline: pipeline.name,
-		});
-		lost.abort(fenced);
-		throw fenced;
-	};
-	// A store that does not answer now is asked again in time.
-	const renewal = setInterval(() => void confirm().catch(() => {}), LEASE_MS / 3);
-	renewal.unref();
-	try {
-		return await work({
-			signal: signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]),
-			confirm,
-		});
-	} finally {
-		clearInterval(renewal);
-		await state.releaseLease(lease);
-	}
+/** What one run needs beside its session. */
+export interface RunContext {
+	readonly state: StateStore | null;
+	readonly options: RunOptions;
+	readonly interval: RunInterval | null;
+	readonly held: HeldLease;
+	readonly start: RunStart;
+	/** Tables to take; all when absent. */
+	readonly only?: (plan: TablePlan) => boolean;
 }
 
 /** One run of a session's tables, for one interval or none. Table failures are in the receipt, not thrown. */
-export async function runOnce(
-	state: StateStore | null,
-	session: Session,
-	options: RunOptions,
-	interval: RunInterval | null,
-	held: HeldLease,
-	only: (plan: TablePlan) => boolean = () => true,
-): Promise<RunReceipt> {
+export async function runOnce(session: Session, context: RunContext): Promise<RunReceipt> {
+	const { state, options, interval, held, start } = context;
 	const { signal } = held;
-	const runId = newRunId();
+	const { runId } = start;
 	const { pipeline, destination } = session;
 	const onEvent = options.onEvent ?? (() => {});
-	const plan = await planSession(session, options, interval, runId);
-	const plans = plan.tables.filter(only);
-	const tasks = plans.flatMap((p) => (p.task === null ? [] : [p.task]));
-	const staged = await stagingOf(session, options);
-	await held.confirm();
-	const run = new RunRecord(state, {
+	const begun = await start.attempt(() => begin(session, context));
+	const { plans, warnings, staged, rows } = begun;
+	const run = new RunRecord(state, start, {
 		run_id: runId,
 		pipeline: pipeline.name,
 		interval: interval !== null && plans.some((p) => p.task?.mode === "interval") ? interval : null,
 		state: "running",
-		started_at: new Date().toISOString(),
+		started_at: start.startedAt,
 		finished_at: null,
 		tables: plans.map(emptyReceipt),
+		...start.attemptErrors,
 	});
 	await run.save();
 	onEvent({ type: "run-started", run: run.receipt });
-	for (const message of plan.warnings) onEvent({ type: "notice", runId, level: "warn", message });
+	for (const message of warnings) onEvent({ type: "notice", runId, level: "warn", message });
 
 	await using snapshot = new SharedSnapshot(session.source, Math.max(1, session.concurrency), signal);
-	const rows =
-		tasks.length === 0
-			? new Map<string, PositionRow>()
-			: await destination.takeOver(
-					pipeline.name,
-					tasks.map((t) => t.stream),
-				);
+	const tasks = plans.filter((p) => p.task !== null);
 	const parallel = Math.max(1, Math.min(session.concurrency, tasks.length));
 	const work = [...plans.entries()];
 	const worker = async () => {
@@ -144,6 +84,27 @@ export async function runOnce(
 		await state.savePositions(pipeline.name, await destination.positions(pipeline.name));
 	onEvent({ type: "run-finished", run: run.receipt });
 	return run.receipt;
+}
+
+interface Begun {
+	readonly plans: readonly TablePlan[];
+	readonly warnings: readonly string[];
+	readonly staged: StagedFiles | null;
+	readonly rows: ReadonlyMap<string, PositionRow>;
+}
+
+/** Everything before the first table: may be done again as a whole. */
+async function begin(session: Session, { options, interval, held, start, only }: RunContext): Promise<Begun> {
+	const plan = await planSession(session, options, interval, start.runId);
+	const plans = only === undefined ? plan.tables : plan.tables.filter(only);
+	const streams = plans.flatMap((p) => (p.task === null ? [] : [p.task.stream]));
+	const staged = await stagingOf(session, options);
+	await held.confirm();
+	const rows =
+		streams.length === 0
+			? new Map<string, PositionRow>()
+			: await session.destination.takeOver(session.pipeline.name, streams);
+	return { plans, warnings: plan.warnings, staged, rows };
 }
 
 interface StagedFiles {
@@ -189,33 +150,33 @@ async function tableReceipt(plan: TablePlan, work: TableWork): Promise<TableRece
 		into: emptyReceipt(plan).into,
 		...(estimatedRows === undefined ? {} : { estimatedRows }),
 	});
+	const { options } = plan.selected;
+	const rule = {
+		retries: options.retries ?? pipeline.retries,
+		retryDelayMs: options.retryDelayMs ?? pipeline.retryDelayMs,
+	};
+	const failed: AttemptError[] = [];
+	const withAttempts = (receipt: TableReceipt): TableReceipt =>
+		failed.length === 0 ? receipt : { ...receipt, attempt_errors: failed };
 	for (let attempt = 1; ; attempt++) {
 		try {
 			work.signal.throwIfAborted();
-			return finishedReceipt(plan, await attemptTable(plan.task, work, attempt), seconds(), attempt);
+			return withAttempts(finishedReceipt(plan, await attemptTable(plan.task, work, attempt), seconds(), attempt));
 		} catch (thrown) {
 			const stopped = work.signal.aborted;
 			const error = asTableError(thrown, plan, pipeline, work.signal);
-			if (stopped || error.reaction !== "retry" || attempt > pipeline.retries)
-				return failedReceipt(
-					plan,
-					error,
-					seconds(),
-					attempt,
-					stopped && error.code === "E_STOPPED" ? "stopped" : "failed",
-				);
-			const delayMs = retryDelayMs(pipeline.retryDelayMs, attempt);
+			if (stopped || !mayRetry(error, attempt, rule)) {
+				const state = stopped && error.code === "E_STOPPED" ? "stopped" : "failed";
+				return withAttempts(failedReceipt(plan, error, seconds(), attempt, state));
+			}
+			failed.push(attemptError(attempt, error));
+			const delayMs = retryDelayMs(rule, attempt);
 			const { code, message } = error;
 			onEvent({ type: "retry", runId: work.runId, table: plan.source, attempt, delayMs, error: { code, message } });
 			await abortableDelay(delayMs, work.signal);
 			await work.snapshot.renew();
 		}
 	}
-}
-
-/** Doubles each time, spread by up to a quarter so that several tables don't come back together. */
-function retryDelayMs(firstMs: number, attempt: number): number {
-	return Math.round(Math.min(RETRY_DELAY_MAX_MS, firstMs * 2 ** (attempt - 1)) * (0.75 + Math.random() / 4));
 }
 
 async function attemptTable(task: TableTask, work: TableWork, attempt: number) {
@@ -268,13 +229,16 @@ function asTableError(thrown: unknown, plan: TablePlan, pipeline: CheckedPipelin
 class RunRecord {
 	receipt: RunReceipt;
 	readonly #state: StateStore | null;
+	readonly #start: RunStart;
 
-	constructor(state: StateStore | null, receipt: RunReceipt) {
+	constructor(state: StateStore | null, start: RunStart, receipt: RunReceipt) {
 		this.#state = state;
+		this.#start = start;
 		this.receipt = receipt;
 	}
 
 	async save(): Promise<void> {
+		this.#start.receipt = this.receipt;
 		await this.#state?.saveRun(this.receipt);
 	}
 

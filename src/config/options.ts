@@ -83,6 +83,8 @@ const columns = z.record(
 	{ error: "a map of column names" },
 );
 
+const retries = () => wholeNumber(0, 100);
+
 const common = {
 	mode: oneOf(["full", "incremental", "interval", "cdc"])
 		.describe(
@@ -127,6 +129,10 @@ const common = {
 		.describe("What happens to single columns: `drop`, or a map with `rename`, `mask` and `secret`, `type`.")
 		.optional(),
 	types: typeOptions.describe("Type policies of this table, over those of the pipeline.").optional(),
+	retries: retries().describe("How often this table is tried again; default the pipeline's `retries`.").optional(),
+	retry_delay: duration()
+		.describe("Pause before this table's first retry; default the pipeline's `retry_delay`.")
+		.optional(),
 	allow_empty: flag()
 		.describe("A full load of no rows may replace a table that has some.")
 		.meta({ default: false })
@@ -190,11 +196,16 @@ export const pipelineOptions = z.strictObject({
 		.meta({ default: DEFAULTS.concurrency })
 		.optional(),
 	memory: size().describe("Bound on buffered bytes and the embedded engine.").optional(),
-	retries: wholeNumber(0, 100)
-		.describe("How often a task is tried again after an error that may pass.")
+	retries: retries()
+		.describe(
+			"How often a table, and the connecting at the start of a run, is tried again after an error that may pass: those whose reaction is `retry` in the list of errors. A refused login never is.",
+		)
 		.meta({ default: DEFAULTS.retries })
 		.optional(),
-	retry_delay: duration().describe("Pause before a retry.").meta({ default: DEFAULTS.retryDelay }).optional(),
+	retry_delay: duration()
+		.describe("Pause before the first retry; it doubles each time, up to 10 minutes, less up to a quarter by chance.")
+		.meta({ default: DEFAULTS.retryDelay })
+		.optional(),
 	params: z
 		.record(z.string(), z.union([z.string(), z.number(), z.boolean()], { error: "text, a number, true or false" }), {
 			error: "a map of names and values",

@@ -146,6 +146,9 @@ export interface TableOptions {
 	readonly types: TypePolicy;
 	/** Default false. */
 	readonly allowEmpty: boolean;
+	/** Absent: the pipeline's. */
+	readonly retries?: number;
+	readonly retryDelayMs?: number;
 }
 
 /** One entry of `tables`. */

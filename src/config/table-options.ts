@@ -39,6 +39,8 @@ export function mergeOptions(own: OwnTableOptions, ownPath: Path, base: MergeBas
 		columns,
 		types: typePolicy(typePolicy(base.types, base.defaults.types), own.types),
 		allowEmpty: String(merged.allow_empty ?? false) === "true",
+		...(merged.retries !== undefined && { retries: Number(merged.retries) }),
+		...(merged.retry_delay !== undefined && { retryDelayMs: durationMs(merged.retry_delay)! }),
 	};
 }
 

@@ -21,6 +21,17 @@ export interface TableReceipt {
 	readonly position: string | null;
 	readonly values_changed: Readonly<Record<string, number>>;
 	readonly error: ReceiptError | null;
+	/** Attempts that failed and were followed by another one; absent when there were none. */
+	readonly attempt_errors?: readonly AttemptError[];
+}
+
+export interface AttemptError {
+	/** From 1 on. */
+	readonly attempt: number;
+	/** When it failed: ISO 8601, UTC. */
+	readonly at: string;
+	readonly code: string;
+	readonly message: string;
 }
 
 export interface ReceiptError {
@@ -40,6 +51,8 @@ export interface RunReceipt {
 	readonly tables: readonly TableReceipt[];
 	/** Why the run ended before its tables began: a connection, credentials, or a fault of the configuration. */
 	readonly error?: ReceiptError;
+	/** Attempts to connect and to plan that failed before the one that succeeded, or before the run was given up. */
+	readonly attempt_errors?: readonly AttemptError[];
 }
 
 export interface LogLine {

@@ -31,7 +31,8 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	if (save !== undefined) await savePipeline(context, save, input, written, { from, to });
 	const work: RunsToReport["work"] = async (app, onEvent) => {
 		try {
-			return await app.run(pipeline, { ...options, onEvent });
+			// Somebody waits for this command: a mistyped host is told at once.
+			return await app.run(pipeline, { ...options, onEvent, retryStart: false });
 		} catch (thrown) {
 			throw new HeadraceErrors(toHeadraceErrors(thrown).map(withOptionHint));
 		}
