@@ -49,6 +49,7 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 		state: "running",
 		started_at: start.startedAt,
 		finished_at: null,
+		...(options.stage === "extract" || options.stage === "load" ? { stage: options.stage } : {}),
 		tables: plans.map(emptyReceipt),
 		...start.attemptErrors,
 	});

@@ -1,54 +1,15 @@
 import assert from "node:assert/strict";
 import type { LogLine, RunReceipt, StateStore, TableReceipt } from "../core/state-store.ts";
 import { type Case, type CaseBody, casesOf, type Setup } from "./case.ts";
+import { alertCases } from "./state-store-alerts.ts";
+import type { StateStoreFixture } from "./state-store-fixture.ts";
+import { receipt, tableReceipt } from "./state-store-receipts.ts";
 
-/** A state store under test, empty at first. */
-export interface StateStoreFixture extends AsyncDisposable {
-	readonly store: StateStore;
-	/** Another port on the same store, as another process opens it; the caller closes it. */
-	readonly reopen: () => Promise<StateStore>;
-}
+export type { StateStoreFixture } from "./state-store-fixture.ts";
 
 export type StateStoreSetup = Setup<StateStoreFixture>;
 
 const LONG_MS = 600_000;
-
-function tableReceipt(table: string, change: Partial<TableReceipt> = {}): TableReceipt {
-	return {
-		table,
-		into: `raw.${table}`,
-		mode: "incremental",
-		write: "merge",
-		state: "running",
-		rows_read: 0,
-		rows_staged: 0,
-		rows_loaded: 0,
-		rows_rejected: 0,
-		rows_inserted: 0,
-		rows_updated: 0,
-		rows_deleted: 0,
-		bytes: 0,
-		seconds: 0,
-		attempts: 1,
-		position: null,
-		values_changed: {},
-		error: null,
-		...change,
-	};
-}
-
-function receipt(id: string, minute: number, change: Partial<RunReceipt> = {}): RunReceipt {
-	return {
-		run_id: id,
-		pipeline: "shop",
-		interval: null,
-		state: "running",
-		started_at: `2026-01-01T00:${String(minute).padStart(2, "0")}:00.000Z`,
-		finished_at: null,
-		tables: [tableReceipt("a"), tableReceipt("b")],
-		...change,
-	};
-}
 
 const line = (message: string, task: string | null = null): LogLine => ({
 	at: "2026-01-01T00:00:00.000Z",
@@ -287,7 +248,7 @@ const leaseCases: readonly (readonly [string, CaseBody<StateStoreFixture>])[] = 
 	],
 ];
 
-/** What every state store must do: runs, receipts, logs and positions are kept, a lease has one holder. */
+/** What every state store must do: runs, receipts, logs, positions and alarms are kept, a lease has one holder. */
 export function stateStoreSuite(setup: StateStoreSetup): Case[] {
-	return casesOf(setup, [...runCases, ...leaseCases]);
+	return casesOf(setup, [...runCases, ...alertCases, ...leaseCases]);
 }

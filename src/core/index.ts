@@ -1,3 +1,4 @@
+export * from "./alert.ts";
 export * from "./batch.ts";
 export * from "./batch-queue.ts";
 export * from "./calendar.ts";

@@ -1,3 +1,4 @@
+import type { AlertEntry } from "./alert.ts";
 import type { Port } from "./port.ts";
 
 export type RunState = "running" | "succeeded" | "failed" | "stopped";
@@ -48,6 +49,8 @@ export interface RunReceipt {
 	readonly state: RunState;
 	readonly started_at: string;
 	readonly finished_at: string | null;
+	/** Present when only this stage ran. */
+	readonly stage?: "extract" | "load";
 	readonly tables: readonly TableReceipt[];
 	/** Why the run ended before its tables began: a connection, credentials, or a fault of the configuration. */
 	readonly error?: ReceiptError;
@@ -92,6 +95,25 @@ export interface StateStore extends Port {
 	leaseHolder(name: string): Promise<Lease | null>;
 	savePositions(pipeline: string, positions: readonly StoredPosition[]): Promise<void>;
 	positions(pipeline: string): Promise<StoredPosition[]>;
+	/** When each table of a pipeline was last loaded, as far as its runs are kept. */
+	lastSuccesses(pipeline: string): Promise<TableSuccess[]>;
+	/** What the channels of a pipeline know, and what they are yet to be told. */
+	alerts(pipeline: string): Promise<AlertEntry[]>;
+	/**
+	 * Replaces the entries of a pipeline by what `change` makes of them, in one transaction, and gives them back.
+	 * `change` does nothing else: it may be called again when another process was faster.
+	 */
+	changeAlerts(
+		pipeline: string,
+		change: (entries: readonly AlertEntry[]) => readonly AlertEntry[],
+	): Promise<AlertEntry[]>;
+}
+
+export interface TableSuccess {
+	/** As the receipts name it. */
+	readonly table: string;
+	/** When the run ended, ISO 8601, UTC. */
+	readonly at: string;
 }
 
 export interface StoredPosition {

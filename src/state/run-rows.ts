@@ -12,6 +12,20 @@ export interface RunRow {
 	readonly state: RunState;
 	readonly started_at: string;
 	readonly finished_at: string | null;
+	/** What only some runs have, as JSON; null in stores of an older version. */
+	readonly details: string | null;
+}
+
+/** The parts of a receipt that only some runs have. */
+type RunDetails = Pick<RunReceipt, "error" | "attempt_errors" | "stage">;
+
+export function detailsOf({ error, attempt_errors, stage }: RunReceipt): RunDetails | null {
+	const details = {
+		...(error !== undefined && { error }),
+		...(attempt_errors !== undefined && { attempt_errors }),
+		...(stage !== undefined && { stage }),
+	};
+	return Object.keys(details).length === 0 ? null : details;
 }
 
 export function replaceReceipts(database: DatabaseSync, runId: string, tables: readonly TableReceipt[]): void {
@@ -43,6 +57,7 @@ export function receiptOf(database: DatabaseSync, row: RunRow): RunReceipt {
 		started_at: row.started_at,
 		finished_at: row.finished_at,
 		tables: receiptsOf(database, row.run_id),
+		...(row.details === null ? {} : (JSON.parse(row.details) as RunDetails)),
 	};
 }
 

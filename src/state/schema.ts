@@ -54,6 +54,18 @@ const MIGRATIONS: readonly string[] = [
 		PRIMARY KEY (pipeline, stream)
 	) STRICT, WITHOUT ROWID;
 	`,
+	`
+	ALTER TABLE runs ADD COLUMN details TEXT;
+	CREATE TABLE alerts (
+		pipeline TEXT NOT NULL,
+		channel TEXT NOT NULL,
+		event TEXT NOT NULL,
+		table_name TEXT NOT NULL,
+		code TEXT NOT NULL,
+		entry TEXT NOT NULL,
+		PRIMARY KEY (pipeline, channel, event, table_name, code)
+	) STRICT, WITHOUT ROWID;
+	`,
 ];
 
 /** The version this program writes. */

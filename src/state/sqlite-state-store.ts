@@ -1,11 +1,14 @@
+import type { AlertEntry } from "../core/alert.ts";
 import type { Finding } from "../core/port.ts";
-import type { Lease, LogLine, RunReceipt, StateStore, StoredPosition, TableReceipt } from "../core/state-store.ts";
+import type { Lease, LogLine, RunReceipt, StateStore, StoredPosition, TableSuccess } from "../core/state-store.ts";
 import { redactByLook } from "../observe/redact.ts";
+import { alertRows, replaceAlertRows } from "./alert-rows.ts";
 import { DurableDatabase } from "./database.ts";
 import { leaseNow, momentAfter } from "./lease-clock.ts";
 import { isHeld, leaseRow, momentColumns } from "./lease-rows.ts";
 import { processHolder } from "./process-identity.ts";
-import { findRunId, type RunRow, receiptOf, replaceReceipts, settleAbandonedRuns } from "./run-rows.ts";
+import { redactedRun } from "./redacted.ts";
+import { detailsOf, findRunId, type RunRow, receiptOf, replaceReceipts, settleAbandonedRuns } from "./run-rows.ts";
 
 export interface StateStoreOptions {
 	/** Applied to every text of a log line or an error before it is stored; default: what looks like a password is masked. */
@@ -65,15 +68,17 @@ export class SqliteStateStore implements StateStore {
 		});
 	}
 
-	async saveRun(run: RunReceipt): Promise<void> {
+	async saveRun(receipt: RunReceipt): Promise<void> {
+		const run = redactedRun(receipt, this.#redact);
+		const details = detailsOf(run);
 		this.#database.transaction((database) => {
 			database
 				.prepare(
-					`INSERT INTO runs (run_id, pipeline, interval_start, interval_end, state, started_at, finished_at, holder)
-					VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+					`INSERT INTO runs (run_id, pipeline, interval_start, interval_end, state, started_at, finished_at, holder, details)
+					VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 					ON CONFLICT (run_id) DO UPDATE SET pipeline = excluded.pipeline, interval_start = excluded.interval_start,
 						interval_end = excluded.interval_end, state = excluded.state, started_at = excluded.started_at,
-						finished_at = excluded.finished_at, holder = excluded.holder`,
+						finished_at = excluded.finished_at, holder = excluded.holder, details = excluded.details`,
 				)
 				.run(
 					run.run_id,
@@ -84,12 +89,9 @@ export class SqliteStateStore implements StateStore {
 					run.started_at,
 					run.finished_at,
 					this.#holder,
+					details === null ? null : JSON.stringify(details),
 				);
-			replaceReceipts(
-				database,
-				run.run_id,
-				run.tables.map((table) => this.#redacted(table)),
-			);
+			replaceReceipts(database, run.run_id, run.tables);
 		});
 	}
 
@@ -208,6 +210,40 @@ export class SqliteStateStore implements StateStore {
 		});
 	}
 
+	async lastSuccesses(pipeline: string): Promise<TableSuccess[]> {
+		return this.#database.use((database) => {
+			const rows = database
+				.prepare(
+					`SELECT t.table_name AS "table", max(coalesce(r.finished_at, r.started_at)) AS at
+					FROM table_receipts t JOIN runs r USING (run_id)
+					WHERE r.pipeline = ? AND t.state = 'succeeded' AND coalesce(r.details ->> '$.stage', '') <> 'extract'
+					GROUP BY t.table_name ORDER BY t.table_name`,
+				)
+				.all(pipeline);
+			return rows.map((row) => ({ ...row }) as unknown as TableSuccess);
+		});
+	}
+
+	async alerts(pipeline: string): Promise<AlertEntry[]> {
+		return this.#database.use((database) => alertRows(database, pipeline));
+	}
+
+	async changeAlerts(
+		pipeline: string,
+		change: (entries: readonly AlertEntry[]) => readonly AlertEntry[],
+	): Promise<AlertEntry[]> {
+		return this.#database.transaction((database) => {
+			const entries = change(alertRows(database, pipeline)).map((entry) => ({
+				...entry,
+				message: this.#redact(entry.message),
+				hint: this.#redact(entry.hint),
+				failure: entry.failure === null ? null : this.#redact(entry.failure),
+			}));
+			replaceAlertRows(database, pipeline, entries);
+			return entries;
+		});
+	}
+
 	/** Deletes old finished runs with their receipts and logs, and gives the space back. Returns how many went. */
 	async prune(retention: Retention = DEFAULT_RETENTION): Promise<number> {
 		const before = new Date(Date.now() - retention.days * DAY_MS).toISOString();
@@ -240,11 +276,5 @@ export class SqliteStateStore implements StateStore {
 
 	async [Symbol.asyncDispose](): Promise<void> {
 		this.#database[Symbol.dispose]();
-	}
-
-	#redacted(table: TableReceipt): TableReceipt {
-		if (table.error === null) return table;
-		const { code, message, hint } = table.error;
-		return { ...table, error: { code, message: this.#redact(message), hint: this.#redact(hint) } };
 	}
 }

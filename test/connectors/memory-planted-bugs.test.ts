@@ -210,6 +210,34 @@ const STATE_STORE_BUGS: readonly PlantedBug<StateStoreFixture>[] = [
 			positions: () => port.positions("shop"),
 		}),
 	),
+	inStore(
+		"the last success is that of the last run",
+		"the last success of each table is known, whatever came after it",
+		(port) => ({
+			lastSuccesses: async (pipeline) => {
+				const [run] = await port.runs({ pipeline, limit: 1 });
+				return (run?.tables ?? []).map(({ table }) => ({ table, at: run?.finished_at ?? "" }));
+			},
+		}),
+	),
+	inStore(
+		"alarms of all pipelines are one",
+		"what channels know is kept by pipeline, and changed as a whole",
+		(port) => ({
+			alerts: () => port.alerts("shop"),
+			changeAlerts: (_pipeline, change) => port.changeAlerts("shop", change),
+		}),
+	),
+	inStore(
+		"alarms are read first and written later",
+		"no change of what channels know is lost to another one at the same time",
+		(port) => ({
+			changeAlerts: async (pipeline, change) => {
+				const entries = change(await port.alerts(pipeline));
+				return port.changeAlerts(pipeline, () => entries);
+			},
+		}),
+	),
 ];
 
 function expectCaught<Fixture extends AsyncDisposable>(

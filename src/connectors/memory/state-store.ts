@@ -1,3 +1,4 @@
+import type { AlertEntry } from "../../core/alert.ts";
 import type { Lease, LogLine, RunReceipt, StateStore, StoredPosition } from "../../core/state-store.ts";
 
 /** What state stores in memory keep. It outlives the ports over it, as a database file outlives its clients. */
@@ -6,6 +7,7 @@ export class MemoryState {
 	readonly logs = new Map<string, LogLine[]>();
 	readonly leases = new Map<string, MemoryLease>();
 	readonly positions = new Map<string, Map<string, StoredPosition>>();
+	readonly alerts = new Map<string, readonly AlertEntry[]>();
 }
 
 interface MemoryLease {
@@ -82,6 +84,22 @@ export function memoryStateStore(state: MemoryState, options: MemoryStateStoreOp
 			state.positions.set(pipeline, known);
 		},
 		positions: async (pipeline) => [...(state.positions.get(pipeline)?.values() ?? [])].map((row) => ({ ...row })),
+		lastSuccesses: async (pipeline) => {
+			const last = new Map<string, string>();
+			for (const run of state.runs.values()) {
+				if (run.pipeline !== pipeline || run.stage === "extract") continue;
+				const at = run.finished_at ?? run.started_at;
+				for (const { table, state: ended } of run.tables)
+					if (ended === "succeeded" && at > (last.get(table) ?? "")) last.set(table, at);
+			}
+			return [...last].sort(([a], [b]) => (a < b ? -1 : 1)).map(([table, at]) => ({ table, at }));
+		},
+		alerts: async (pipeline) => structuredClone([...(state.alerts.get(pipeline) ?? [])]),
+		changeAlerts: async (pipeline, change) => {
+			const entries = structuredClone([...change(structuredClone(state.alerts.get(pipeline) ?? []))]);
+			state.alerts.set(pipeline, entries);
+			return structuredClone(entries);
+		},
 		[Symbol.asyncDispose]: async () => {},
 	};
 }
