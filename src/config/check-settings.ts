@@ -26,6 +26,7 @@ export type Settings = Pick<
 	| "memoryBytes"
 	| "retries"
 	| "retryDelayMs"
+	| "lateAfterMs"
 	| "params"
 	| "schemaChanges"
 	| "flush"
@@ -82,6 +83,7 @@ export function checkSettings(
 		...(value.memory !== undefined && { memoryBytes: parseSize(value.memory) }),
 		retries: Number(value.retries ?? DEFAULTS.retries),
 		retryDelayMs: parseDuration(value.retry_delay ?? DEFAULTS.retryDelay),
+		...(value.late_after !== undefined && { lateAfterMs: parseDuration(value.late_after) }),
 		params: { ...value.params },
 		schemaChanges: value.schema_changes ?? DEFAULTS.schemaChanges,
 		flush: {

@@ -1,4 +1,5 @@
 import { type ErrorPlace, type HeadraceError, HeadraceErrors } from "../core/errors.ts";
+import { type AlertsFile, checkAlerts, checkAlertsFile } from "./check-alerts.ts";
 import { checkSettings, type Settings } from "./check-settings.ts";
 import { checkTables, type TemplateCheck } from "./check-tables.ts";
 import { type Connections, collecting, connectionFor } from "./connections.ts";
@@ -20,6 +21,8 @@ export interface CheckInput {
 	readonly scope: ReferenceScope;
 	/** Called once a connection is needed; may throw HeadraceErrors. */
 	readonly connections: () => Connections;
+	/** The project's alerts.yaml; asked for when the pipeline has no `alerts` of its own. May throw HeadraceErrors. */
+	readonly projectAlerts?: () => AlertsFile | undefined;
 	/** Faults found before, thrown with the others. */
 	readonly faults: readonly HeadraceError[];
 	/** Checks templates of queries and conditions; absent when the file has none. */
@@ -68,8 +71,9 @@ export function checkPipeline(input: CheckInput): CheckedPipeline {
 		files: from?.type === "file" || from?.type === "s3",
 	};
 	const tables = checkTables(sound.tables ?? {}, context, faults);
+	const alerts = alertsOf(input, sound.alerts, resolved.origin, faults);
 	if (faults.length > 0 || from === undefined || to === undefined) throw new HeadraceErrors(distinct(faults));
-	return assemble({ input, settings, from, to, staging, tables, types, defaults: mergeOptions({}, [], base) });
+	return assemble({ input, settings, from, to, staging, tables, types, defaults: mergeOptions({}, [], base), alerts });
 }
 
 interface Parts {
@@ -81,6 +85,20 @@ interface Parts {
 	readonly tables: readonly TableRule[];
 	readonly types: CheckedPipeline["types"];
 	readonly defaults: CheckedPipeline["defaults"];
+	readonly alerts: CheckedPipeline["alerts"];
+}
+
+/** The pipeline's own channels, else the project's. */
+function alertsOf(
+	{ value, positions, scope, projectAlerts }: CheckInput,
+	own: PipelineOptions["alerts"],
+	origin: (path: Path) => string | undefined,
+	faults: HeadraceError[],
+): CheckedPipeline["alerts"] {
+	if (typeof value === "object" && value !== null && "alerts" in value)
+		return checkAlerts(own ?? [], { positions, origin, directory: scope.directory }, faults);
+	const file = collecting(faults, () => projectAlerts?.());
+	return file === undefined ? [] : checkAlertsFile(file, scope, faults);
 }
 
 function assemble({ input, settings, staging, ...parts }: Parts): CheckedPipeline {

@@ -164,7 +164,15 @@ function absolutePath(text: string, directory: string): string {
 	return resolve(directory, text);
 }
 
-function readCertificate(text: string, context: FieldContext, place: ErrorPlace): string {
+/**
+ * PEM text, or that of the file that the text names.
+ * @throws E_FILE_NOT_FOUND, E_INVALID_VALUE
+ */
+export function readCertificate(
+	text: string,
+	context: Pick<FieldContext, "where" | "directory">,
+	place: ErrorPlace,
+): string {
 	if (text.includes("-----BEGIN")) return text;
 	const path = absolutePath(text, context.directory);
 	try {

@@ -24,8 +24,13 @@ export interface Connections {
 
 /** connections.yaml in the first of the folders that has one. */
 export function findConnectionsFile(folders: readonly string[]): string | undefined {
+	return findProjectFile(folders, "connections");
+}
+
+/** A file that all pipelines of a project share, in the first of the folders that has one. */
+export function findProjectFile(folders: readonly string[], name: string): string | undefined {
 	return folders
-		.flatMap((folder) => ["connections.yaml", "connections.yml"].map((name) => join(folder, name)))
+		.flatMap((folder) => ["yaml", "yml"].map((ending) => join(folder, `${name}.${ending}`)))
 		.find((file) => existsSync(file));
 }
 

@@ -15,13 +15,18 @@ const ENDING = /\.ya?ml$/;
 /** The pipelines of a project by name: files of `pipelines/`, and files of the folder itself that look like one. */
 export function listPipelines(directory: string): FoundPipeline[] {
 	const root = resolve(directory);
-	const own = yamlFiles(root).filter((file) => !/^connections\.ya?ml$/.test(basename(file)) && looksLikePipeline(file));
+	const own = yamlFiles(root).filter((file) => !isShared(file) && looksLikePipeline(file));
 	const found = new Map<string, FoundPipeline>();
 	for (const file of [...yamlFiles(join(root, "pipelines")), ...own]) {
 		const name = basename(file).replace(ENDING, "");
-		if (!found.has(name) && name !== "connections") found.set(name, { name, file });
+		if (!found.has(name) && !isShared(file)) found.set(name, { name, file });
 	}
 	return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Files that pipelines share are none themselves. */
+function isShared(file: string): boolean {
+	return /^(?:connections|alerts)\.ya?ml$/.test(basename(file));
 }
 
 function yamlFiles(folder: string): string[] {

@@ -90,6 +90,11 @@ export async function connectionsSchema(): Promise<JsonSchema> {
 	return (await import("./schema.ts")).connectionsSchema();
 }
 
+/** The JSON Schema of alerts.yaml. */
+export async function alertsSchema(): Promise<JsonSchema> {
+	return (await import("./schema.ts")).alertsSchema();
+}
+
 /** The configuration reference as Markdown. */
 export async function configurationReference(): Promise<string> {
 	return (await import("./reference.ts")).configurationReference();

@@ -9,6 +9,7 @@ import {
 	connectionFor,
 	connectionsOf,
 	findConnectionsFile,
+	findProjectFile,
 	readConnections,
 } from "./connections.ts";
 import { findPipeline, projectDirectory } from "./find.ts";
@@ -64,6 +65,10 @@ export async function checkPipelineText(text: string, options: TextOptions): Pro
 		file,
 		scope,
 		connections: once(() => projectConnections(connectionFolders(file), scope)),
+		projectAlerts: () => {
+			const found = findProjectFile(connectionFolders(file), "alerts");
+			return found === undefined ? undefined : parseYaml(readText(found), found);
+		},
 		checkTemplate,
 	});
 }

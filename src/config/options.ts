@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { alertsOption } from "./alert-options.ts";
 import {
 	CONNECTION_TYPES,
 	type FieldRule,
@@ -133,6 +134,9 @@ const common = {
 	retry_delay: duration()
 		.describe("Pause before this table's first retry; default the pipeline's `retry_delay`.")
 		.optional(),
+	late_after: duration()
+		.describe("The table is late when its last success is longer ago; default the pipeline's `late_after`.")
+		.optional(),
 	allow_empty: flag()
 		.describe("A full load of no rows may replace a table that has some.")
 		.meta({ default: false })
@@ -206,6 +210,11 @@ export const pipelineOptions = z.strictObject({
 		.describe("Pause before the first retry; it doubles each time, up to 10 minutes, less up to a quarter by chance.")
 		.meta({ default: DEFAULTS.retryDelay })
 		.optional(),
+	late_after: duration()
+		.describe(
+			"Tables are late when their last success is longer ago: every run and `headrace status` looks, and tells the channels of `alerts`.",
+		)
+		.optional(),
 	params: z
 		.record(z.string(), z.union([z.string(), z.number(), z.boolean()], { error: "text, a number, true or false" }), {
 			error: "a map of names and values",
@@ -249,6 +258,9 @@ export const pipelineOptions = z.strictObject({
 		.describe("Size of the micro-batches of `mode: cdc`: whichever comes first, in whole transactions.")
 		.optional(),
 	checks: z.array(checkOptions).describe("Checks of the loaded tables; one that fails fails the run.").optional(),
+	alerts: alertsOption
+		.describe("Channels that alarms of this pipeline go to, instead of those of alerts.yaml; `[]` for none.")
+		.optional(),
 });
 
 export type PipelineOptions = z.infer<typeof pipelineOptions>;

@@ -1,3 +1,4 @@
+import type { AlertChannel } from "../core/alert.ts";
 import type { ErrorPlace } from "../core/errors.ts";
 import type { ColumnType, Mode, TableName, TypePolicy, Write } from "../core/index.ts";
 import type { Secret } from "../core/secret.ts";
@@ -149,6 +150,7 @@ export interface TableOptions {
 	/** Absent: the pipeline's. */
 	readonly retries?: number;
 	readonly retryDelayMs?: number;
+	readonly lateAfterMs?: number;
 }
 
 /** One entry of `tables`. */
@@ -206,6 +208,10 @@ export interface CheckedPipeline {
 	readonly schemaChanges: SchemaChanges;
 	readonly flush: { readonly intervalMs: number; readonly rows: number; readonly bytes: number };
 	readonly checks: readonly DataCheck[];
+	/** Its own, else those of alerts.yaml. */
+	readonly alerts: readonly AlertChannel[];
+	/** Absent: no table is ever late, but for those with an option of their own. */
+	readonly lateAfterMs?: number;
 }
 
 interface SelectedBase {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { alertsFile } from "./alert-options.ts";
 import { REFERENCE_PATTERN } from "./option-kinds.ts";
 import { connectionsFile, pipelineOptions } from "./options.ts";
 
@@ -16,6 +17,11 @@ export function pipelineSchema(): JsonSchema {
 /** The JSON Schema of connections.yaml. */
 export function connectionsSchema(): JsonSchema {
 	return jsonSchema(connectionsFile, "Headrace connections");
+}
+
+/** The JSON Schema of alerts.yaml. */
+export function alertsSchema(): JsonSchema {
+	return jsonSchema(alertsFile, "Headrace alerts");
 }
 
 function jsonSchema(options: z.ZodType, title: string): JsonSchema {

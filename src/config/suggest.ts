@@ -110,6 +110,20 @@ export const KEY_ALIASES: Readonly<Record<string, string>> = {
 	overflow: "out_of_range",
 	invalid_utf8: "invalid_text",
 	as: "rename",
+	notifications: "alerts",
+	alarms: "alerts",
+	on_failure: "alerts",
+	freshness: "late_after",
+	sla: "late_after",
+	webhook_url: "url",
+	webhook: "url",
+	events: "on",
+	cooldown: "cool_down",
+	recipients: "to",
+	sender: "from",
+	username: "user",
+	hostname: "host",
+	pass: "password",
 };
 
 /** Keys that other tools and URLs use for what is a key of a connection here. */

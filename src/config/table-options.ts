@@ -24,6 +24,7 @@ export function mergeOptions(own: OwnTableOptions, ownPath: Path, base: MergeBas
 	]);
 	const lateMs = merged.late === undefined ? undefined : durationMs(merged.late);
 	const overlapMs = merged.overlap === undefined ? undefined : durationMs(merged.overlap);
+	const lateAfterMs = merged.late_after === undefined ? undefined : durationMs(merged.late_after);
 	return {
 		mode: merged.mode ?? DEFAULTS.mode,
 		...(merged.key !== undefined && { key: listOf(merged.key) }),
@@ -41,6 +42,7 @@ export function mergeOptions(own: OwnTableOptions, ownPath: Path, base: MergeBas
 		allowEmpty: String(merged.allow_empty ?? false) === "true",
 		...(merged.retries !== undefined && { retries: Number(merged.retries) }),
 		...(merged.retry_delay !== undefined && { retryDelayMs: durationMs(merged.retry_delay)! }),
+		...(lateAfterMs !== undefined && { lateAfterMs }),
 	};
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { LogLine, RunReceipt, StateStore, TableReceipt } from "../core/state-store.ts";
+import type { LogLine, StateStore, TableReceipt } from "../core/state-store.ts";
 import { type Case, type CaseBody, casesOf, type Setup } from "./case.ts";
 import { alertCases } from "./state-store-alerts.ts";
 import type { StateStoreFixture } from "./state-store-fixture.ts";
