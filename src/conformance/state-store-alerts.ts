@@ -12,6 +12,7 @@ function alertEntry(table: string, change: Partial<AlertEntry> = {}): AlertEntry
 		table,
 		code: "E_TIMEOUT",
 		state: "waiting",
+		over: false,
 		untold: 1,
 		firstAt: "2026-01-01T00:00:00.000Z",
 		lastAt: "2026-01-01T00:00:00.000Z",

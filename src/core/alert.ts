@@ -53,9 +53,11 @@ export interface AlertEntry {
 	readonly code: string;
 	/** `waiting`: to be told as soon as the channel can be reached. `told`: the channel knows. */
 	readonly state: "waiting" | "told";
+	/** A success came after it. */
+	readonly over: boolean;
 	/** How often it happened since the channel was last told. */
 	readonly untold: number;
-	/** ISO 8601, UTC. */
+	/** Since when it happens, without a success between; this and the other times are ISO 8601, UTC. */
 	readonly firstAt: string;
 	readonly lastAt: string;
 	readonly toldAt: string | null;

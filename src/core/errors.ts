@@ -152,6 +152,10 @@ export const ERRORS = {
 		"A data check failed; the old table is untouched where the write allows.",
 		"Look at the check's query.",
 	),
+	E_ALERT: failed(
+		"A channel did not take an alarm.",
+		"Check the channel's address and `headrace alert test <pipeline>`; the next run tries again.",
+	),
 	E_STATE: failed(
 		"The stored state is damaged or newer than this version.",
 		"See `headrace state show`; the destination's position is the truth.",
