@@ -1,5 +1,14 @@
 import type { CheckedPipeline } from "../config/index.ts";
-import type { EventSink, Fidelity, Finding, RunReceipt, StoredPosition } from "../core/index.ts";
+import type {
+	AlertEntry,
+	AlertEvent,
+	EventSink,
+	Fidelity,
+	Finding,
+	HeadraceError,
+	RunReceipt,
+	StoredPosition,
+} from "../core/index.ts";
 
 /** What the command line and a library user can ask for; `openApp` gives one. */
 export interface App extends AsyncDisposable {
@@ -13,6 +22,34 @@ export interface App extends AsyncDisposable {
 	check(pipeline: CheckedPipeline): Promise<CheckReport>;
 	tasks(pipeline: CheckedPipeline): Promise<TaskSummary[]>;
 	status(pipeline: CheckedPipeline): Promise<StatusReport>;
+	/** Tells the channels which tables are late, and what they could not be told before: what was sent or tried. */
+	alert(pipeline: CheckedPipeline, options?: { readonly signal?: AbortSignal }): Promise<AlertDelivery[]>;
+	/** Sends a test through each channel. */
+	alertTest(pipeline: CheckedPipeline, options?: { readonly signal?: AbortSignal }): Promise<AlertDelivery[]>;
+}
+
+/** What became of one message to one channel. */
+export interface AlertDelivery {
+	readonly channel: string;
+	readonly event: AlertEvent | "test";
+	/** E_ALERT; null when the channel took it. */
+	readonly error: HeadraceError | null;
+}
+
+/** Something that a channel is still to be told. */
+export interface WaitingAlert {
+	readonly channel: string;
+	readonly event: AlertEvent;
+	/** Null: the run as a whole. */
+	readonly table: string | null;
+	readonly run_id: string | null;
+	readonly since: string;
+	/** Why it could not be sent; null when it was not tried yet. */
+	readonly failure: string | null;
+}
+
+export function waitingAlert({ channel, event, table, runId, firstAt, failure }: AlertEntry): WaitingAlert {
+	return { channel, event, table: table === "" ? null : table, run_id: runId, since: firstAt, failure };
 }
 
 export interface RunInterval {
@@ -105,4 +142,11 @@ export interface StatusReport {
 	/** Who holds the pipeline now, if anyone. */
 	readonly held_by: string | null;
 	readonly positions: readonly StoredPosition[];
+	/** Tables whose last success is longer ago than `late_after`; a null table is the pipeline as a whole. */
+	readonly late: readonly {
+		readonly table: string | null;
+		readonly last_success: string | null;
+		readonly message: string;
+	}[];
+	readonly alerts_waiting: readonly WaitingAlert[];
 }

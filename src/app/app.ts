@@ -8,8 +8,11 @@ import {
 	type Source,
 	toHeadraceErrors,
 } from "../core/index.ts";
+import { redactByLook } from "../observe/index.ts";
 import { openStateStore, type SqliteStateStore } from "../state/index.ts";
+import { Alarms } from "./alarms.ts";
 import type {
+	AlertDelivery,
 	App,
 	BackfillOptions,
 	CheckReport,
@@ -20,9 +23,11 @@ import type {
 	StatusReport,
 	TaskSummary,
 } from "./api.ts";
+import { waitingAlert } from "./api.ts";
+import { lateMessage, lateTables } from "./freshness.ts";
 import { planOf } from "./plan.ts";
 import { readOnly } from "./read-only.ts";
-import { recorded } from "./recorded.ts";
+import { type Recorder, recorded } from "./recorded.ts";
 import { runOnce } from "./run.ts";
 import { newRunId } from "./run-id.ts";
 import { openSession, planSession } from "./session.ts";
@@ -55,11 +60,13 @@ class LocalApp implements App {
 	readonly directory: string;
 	readonly #options: AppOptions;
 	readonly #state: SqliteStateStore;
+	readonly #recorder: Recorder;
 
 	constructor(options: AppOptions, state: SqliteStateStore) {
 		this.directory = options.directory;
 		this.#options = options;
 		this.#state = state;
+		this.#recorder = { state, nowMs: options.nowMs ?? Date.now, redact: options.redact ?? redactByLook };
 	}
 
 	async run(pipeline: CheckedPipeline, options: RunOptions): Promise<RunReceipt[]> {
@@ -76,7 +83,7 @@ class LocalApp implements App {
 			return [await readOnly(session, wanted, interval)];
 		}
 		return recorded(
-			this.#state,
+			this.#recorder,
 			{ pipeline, options: wanted, intervals: [interval] },
 			async ({ held, logged, starts: [start] }) => {
 				await using session = await start!.attempt(() => openSession(pipeline, logged, this.#options.source));
@@ -87,7 +94,7 @@ class LocalApp implements App {
 
 	async backfill(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunReceipt[]> {
 		const intervals = await this.backfillIntervals(pipeline, options);
-		return recorded(this.#state, { pipeline, options, intervals }, async ({ held, logged, starts, fail }) => {
+		return recorded(this.#recorder, { pipeline, options, intervals }, async ({ held, logged, starts, fail }) => {
 			await using session = await starts[0]!.attempt(() => openSession(pipeline, logged, this.#options.source));
 			const receipts: RunReceipt[] = [];
 			const queue = [...intervals.entries()];
@@ -189,7 +196,37 @@ class LocalApp implements App {
 			positions = await session.destination.positions(pipeline.name);
 			await this.#state.savePositions(pipeline.name, positions);
 		}
-		return { pipeline: pipeline.name, last_run: lastRun ?? null, held_by: lease?.holder ?? null, positions };
+		const late = await lateTables(this.#state, pipeline, this.#recorder.nowMs());
+		const alerts = (await this.#state.alerts(pipeline.name)).filter((entry) => entry.state === "waiting");
+		return {
+			pipeline: pipeline.name,
+			last_run: lastRun ?? null,
+			held_by: lease?.holder ?? null,
+			positions,
+			late: late.map((table) => ({
+				table: table.table === "" ? null : table.table,
+				last_success: table.lastSuccess,
+				message: lateMessage(table, this.#recorder.nowMs()),
+			})),
+			alerts_waiting: alerts.map(waitingAlert),
+		};
+	}
+
+	async alert(pipeline: CheckedPipeline, options: { readonly signal?: AbortSignal } = {}): Promise<AlertDelivery[]> {
+		const alarms = this.#alarms(pipeline, options.signal);
+		await alarms.checkLate(null);
+		return [...(await alarms.finish(null))];
+	}
+
+	async alertTest(
+		pipeline: CheckedPipeline,
+		options: { readonly signal?: AbortSignal } = {},
+	): Promise<AlertDelivery[]> {
+		return [...(await this.#alarms(pipeline, options.signal).test())];
+	}
+
+	#alarms(pipeline: CheckedPipeline, signal: AbortSignal | undefined): Alarms {
+		return new Alarms({ ...this.#recorder, pipeline, signal, onLine: () => {} });
 	}
 
 	async #checkStage(pipeline: CheckedPipeline): Promise<RunReceipt[]> {

@@ -1,7 +1,8 @@
 import type { CheckedPipeline } from "../config/index.ts";
-import type { RunEvent, RunReceipt } from "../core/index.ts";
+import { type HeadraceError, type LogLine, type RunEvent, type RunReceipt, toHeadraceErrors } from "../core/index.ts";
 import { RunLog } from "../observe/index.ts";
 import type { SqliteStateStore } from "../state/index.ts";
+import { Alarms } from "./alarms.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
 import { type HeldLease, withLease } from "./lease.ts";
 import { RunStart } from "./run-start.ts";
@@ -24,43 +25,115 @@ export interface Recorded<Options> {
 	readonly fail: (start: RunStart, thrown: unknown) => Promise<void>;
 }
 
+/** What recording needs of the project. */
+export interface Recorder {
+	readonly state: SqliteStateStore;
+	readonly nowMs: () => number;
+	readonly redact: (text: string) => string;
+}
+
 /**
- * Runs under the pipeline's lease, with what they tell kept as their logs. What ends a run outside of its tables is
- * kept as its error, for `runs`, and thrown.
+ * Runs under the pipeline's lease, with what they tell kept as their logs, and with their ends told to the channels
+ * of `alerts`. What ends a run outside of its tables is kept as its error, for `runs`, and thrown.
  */
-export function recorded<Options extends RunOptions>(
-	state: SqliteStateStore,
+export async function recorded<Options extends RunOptions>(
+	recorder: Recorder,
 	{ pipeline, options, intervals }: RunsToRecord<Options>,
 	work: (recorded: Recorded<Options>) => Promise<RunReceipt[]>,
 ): Promise<RunReceipt[]> {
-	return withLease(state, pipeline, options.signal, async (held) => {
-		const log = new RunLog((runId, lines) => state.appendLog(runId, lines));
-		const onEvent = (event: RunEvent) => {
-			log.onEvent(event);
-			options.onEvent?.(event);
-		};
-		const { signal } = held;
-		const retry = options.retryStart !== false;
-		const starts = intervals.map((interval) => new RunStart({ pipeline, signal, onEvent, interval, retry }));
-		const fail = async (start: RunStart, thrown: unknown) => {
-			const receipt = start.failure(thrown);
-			start.receipt = receipt;
-			await state.saveRun(receipt);
-			if (receipt.error === undefined) return;
-			const level = receipt.state === "stopped" ? "warn" : "error";
-			const message = `run ${receipt.state} with ${receipt.error.code}: ${receipt.error.message}`;
-			log.add({ runId: receipt.run_id, line: { at: new Date().toISOString(), level, task: null, message } });
-		};
-		try {
-			return await work({ held, logged: { ...options, onEvent }, starts, fail });
-		} catch (thrown) {
-			const [first] = starts;
-			const told = starts.some((start) => start.receipt !== null && start.receipt.state !== "running");
-			if (first !== undefined && !told) await fail(first, thrown);
-			throw thrown;
-		} finally {
-			await log.flush();
-			await state.prune();
-		}
-	});
+	const { state } = recorder;
+	const log = new RunLog((runId, lines) => state.appendLog(runId, lines));
+	const say = (runId: string | null, level: LogLine["level"], message: string): void => {
+		if (runId !== null) log.add({ runId, line: { at: new Date().toISOString(), level, task: null, message } });
+	};
+	const warn = (runId: string | null, message: string): void =>
+		options.onEvent?.({ type: "notice", runId: runId ?? "", level: "warn", message });
+	const alarms = new AlarmNotes(
+		new Alarms({
+			...recorder,
+			pipeline,
+			signal: options.signal,
+			onLine: (runId, level, message) => {
+				say(runId, level, message);
+				if (level === "warn") warn(runId, message);
+			},
+		}),
+		(error) => warn(null, `alarms: ${error.code} ${error.message}`),
+	);
+	const onEvent = (event: RunEvent) => {
+		log.onEvent(event);
+		options.onEvent?.(event);
+		if (event.type === "run-finished") alarms.add((each) => each.note(event.run));
+	};
+	let lastRunId: string | null = null;
+	try {
+		const receipts = await withLease(state, pipeline, options.signal, async (held) => {
+			alarms.add((each) => each.noteAbandoned());
+			await alarms.written();
+			const { signal } = held;
+			const retry = options.retryStart !== false;
+			const starts = intervals.map((interval) => new RunStart({ pipeline, signal, onEvent, interval, retry }));
+			const fail = async (start: RunStart, thrown: unknown) => {
+				const receipt = start.failure(thrown);
+				start.receipt = receipt;
+				await state.saveRun(receipt);
+				alarms.add((each) => each.note(receipt));
+				lastRunId = receipt.run_id;
+				if (receipt.error === undefined) return;
+				const { code, message } = receipt.error;
+				const level = receipt.state === "stopped" ? "warn" : "error";
+				say(receipt.run_id, level, `run ${receipt.state} with ${code}: ${message}`);
+			};
+			try {
+				return await work({ held, logged: { ...options, onEvent }, starts, fail });
+			} catch (thrown) {
+				const [first] = starts;
+				const told = starts.some((start) => start.receipt !== null && start.receipt.state !== "running");
+				if (first !== undefined && !told) await fail(first, thrown);
+				throw thrown;
+			}
+		});
+		lastRunId = receipts.at(-1)?.run_id ?? null;
+		alarms.add((each) => each.noteSuccess(receipts));
+		return receipts;
+	} finally {
+		// Also when another run holds the pipeline: it may hang.
+		alarms.add((each) => each.checkLate(lastRunId));
+		await alarms.written();
+		await alarms.finish(lastRunId);
+		await log.flush();
+		await state.prune();
+	}
+}
+
+/** Alarms beside runs: what goes wrong with them is told and ends no run. */
+class AlarmNotes {
+	readonly #alarms: Alarms;
+	readonly #onError: (error: HeadraceError) => void;
+	#writing: Promise<void> = Promise.resolve();
+
+	constructor(alarms: Alarms, onError: (error: HeadraceError) => void) {
+		this.#alarms = alarms;
+		this.#onError = onError;
+	}
+
+	/** One after the other, in the order of the calls. */
+	add(work: (alarms: Alarms) => Promise<unknown>): void {
+		this.#writing = this.#writing
+			.then(() => work(this.#alarms))
+			.then(() => {})
+			.catch((thrown: unknown) => {
+				for (const error of toHeadraceErrors(thrown)) this.#onError(error);
+			});
+	}
+
+	/** Resolves when everything so far is written down. */
+	written(): Promise<void> {
+		return this.#writing;
+	}
+
+	async finish(runId: string | null): Promise<void> {
+		this.add((alarms) => alarms.finish(runId));
+		await this.#writing;
+	}
 }

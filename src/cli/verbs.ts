@@ -167,9 +167,17 @@ export const VERBS: readonly VerbSpec[] = [
 	{
 		name: "status",
 		arguments: "[pipeline]",
-		describe: "last run, who holds it, and positions",
+		describe: "last run, who holds it, what is late, and positions",
+		options: [{ flags: "--alert", describe: "tell the channels of `alerts` what is late; exit 1 when something is" }],
 		example: "headrace status shop",
 		load: () => import("./verbs/status.ts"),
+	},
+	{
+		name: "alert test",
+		arguments: "<pipeline>",
+		describe: "send a test alarm through each channel",
+		example: "headrace alert test shop",
+		load: () => import("./verbs/alert-test.ts"),
 	},
 	{
 		name: "schema",
@@ -190,6 +198,7 @@ export const VERBS: readonly VerbSpec[] = [
 /** Groups of verbs, for their help. */
 export const GROUPS: Readonly<Record<string, string>> = {
 	tasks: "the tasks of a run, one by one",
+	alert: "who is told when a copy fails",
 	types: "how types are mapped",
 };
 
@@ -206,7 +215,6 @@ export const VERBS_TO_COME: readonly string[] = [
 	"compact",
 	"rehearse",
 	"report",
-	"alert",
 	"grants",
 	"serve",
 	"export",

@@ -74,6 +74,20 @@ export function resolveTables(
 	return { tables, warnings };
 }
 
+/** The entry of `tables` that a table of a receipt (`schema.name`) belongs to; undefined when there is none any more. */
+export function tableRule(pipeline: CheckedPipeline, table: string): TableRule | undefined {
+	const query = pipeline.tables.find(
+		(rule) => rule.options.query !== undefined && qualified(querySource(pipeline, rule)) === table,
+	);
+	if (query !== undefined) return query;
+	const dot = table.indexOf(".");
+	const name = { schema: table.slice(0, Math.max(0, dot)), name: table.slice(dot + 1) };
+	const rules = pipeline.tables
+		.filter((rule) => rule.options.query === undefined)
+		.map((rule, order) => ({ rule, pattern: parsePattern(rule.pattern), order, matched: false }));
+	return winnerOf(rules, name, [name], undefined);
+}
+
 function winnerOf(
 	rules: readonly Rule[],
 	table: TableName,

@@ -22,8 +22,28 @@ export interface TableReceipt {
 	readonly position: string | null;
 	readonly values_changed: Readonly<Record<string, number>>;
 	readonly error: ReceiptError | null;
+	/** How the source's columns changed since the last run, and what was done about it; absent when they did not. */
+	readonly schema_changes?: readonly SchemaChange[];
+	/** What the checks of its new rows found; absent when none were asked. */
+	readonly checks?: readonly CheckReceipt[];
 	/** Attempts that failed and were followed by another one; absent when there were none. */
 	readonly attempt_errors?: readonly AttemptError[];
+}
+
+export interface SchemaChange {
+	readonly column: string;
+	/** What changed, in words: `added`, `type`, `removed`. */
+	readonly change: string;
+	/** What was done: `added`, `kept`, `discarded`. */
+	readonly action: string;
+}
+
+export interface CheckReceipt {
+	readonly name: string;
+	readonly severity: "error" | "warn";
+	readonly state: "passed" | "failed";
+	/** Rows that fail; 1 where the claim is about the table as a whole. */
+	readonly failing: number;
 }
 
 export interface AttemptError {

@@ -34,6 +34,8 @@ export function receiptLines(run: RunReceipt, options: ReceiptOptions): string[]
 	const lines = [...tables];
 	if (run.tables.length > 0) lines.push(blanks + balanceLine(run, options));
 	for (const table of run.tables) lines.push(...changeLines(table, options).map((line) => blanks + line));
+	if (run.error !== undefined && run.state !== "stopped")
+		lines.push(...errorLines("", run.error, options.paint).map((line) => blanks + line));
 	for (const table of run.tables) lines.push(...failureLines(table, options.paint).map((line) => blanks + line));
 	// Said once: a stop is nobody's fault, and the same for every table.
 	const stop = run.tables.find(isStopped)?.error;

@@ -1,6 +1,6 @@
 import type { App, StatusReport } from "../../app/api.ts";
 import { listPipelines } from "../../config/index.ts";
-import { type HeadraceError, toHeadraceErrors } from "../../core/errors.ts";
+import { EXIT, type HeadraceError, toHeadraceErrors } from "../../core/errors.ts";
 import { decodePosition, positionText } from "../../core/position.ts";
 import type { StoredPosition } from "../../core/state-store.ts";
 import { timeText } from "../../observe/format.ts";
@@ -11,23 +11,25 @@ import type { VerbContext, VerbResult } from "../context.ts";
 import { errorLines } from "../error-text.ts";
 import { exitOfErrors } from "../exit-code.ts";
 import { appOf, readPipeline } from "../project.ts";
+import { waitingText } from "./alert-text.ts";
 import { runStateText } from "./runs.ts";
 
 /** `headrace status [pipeline]` */
 export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {
 	const { output } = context;
 	const wanted = args.optional(0);
+	const alert = args.flag("alert");
 	if (wanted !== undefined) {
-		const report = await statusOf(context, wanted);
+		const report = await statusOf(context, wanted, alert);
 		print(context, report);
-		return { data: { pipelines: [report] } };
+		return { data: { pipelines: [report] }, exit: exitOf([report]) };
 	}
 	// One pipeline that can't be read does not hide the others.
-	const reports: StatusReport[] = [];
+	const reports: AlertedReport[] = [];
 	const errors: HeadraceError[] = [];
 	for (const { file } of listPipelines(context.directory)) {
 		try {
-			const report = await statusOf(context, file);
+			const report = await statusOf(context, file, alert);
 			print(context, report);
 			reports.push(report);
 		} catch (thrown) {
@@ -38,16 +40,32 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 		}
 	}
 	if (reports.length + errors.length === 0) output.note("no pipelines here; start with `headrace init`");
-	return { data: { pipelines: reports }, exit: errors.length === 0 ? 0 : exitOfErrors(errors), errors };
+	return { data: { pipelines: reports }, exit: errors.length === 0 ? exitOf(reports) : exitOfErrors(errors), errors };
 }
 
-async function statusOf(context: VerbContext, nameOrPath: string): Promise<StatusReport> {
+/** With what `--alert` sent. */
+interface AlertedReport extends StatusReport {
+	readonly alerts_sent?: readonly { readonly channel: string; readonly event: string; readonly error: string | null }[];
+}
+
+/** `--alert` is for monitoring: it says by its exit code, too, that a table is late or a channel took no alarm. */
+function exitOf(reports: readonly AlertedReport[]): number {
+	const isBad = ({ alerts_sent, late }: AlertedReport): boolean =>
+		alerts_sent !== undefined && (late.length > 0 || alerts_sent.some(({ error }) => error !== null));
+	return reports.some(isBad) ? EXIT.failed : EXIT.done;
+}
+
+async function statusOf(context: VerbContext, nameOrPath: string, alert: boolean): Promise<AlertedReport> {
 	const pipeline = await readPipeline(context, nameOrPath);
 	await using app: App = await appOf(pipeline.directory, context.output);
-	return await app.status(pipeline);
+	if (!alert) return await app.status(pipeline);
+	// First, since a destination that can't be reached ends what comes then.
+	const sent = await app.alert(pipeline, { signal: context.signal });
+	const alerts_sent = sent.map(({ channel, event, error }) => ({ channel, event, error: error?.message ?? null }));
+	return { ...(await app.status(pipeline)), alerts_sent };
 }
 
-function print({ output }: VerbContext, report: StatusReport): void {
+function print({ output }: VerbContext, report: AlertedReport): void {
 	const { paint } = output;
 	const last = report.last_run;
 	const state =
@@ -59,6 +77,11 @@ function print({ output }: VerbContext, report: StatusReport): void {
 			output.print(
 				`  ${paint("red", "✗")} ${printable(table.table)}  ${table.error.code}  ${printable(table.error.message)}`,
 			);
+	for (const late of report.late)
+		output.print(`  ${paint("yellow", "! late")}  ${printable(late.table ?? report.pipeline)}  ${late.message}`);
+	for (const waiting of report.alerts_waiting) output.print(`  ${paint("yellow", `! ${waitingText(waiting)}`)}`);
+	for (const { channel, event, error } of report.alerts_sent ?? [])
+		if (error === null) output.note(`alarm sent to ${channel}: ${event}`);
 	const lines = textTable(
 		[{ title: "table" }, { title: "position" }, { title: "committed" }],
 		report.positions.map((position) => [

@@ -1,5 +1,6 @@
 import { isIP, connect as netConnect, type Socket } from "node:net";
 import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { type ConnectionOptions, connect as tlsConnect } from "node:tls";
 import type { EmailChannel, MailServer } from "../../core/alert.ts";
 import { addressesOf, type Lookup } from "./address.ts";
@@ -7,6 +8,7 @@ import { DeliveryError } from "./delivery.ts";
 
 /** On this port TLS is there from the start: https://www.rfc-editor.org/rfc/rfc8314#section-7.3 */
 const TLS_PORT = 465;
+const QUIT_MS = 500;
 /** A mail server that says more at once is none. */
 const REPLY_BYTES_MAX = 65_536;
 
@@ -34,7 +36,7 @@ export async function submit({ channel, text, signal, lookup }: Mail): Promise<v
 	await session.command("DATA", [354]);
 	// A line that begins with a dot gets another one: section 4.5.2.
 	await session.command(`${text.replace(/^\./gm, "..")}.`, [250], "the message");
-	await session.command("QUIT", [221]).catch(() => {});
+	await session.quit();
 }
 
 interface Reply {
@@ -100,6 +102,11 @@ class SmtpSession implements Disposable {
 		if (this.#broken !== null) throw this.#lost();
 		this.#socket!.write(`${line}\r\n`);
 		return this.#expect(await this.#reply(), what, codes);
+	}
+
+	/** Says goodbye. The message is taken already: whatever happens now must not have it sent again. */
+	async quit(): Promise<void> {
+		await Promise.race([this.command("QUIT", [221]).catch(() => {}), delay(QUIT_MS, undefined, { ref: false })]);
 	}
 
 	async #greet(): Promise<void> {

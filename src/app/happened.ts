@@ -1,0 +1,68 @@
+import type { RunReceipt, TableReceipt } from "../core/index.ts";
+import type { Occurrence } from "../observe/alerts/index.ts";
+import { plural } from "../observe/index.ts";
+
+/** Ends that are nobody's fault: a person stopped it, or another run goes on in its place. */
+const NO_FAULT = new Set(["E_STOPPED", "E_FENCED", "E_BUSY"]);
+
+/** An occurrence, before it is known whom it concerns. */
+export type Happening = Omit<Occurrence, "channels"> & { readonly into?: string };
+
+/** What a run that ended means to those who want to be told. */
+export function happenedIn(run: RunReceipt): { readonly occurrences: Happening[]; readonly successes: string[] } {
+	const occurrences: Happening[] = [];
+	const successes: string[] = [];
+	const { run_id: runId, error } = run;
+	if (error !== undefined && !NO_FAULT.has(error.code))
+		occurrences.push({
+			event: "failed",
+			table: "",
+			...error,
+			attempts: (run.attempt_errors?.length ?? 0) + 1,
+			runId,
+		});
+	for (const table of run.tables) {
+		occurrences.push(...happenedTo(table, runId));
+		// What was only extracted is not there yet.
+		if (table.state === "succeeded" && run.stage !== "extract") successes.push(table.table);
+	}
+	if (successes.length > 0 || (run.state === "succeeded" && run.stage !== "extract")) successes.push("");
+	return { occurrences, successes };
+}
+
+/** That runs succeeded wholly: what a dead man's switch waits for. Null when one did not, or only extracted. */
+export function successOf(runs: readonly RunReceipt[]): Happening | null {
+	const last = runs.at(-1);
+	if (last === undefined || runs.some((run) => run.state !== "succeeded" || run.stage === "extract")) return null;
+	const tables = runs.reduce((sum, run) => sum + run.tables.length, 0);
+	const message = `${plural(tables, "table")} loaded${runs.length === 1 ? "" : ` in ${plural(runs.length, "run")}`}`;
+	return { event: "succeeded", table: "", code: "", message, hint: "", attempts: 1, runId: last.run_id };
+}
+
+function happenedTo(receipt: TableReceipt, runId: string): Happening[] {
+	const { table, into, attempts } = receipt;
+	const about = { table, into, attempts, runId };
+	const happenings: Happening[] = [];
+	if (receipt.state === "failed" && receipt.error !== null && !NO_FAULT.has(receipt.error.code)) {
+		const { code, message, hint } = receipt.error;
+		happenings.push({ ...about, event: "failed", code, message, hint });
+	}
+	for (const { column, change, action } of receipt.schema_changes ?? [])
+		happenings.push({
+			...about,
+			event: "schema_changed",
+			code: `${change} ${column}`,
+			message: `column ${column}: ${change}, ${action}`,
+			hint: "",
+		});
+	for (const { name, severity, state, failing } of receipt.checks ?? [])
+		if (severity === "warn" && state === "failed")
+			happenings.push({
+				...about,
+				event: "check_warned",
+				code: name,
+				message: `check ${name} warns: ${failing} ${failing === 1 ? "row" : "rows"} of ${into}`,
+				hint: "",
+			});
+	return happenings;
+}
