@@ -94,13 +94,15 @@ function printable(text: string): string {
 
 /** A line of a file without the secrets that someone wrote into it; references stay, they are no secret. */
 export function redactLine(row: string): string {
-	return row
-		.replace(/[A-Za-z0-9+/]{40,}={0,2}/g, "***")
-		// Whoever knows the path of a webhook can post there.
-		.replace(/(\burl["']?\s*:\s*["']?https?:\/\/[^\s/"',}]+\/)(?!\$\{)[^\s"',}]+/gi, "$1***")
-		.replace(/(:\/\/[^\s:/@"']*:)((?:(?!\$\{)[^\s"'])*)(@)/g, "$1***$3")
-		.replace(
-			/((?:password|passwd|pass|pwd|secret|private_key|access_key|access_key_id|secret_access_key|token)["']?\s*[:=]\s*)(?!["']?\$\{)("(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|[^\s,}&{[][^,}&]*)/gi,
-			"$1***",
-		);
+	return (
+		row
+			.replace(/[A-Za-z0-9+/]{40,}={0,2}/g, "***")
+			// Whoever knows the path of a webhook can post there.
+			.replace(/(\burl["']?\s*:\s*["']?https?:\/\/[^\s/"',}]+\/)(?!\$\{)[^\s"',}]+/gi, "$1***")
+			.replace(/(:\/\/[^\s:/@"']*:)((?:(?!\$\{)[^\s"'])*)(@)/g, "$1***$3")
+			.replace(
+				/((?:password|passwd|pass|pwd|secret|private_key|access_key|access_key_id|secret_access_key|token)["']?\s*[:=]\s*)(?!["']?\$\{)("(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|[^\s,}&{[][^,}&]*)/gi,
+				"$1***",
+			)
+	);
 }

@@ -121,7 +121,7 @@ test("the same as JSON", async () => {
 		envelopeOf(await headrace(["-C", directory, ...args, "--json"])).data;
 	expect(await json("runs", "shop")).toEqual({ runs: [runs[1], runs[0]] });
 	expect(await json("runs", "--limit", "1")).toEqual({ runs: [runs[2]] });
-	expect(await json("runs", "show", "20261120")).toEqual({ runs: [runs[0]] });
+	expect(await json("runs", "show", "20261120")).toEqual({ runs: [runs[0]], alerts_waiting: [] });
 	expect(await json("logs", "20261121")).toMatchObject({
 		run_id: runs[1]!.run_id,
 		lines: [{ task: null }, { task: "shop.ledger" }],
