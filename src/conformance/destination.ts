@@ -1,6 +1,7 @@
 import { type Case, casesOf } from "./case.ts";
 import type { DestinationSetup } from "./destination-fixture.ts";
 import { destinationMergeCases } from "./destination-merges.ts";
+import { destinationSchemaCases } from "./destination-schemas.ts";
 import { destinationTableCases } from "./destination-tables.ts";
 import { destinationTransactionCases } from "./destination-transactions.ts";
 import { destinationWriteCases } from "./destination-writes.ts";
@@ -12,5 +13,6 @@ export function destinationSuite(setup: DestinationSetup): Case[] {
 		...destinationMergeCases,
 		...destinationWriteCases,
 		...destinationTableCases,
+		...destinationSchemaCases,
 	]);
 }

@@ -128,3 +128,52 @@ export function lenientType(type: ColumnType): ColumnType {
 	if (["binary", "list", "json", "uuid", "interval", "time"].includes(type.kind)) return { kind: "text" };
 	return type;
 }
+
+/** Bits and sign of the integer types. */
+const INTEGER_FORMS: Readonly<Record<string, readonly [bits: number, signed: boolean]>> = {
+	int8: [8, true],
+	int16: [16, true],
+	int32: [32, true],
+	int64: [64, true],
+	uint8: [8, false],
+	uint16: [16, false],
+	uint32: [32, false],
+	uint64: [64, false],
+};
+
+/** Most digits of an integer of so many bits, by sign. */
+const INTEGER_DIGITS: Readonly<Record<number, readonly [signed: number, unsigned: number]>> = {
+	8: [3, 3],
+	16: [5, 5],
+	32: [10, 10],
+	64: [19, 20],
+};
+
+/** Whether every value of type `narrow` is a value of type `wide`, equal as a number, a time or a text. */
+export function holdsType(wide: ColumnType, narrow: ColumnType): boolean {
+	if (sameType(wide, narrow)) return true;
+	const wideInteger = INTEGER_FORMS[wide.kind];
+	const narrowInteger = INTEGER_FORMS[narrow.kind];
+	if (wideInteger !== undefined && narrowInteger !== undefined) {
+		const [wideBits, wideSigned] = wideInteger;
+		const [narrowBits, narrowSigned] = narrowInteger;
+		return wideSigned === narrowSigned ? wideBits >= narrowBits : wideSigned && wideBits > narrowBits;
+	}
+	if (wide.kind === "decimal") {
+		if (narrow.kind === "decimal")
+			return wide.scale >= narrow.scale && wide.precision - wide.scale >= narrow.precision - narrow.scale;
+		if (narrowInteger === undefined) return false;
+		const [signed, unsigned] = INTEGER_DIGITS[narrowInteger[0]]!;
+		return wide.precision - wide.scale >= (narrowInteger[1] ? signed : unsigned);
+	}
+	// One digit less than the type's most: 999 is more than 127.
+	if (wideInteger !== undefined && narrow.kind === "decimal" && narrow.scale === 0) {
+		return wideInteger[1] && narrow.precision < INTEGER_DIGITS[wideInteger[0]]![0];
+	}
+	// A float holds integers of as many bits as its mantissa has.
+	if (wide.kind === "float64")
+		return narrow.kind === "float32" || (narrowInteger !== undefined && narrowInteger[0] <= 32);
+	if (wide.kind === "float32") return narrowInteger !== undefined && narrowInteger[0] <= 16;
+	if (wide.kind === "timestamp") return narrow.kind === "date";
+	return wide.kind === "text" && narrow.kind === "json";
+}

@@ -1,6 +1,7 @@
 import type { Batch, Field } from "./batch.ts";
 import type { ColumnType } from "./column-type.ts";
 import type { Port } from "./port.ts";
+import type { RecordedColumn, RecordedSchema } from "./schema.ts";
 import type { FileFormat, FormatName } from "./staging.ts";
 import type { Fidelity, TableName, TargetTable, Write } from "./table.ts";
 
@@ -28,6 +29,8 @@ export interface Destination extends Port {
 	takeOver(pipeline: string, streams: readonly string[]): Promise<Map<string, PositionRow>>;
 	/** Position rows of a pipeline, without taking anything over. */
 	positions(pipeline: string): Promise<PositionRow[]>;
+	/** The columns that loads of a pipeline recorded last, one entry a stream that has any. */
+	schemas(pipeline: string): Promise<RecordedSchema[]>;
 	/** Whether this load is committed: the answer to a lost COMMIT, and to whether staged files may go. */
 	committed(loadId: string): Promise<boolean>;
 	/**
@@ -125,7 +128,12 @@ export interface LoadRequest {
 	 * difference, EXCEPT ALL); they count as superseded. So re-reading an overlap neither loses nor doubles a row.
 	 * `from` null: everything is read again, and compared with every row of the table.
 	 */
-	readonly overlap?: { readonly column: string; readonly from: string | null };
+	readonly overlap?: LoadOverlap;
+	/**
+	 * Columns to record for `Destination.schemas`, in the load's transaction: a line of `_headrace.schemas`, unless the
+	 * last one of the stream is equal.
+	 */
+	readonly schema?: { readonly stream: string; readonly columns: readonly RecordedColumn[] };
 	/** A full load of no rows may replace a table that has some. */
 	readonly allowEmpty?: boolean;
 	/** What `merge` does with a row whose key the table has: take its values (the default), or leave the old row. */
@@ -139,6 +147,16 @@ export interface LoadRequest {
 	/** Bytes of batches that may be held. */
 	readonly bufferBytesMax: number;
 	readonly signal?: AbortSignal;
+}
+
+export interface LoadOverlap {
+	readonly column: string;
+	readonly from: string | null;
+	/**
+	 * Columns that the table gets with this load: its rows can't be equal in them. Rows of the overlap that are equal in
+	 * all others are replaced, each by one, instead of left out.
+	 */
+	readonly added?: readonly string[];
 }
 
 export interface LoadInterval {

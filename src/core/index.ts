@@ -10,6 +10,7 @@ export * from "./events.ts";
 export * from "./manifest.ts";
 export * from "./port.ts";
 export * from "./position.ts";
+export * from "./schema.ts";
 export * from "./secret.ts";
 export * from "./source.ts";
 export * from "./staging.ts";

@@ -1,6 +1,7 @@
 import type { Field } from "./batch.ts";
+import type { LoadOverlap, LoadRequest } from "./destination.ts";
 import type { FormatName } from "./staging.ts";
-import type { TableName, Write } from "./table.ts";
+import type { TableName, TargetTable, Write } from "./table.ts";
 
 export const MANIFEST_VERSION = 1;
 
@@ -20,10 +21,14 @@ export interface Manifest {
 	readonly schemaVersion: string;
 	readonly write: Write;
 	/** See LoadRequest.overlap. */
-	readonly overlap?: { readonly column: string; readonly from: string | null };
+	readonly overlap?: LoadOverlap;
 	readonly interval?: { readonly start: string; readonly end: string };
 	readonly format: FormatName;
 	readonly fields: readonly Field[];
+	/** The table as these rows need it: the source's columns may have changed again before they are loaded. */
+	readonly target?: TargetTable;
+	/** See LoadRequest.schema. */
+	readonly schema?: LoadRequest["schema"];
 	readonly files: readonly ManifestFile[];
 	readonly rows: number;
 	readonly bytes: number;

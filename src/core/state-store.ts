@@ -1,5 +1,6 @@
 import type { AlertEntry } from "./alert.ts";
 import type { Port } from "./port.ts";
+import type { SchemaChange } from "./schema.ts";
 
 export type RunState = "running" | "succeeded" | "failed" | "stopped";
 
@@ -21,6 +22,8 @@ export interface TableReceipt {
 	readonly attempts: number;
 	readonly position: string | null;
 	readonly values_changed: Readonly<Record<string, number>>;
+	/** What changed in the source's columns, and what this run did about it. Receipts of older versions have none. */
+	readonly schema_changes?: readonly SchemaChange[];
 	readonly error: ReceiptError | null;
 	/** How the source's columns changed since the last run, and what was done about it; absent when they did not. */
 	readonly schema_changes?: readonly SchemaChange[];

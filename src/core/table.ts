@@ -26,6 +26,13 @@ export interface SourceColumn extends Field {
 	readonly defaultSql?: string;
 	/** Two values may be equal for the source and not for the destination (case-insensitive or padded collations). */
 	readonly looseEquality?: string;
+	/**
+	 * Names the column whatever it is called, for as long as its table lives: two descriptions with the same one are of
+	 * the same column, renamed or not. Absent where the source has nothing of the kind (MySQL).
+	 */
+	readonly identity?: string;
+	/** How the source compares and encodes the column's text, as its own DDL names it. */
+	readonly collation?: string;
 	/** Connector's own: what `read` needs to decode this column. */
 	readonly decoder?: unknown;
 }
@@ -50,6 +57,8 @@ export interface TargetColumn extends Field {
 	readonly defaultSql?: string;
 	/** The name that the table may still have the column under: it is renamed, when the new name is free. */
 	readonly renamedFrom?: string;
+	/** When the column is added, rows that are there get its `defaultSql`; without this they get NULL. */
+	readonly fill?: true;
 }
 
 export interface TargetTable {

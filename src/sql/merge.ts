@@ -109,22 +109,57 @@ export function insertBeyondOverlap(
 	overlap: string,
 	comparisonOf: (column: string) => Comparison,
 ): string {
-	const items = (nameOf: (column: string) => string) =>
-		[
-			...tables.columns.map((name, index) => `${nameOf(name)} AS c${index}`),
-			// Values that SQL takes for equal although they differ get a second column that tells them apart.
-			...tables.columns.flatMap((name, index) => {
-				const comparison = comparisonOf(name);
-				if (comparison === "float") return [`signbit(${nameOf(name)}) AS told_apart_${index}`];
-				return comparison === "text" ? [`CAST(${nameOf(name)} AS VARCHAR) AS told_apart_${index}`] : [];
-			}),
-		].join(", ");
+	const items = (nameOf: (column: string) => string) => comparedItems(tables.columns, nameOf, comparisonOf).join(", ");
 	return `INSERT INTO ${tables.target} (${quotedList(dialect, tables.columns)})
 SELECT ${tables.columns.map((_, index) => `c${index}`).join(", ")} FROM (
 	SELECT ${items((name) => staged(dialect, name))} FROM ${tables.stage}
 	EXCEPT ALL
 	SELECT ${items((name) => dialect.quoteIdentifier(name))} FROM ${tables.target} WHERE ${overlap}
 )`;
+}
+
+/**
+ * Deletes the target's rows of an overlap that a staged row replaces: one that is equal in `compared`, each against one.
+ * What is staged is inserted then, with the columns that the target's rows could not have.
+ */
+export function deleteReplaced(
+	dialect: Dialect,
+	tables: Pick<MergeTables, "target" | "stage">,
+	compared: readonly string[],
+	overlap: string,
+	comparisonOf: (column: string) => Comparison,
+): string {
+	const row = dialect.rowIdentifier;
+	const there = comparedItems(compared, (name) => dialect.quoteIdentifier(name), comparisonOf);
+	const incoming = comparedItems(compared, (name) => staged(dialect, name), comparisonOf);
+	const names = there.map((item) => item.slice(item.lastIndexOf(" ") + 1));
+	const equal = names.map((name) => `t.${name} IS NOT DISTINCT FROM s.${name}`);
+	return `DELETE FROM ${tables.target} WHERE ${row} IN (
+	SELECT row_identifier FROM (
+		SELECT *, row_number() OVER (PARTITION BY ${names.join(", ")}) AS place FROM (
+			SELECT ${[`${row} AS row_identifier`, ...there].join(", ")} FROM ${tables.target} WHERE ${overlap}
+		)
+	) AS t JOIN (
+		SELECT ${names.join(", ")}, count(*) AS places FROM (SELECT ${incoming.join(", ")} FROM ${tables.stage})
+		GROUP BY ${names.join(", ")}
+	) AS s ON ${["t.place <= s.places", ...equal].join(" AND ")}
+)`;
+}
+
+/** Columns as `c0`, `c1`, …; values that SQL takes for equal although they differ get a second one that tells them apart. */
+function comparedItems(
+	columns: readonly string[],
+	nameOf: (column: string) => string,
+	comparisonOf: (column: string) => Comparison,
+): string[] {
+	return [
+		...columns.map((name, index) => `${nameOf(name)} AS c${index}`),
+		...columns.flatMap((name, index) => {
+			const comparison = comparisonOf(name);
+			if (comparison === "float") return [`signbit(${nameOf(name)}) AS told_apart_${index}`];
+			return comparison === "text" ? [`CAST(${nameOf(name)} AS VARCHAR) AS told_apart_${index}`] : [];
+		}),
+	];
 }
 
 function staged(dialect: Dialect, name: string): string {

@@ -33,10 +33,22 @@ export function createTable(
 	return `CREATE ${kind} ${options.ifNotExists === true ? "IF NOT EXISTS " : ""}${table} (\n${lines}\n)`;
 }
 
-/** A column for rows to come; rows that are there have no value for it, so it is nullable. */
-export function addColumn(dialect: Dialect, table: string, column: ColumnDefinition): string {
-	const { name, type } = column;
-	return `ALTER TABLE ${table} ADD COLUMN ${columnDefinition(dialect, { name, type, nullable: true })}`;
+/**
+ * A column for rows to come. Rows that are there have no value for it, so it is nullable; with `fill` they get its
+ * default, which the engine gives them in the same statement.
+ */
+export function addColumn(dialect: Dialect, table: string, column: ColumnDefinition, fill = false): string {
+	const { name, type, defaultSql } = column;
+	const definition = { name, type, nullable: true, ...(fill && defaultSql !== undefined ? { defaultSql } : {}) };
+	return `ALTER TABLE ${table} ADD COLUMN ${columnDefinition(dialect, definition)}`;
+}
+
+export function renameColumn(dialect: Dialect, table: string, from: string, to: string): string {
+	return `ALTER TABLE ${table} RENAME COLUMN ${dialect.quoteIdentifier(from)} TO ${dialect.quoteIdentifier(to)}`;
+}
+
+export function setNotNull(dialect: Dialect, table: string, column: string): string {
+	return `ALTER TABLE ${table} ALTER COLUMN ${dialect.quoteIdentifier(column)} SET NOT NULL`;
 }
 
 export function changeType(dialect: Dialect, table: string, column: string, type: string): string {

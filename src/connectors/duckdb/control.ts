@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
 	crashPoint,
+	decodeColumns,
+	encodeColumns,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
 	type PositionRow,
 	qualified,
+	type RecordedSchema,
 } from "../../core/index.ts";
 import type { Value } from "../../engine/index.ts";
 import { duckdbDialect, quotedPath, quoteSingle } from "../../sql/index.ts";
@@ -15,32 +18,38 @@ const SCHEMA = "_headrace";
 const CONFLICT_ATTEMPTS = 20;
 
 /**
- * Positions and loads, in the database of the data: a DuckDB transaction writes one database file only, and data and
+ * Positions, loads and recorded columns, in the database of the data: a DuckDB transaction writes one database file only, and data and
  * position must be one transaction.
  */
 export class ControlTables {
 	readonly #schema: string;
 	readonly #positions: string;
 	readonly #loads: string;
+	readonly #schemas: string;
 
 	constructor(catalog: string) {
 		this.#schema = quotedPath(duckdbDialect, [catalog, SCHEMA]);
 		this.#positions = `${this.#schema}.positions`;
 		this.#loads = `${this.#schema}.loads`;
+		this.#schemas = `${this.#schema}.schemas`;
 	}
 
 	async exist(session: Session): Promise<boolean> {
+		return this.#have(session, ["positions", "loads"]);
+	}
+
+	async #have(session: Session, names: readonly string[]): Promise<boolean> {
 		const rows = await session.query(
 			"SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = ?",
 			[SCHEMA],
 		);
-		return ["positions", "loads"].every((name) => rows.some((row) => row["table_name"] === name));
+		return names.every((name) => rows.some((row) => row["table_name"] === name));
 	}
 
 	/** Makes the tables when they are missing. Reading comes first: a conflict of two makers is no reason to fail. */
 	async ensure(session: Session): Promise<void> {
 		await withoutConflict(async () => {
-			if (!(await this.exist(session))) await this.#create(session);
+			if (!(await this.#have(session, ["positions", "loads", "schemas"]))) await this.#create(session);
 		});
 	}
 
@@ -53,7 +62,10 @@ export class ControlTables {
 			CREATE TABLE IF NOT EXISTS ${this.#loads} (
 				load_id VARCHAR PRIMARY KEY, pipeline VARCHAR NOT NULL, table_name VARCHAR NOT NULL,
 				from_position VARCHAR, to_position VARCHAR NOT NULL, rows_inserted BIGINT NOT NULL,
-				rows_updated BIGINT NOT NULL, rows_deleted BIGINT NOT NULL, committed_at TIMESTAMP NOT NULL)`);
+				rows_updated BIGINT NOT NULL, rows_deleted BIGINT NOT NULL, committed_at TIMESTAMP NOT NULL);
+			CREATE TABLE IF NOT EXISTS ${this.#schemas} (
+				pipeline VARCHAR NOT NULL, stream VARCHAR NOT NULL, schema_version VARCHAR NOT NULL,
+				columns_json VARCHAR NOT NULL, committed_at TIMESTAMP NOT NULL)`);
 	}
 
 	/** Raises the epoch of streams, all in one transaction. A load that commits at the same moment is waited for. */
@@ -79,6 +91,39 @@ export class ControlTables {
 	async positions(session: Session, pipeline: string): Promise<PositionRow[]> {
 		const rows = await session.query(`SELECT * FROM ${this.#positions} WHERE pipeline = ? ORDER BY stream`, [pipeline]);
 		return rows.map(positionRow);
+	}
+
+	/** The last line of each stream. A file of an earlier version has no such table. */
+	async schemas(session: Session, pipeline: string): Promise<RecordedSchema[]> {
+		if (!(await this.#have(session, ["schemas"]))) return [];
+		const rows = await session.query(
+			`SELECT * FROM ${this.#schemas} WHERE pipeline = ?
+			QUALIFY row_number() OVER (PARTITION BY stream ORDER BY committed_at DESC) = 1 ORDER BY stream`,
+			[pipeline],
+		);
+		return rows.map((row) => ({
+			stream: String(row["stream"]),
+			version: String(row["schema_version"]),
+			columns: decodeColumns(String(row["columns_json"])),
+			committedAt: `${String(row["committed_at"]).replace(" ", "T")}Z`,
+		}));
+	}
+
+	/** A line more, unless the last is equal. Its time is after that of the last, whatever the clock says. */
+	async #recordSchema(session: Session, request: LoadRequest, committedAt: string): Promise<void> {
+		const { pipeline, schema, schemaVersion } = request;
+		if (schema === undefined) return;
+		const columns = encodeColumns(schema.columns);
+		const [last] = await session.query(
+			`SELECT columns_json, CAST(committed_at + INTERVAL 1 MICROSECOND AS VARCHAR) AS next FROM ${this.#schemas}
+			WHERE pipeline = ? AND stream = ? ORDER BY committed_at DESC LIMIT 1`,
+			[pipeline, schema.stream],
+		);
+		if (last?.["columns_json"] === columns) return;
+		await session.execute(
+			`INSERT INTO ${this.#schemas} VALUES (?, ?, ?, ?, greatest(CAST(? AS TIMESTAMP), CAST(? AS TIMESTAMP)))`,
+			[pipeline, schema.stream, schemaVersion, columns, committedAt, last === undefined ? null : String(last["next"])],
+		);
 	}
 
 	async committed(session: Session, loadId: string): Promise<boolean> {
@@ -112,6 +157,7 @@ export class ControlTables {
 			result.rowsDeleted,
 			committedAt,
 		]);
+		await this.#recordSchema(session, request, committedAt);
 		const changed = await session.execute(
 			`UPDATE ${this.#positions}
 			SET seq = seq + 1, position = ?, load_id = ?, schema_version = ?, committed_at = CAST(? AS TIMESTAMP)

@@ -8,6 +8,7 @@ import {
 	type LoadRequest,
 	type LoadResult,
 	type PositionRow,
+	type RecordedSchema,
 	type TableName,
 	type TargetTable,
 	type Write,
@@ -100,6 +101,11 @@ export class DuckdbDestination implements Destination {
 		return this.#with(async (session, { control }) =>
 			(await control.exist(session)) ? control.positions(session, pipeline) : [],
 		);
+	}
+
+	async schemas(pipeline: string): Promise<RecordedSchema[]> {
+		if (!this.#exists()) return [];
+		return this.#with((session, { control }) => control.schemas(session, pipeline));
 	}
 
 	async committed(loadId: string): Promise<boolean> {

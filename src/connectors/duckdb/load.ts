@@ -11,17 +11,9 @@ import {
 import type { Engine } from "../../engine/index.ts";
 import { deleteRange, deleteTagged, duckdbDialect } from "../../sql/index.ts";
 import { type ControlTables, withoutConflict } from "./control.ts";
+import { evolveDdl } from "./evolve.ts";
 import { acquire } from "./locks.ts";
-import {
-	alterTable,
-	createDdl,
-	definitionsOf,
-	describeTable,
-	evolveDdl,
-	findColumn,
-	type Place,
-	schemaExists,
-} from "./schema.ts";
+import { alterTable, createDdl, definitionsOf, describeTable, findColumn, type Place, schemaExists } from "./schema.ts";
 import type { Session } from "./session.ts";
 
 /** What each write works with. */
@@ -60,11 +52,16 @@ export async function tableDdl(
 	session: Session,
 	place: Place,
 	target: TargetTable,
-): Promise<{ readonly ddl: string[]; readonly existing: ExistingTable | null }> {
+): Promise<{
+	readonly ddl: string[];
+	/** New names of columns by their old ones. */
+	readonly renamed: ReadonlyMap<string, string>;
+	readonly existing: ExistingTable | null;
+}> {
 	const columns = definitionsOf(target);
 	const existing = await describeTable(session, place);
-	if (existing !== null) return { ddl: evolveDdl(place, existing, columns, target.name), existing };
-	return { ddl: [...(await schemaDdl(session, place)), createDdl(place, columns)], existing };
+	if (existing !== null) return { ...evolveDdl(place, existing, columns, target.name), existing };
+	return { ddl: [...(await schemaDdl(session, place)), createDdl(place, columns)], renamed: new Map(), existing };
 }
 
 export async function schemaDdl(session: Session, place: Place): Promise<string[]> {
@@ -93,9 +90,9 @@ export async function onTable<T>(context: LoadContext, work: (existing: Existing
 	const release = await acquire(place.sql);
 	try {
 		return await session.transaction(async () => {
-			const { ddl, existing } = await tableDdl(session, place, target);
+			const { ddl, renamed, existing } = await tableDdl(session, place, target);
 			if (ddl.length === 0) release();
-			await alterTable(session, place, ddl);
+			await alterTable(session, place, ddl, renamed);
 			const ready = ddl.length === 0 ? existing : await describeTable(session, place);
 			return work(ready!);
 		});

@@ -1,16 +1,14 @@
-import { type ExistingTable, HeadraceError, qualified, type TableName, type TargetTable } from "../../core/index.ts";
-import type { Value } from "../../engine/index.ts";
 import {
-	addColumn,
-	type ColumnDefinition,
-	changeType,
-	createTable,
-	dropNotNull,
-	duckdbDialect,
-	quotedPath,
-} from "../../sql/index.ts";
+	type ExistingTable,
+	HeadraceError,
+	type TableName,
+	type TargetColumn,
+	type TargetTable,
+} from "../../core/index.ts";
+import type { Value } from "../../engine/index.ts";
+import { type ColumnDefinition, createTable, duckdbDialect, quotedPath } from "../../sql/index.ts";
 import type { Session } from "./session.ts";
-import { foldName, holds } from "./types.ts";
+import { foldName } from "./types.ts";
 
 /** DuckDB's schema for tables whose name has none. */
 const SCHEMA_DEFAULT = "main";
@@ -81,62 +79,22 @@ export function findColumn(columns: readonly ExistingColumn[], name: string): Ex
 	return columns.find((column) => foldName(column.name) === foldName(name));
 }
 
-export function definitionsOf(target: TargetTable): ColumnDefinition[] {
-	return target.columns.map(({ name, destinationType, nullable, defaultSql }) => ({
+/** A column as a table is to have it, and how a table without it comes by it. */
+export interface WantedColumn extends ColumnDefinition, Pick<TargetColumn, "renamedFrom" | "fill"> {}
+
+export function definitionsOf(target: TargetTable): WantedColumn[] {
+	return target.columns.map(({ name, destinationType, nullable, defaultSql, renamedFrom, fill }) => ({
 		name,
 		type: destinationType,
 		nullable: nullable && !target.key.includes(name),
 		...(defaultSql === undefined ? {} : { defaultSql }),
+		...(renamedFrom === undefined ? {} : { renamedFrom }),
+		...(fill === undefined ? {} : { fill }),
 	}));
 }
 
 export function createDdl(place: Place, columns: readonly ColumnDefinition[]): string {
 	return createTable(duckdbDialect, place.sql, columns);
-}
-
-/**
- * What makes an existing table take the columns: new ones are added, types widened where every old value stays what it
- * is, and NOT NULL goes where NULL may come. A table's wider type is kept.
- * @throws E_SCHEMA naming both types when neither holds the other
- */
-export function evolveDdl(
-	place: Place,
-	existing: ExistingTable,
-	columns: readonly ColumnDefinition[],
-	table: TableName,
-): string[] {
-	const ddl: string[] = [];
-	for (const column of columns) {
-		const found = findColumn(existing.columns, column.name);
-		if (found === undefined) {
-			ddl.push(addColumn(duckdbDialect, place.sql, column));
-			continue;
-		}
-		if (column.nullable && !found.nullable && !isKeyOf(existing, found.name))
-			ddl.push(dropNotNull(duckdbDialect, place.sql, found.name));
-		if (holds(found.destinationType, column.type)) continue;
-		if (!holds(column.type, found.destinationType))
-			throw new HeadraceError(
-				"E_SCHEMA",
-				`column ${found.name} of ${qualified(table)} is ${found.destinationType} and the rows have ${column.type}`,
-				{
-					table: qualified(table),
-					hint: `Fix the type by \`columns: { ${found.name}: { type: … } }\`, or rebuild the table with --full-refresh.`,
-				},
-			);
-		ddl.push(changeType(duckdbDialect, place.sql, found.name, column.type));
-	}
-	for (const found of existing.columns) {
-		const comes = columns.some((column) => foldName(column.name) === foldName(found.name));
-		// A column that the source dropped stays, and new rows have NULL in it.
-		if (!comes && !found.nullable && !isKeyOf(existing, found.name))
-			ddl.push(dropNotNull(duckdbDialect, place.sql, found.name));
-	}
-	return ddl;
-}
-
-function isKeyOf(existing: ExistingTable, name: string): boolean {
-	return existing.key.some((key) => foldName(key) === foldName(name));
 }
 
 /** Whether a table that is built anew would have another shape than the one that is there. */
@@ -154,7 +112,7 @@ export function shapeDiffers(existing: ExistingTable, columns: readonly ColumnDe
 export async function keepsakesOf(
 	session: Session,
 	place: Place,
-	columns: readonly ColumnDefinition[],
+	columns: readonly Pick<WantedColumn, "name" | "renamedFrom">[],
 ): Promise<string[]> {
 	const names = [place.schema, place.name];
 	const text = (value: Value | undefined) => duckdbDialect.quoteLiteral(String(value));
@@ -166,14 +124,26 @@ export async function keepsakesOf(
 		names,
 	);
 	for (const row of comments) {
-		const column = columns.find(({ name }) => foldName(name) === foldName(String(row["column_name"])));
+		const column = successorOf(String(row["column_name"]), columns);
 		if (column !== undefined)
 			statements.push(
 				`COMMENT ON COLUMN ${place.sql}.${duckdbDialect.quoteIdentifier(column.name)} IS ${text(row["comment"])}`,
 			);
 	}
-	statements.push(...(await indexesOf(session, place)).map((index) => index.create));
+	const old = await describeTable(session, place);
+	const successors = new Map(old?.columns.map(({ name }) => [name, successorOf(name, columns)?.name ?? null]));
+	// An index goes with its columns.
+	for (const { create } of await indexesOf(session, place)) statements.push(...renamedIn(create, successors));
 	return statements;
+}
+
+/** The column that goes on with a column of the old table: of its name, or renamed from it. */
+function successorOf<Column extends Pick<WantedColumn, "name" | "renamedFrom">>(
+	name: string,
+	columns: readonly Column[],
+): Column | undefined {
+	const isIt = (other: string | undefined) => other !== undefined && foldName(other) === foldName(name);
+	return columns.find((column) => isIt(column.name)) ?? columns.find((column) => isIt(column.renamedFrom));
 }
 
 /** The table's own indexes (those of its constraints aside), as what drops each and what makes it again. */
@@ -191,13 +161,42 @@ async function indexesOf(
 	}));
 }
 
-/** Runs DDL on a table. DuckDB alters no table that has an index, so its indexes are made anew. */
-export async function alterTable(session: Session, place: Place, ddl: readonly string[]): Promise<void> {
+/**
+ * Runs DDL on a table. DuckDB alters no table that has an index, so its indexes are made anew; `renamed` holds the new
+ * names of columns by their old ones.
+ */
+export async function alterTable(
+	session: Session,
+	place: Place,
+	ddl: readonly string[],
+	renamed: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
 	const indexes = ddl.length === 0 ? [] : await indexesOf(session, place);
 	for (const { drop } of indexes) await session.execute(drop);
 	for (const statement of ddl) await session.execute(statement);
-	for (const { create } of indexes) await session.execute(create);
+	for (const { create } of indexes)
+		for (const statement of renamedIn(create, renamed)) await session.execute(statement);
 }
+
+/** An index's statement with columns under their new names; none when one of its columns is gone (null). */
+function renamedIn(create: string, successors: ReadonlyMap<string, string | null>): string[] {
+	const columns = create.indexOf("(", create.indexOf(" ON "));
+	const byName = new Map([...successors].map(([name, successor]) => [foldName(name), successor]));
+	let gone = false;
+	const tail = create.slice(columns).replace(TOKEN, (token) => {
+		if (token.startsWith("'")) return token;
+		const name = token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token;
+		const successor = byName.get(foldName(name));
+		if (successor === null) gone = true;
+		return successor === undefined || successor === null || successor === name
+			? token
+			: duckdbDialect.quoteIdentifier(successor);
+	});
+	return gone ? [] : [create.slice(0, columns) + tail];
+}
+
+/** Literals, quoted names and plain names of an expression. */
+const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*/gu;
 
 const IDENTIFIER = String.raw`(?:"(?:[^"]|"")*"|[^\s".(]+)`;
 const CREATE_INDEX = new RegExp(

@@ -16,6 +16,7 @@ import {
 	deleteFlaggedFromStage,
 	deleteKnown,
 	deleteKnownFromStage,
+	deleteReplaced,
 	deleteSuperseded,
 	duckdbDialect,
 	insertBeyondOverlap,
@@ -79,6 +80,10 @@ async function replaceKnown(
 	const { session, target, request } = context;
 	const { known, known_rows } = await session.counts(countKnown(duckdbDialect, tables));
 	if (known === 0) return { known: 0, rowsUpdated: 0 };
+	if (request.onConflict === "ignore") {
+		await session.execute(deleteKnownFromStage(duckdbDialect, tables));
+		return { known: known!, rowsUpdated: 0 };
+	}
 	let equal = 0;
 	// Rows that share a key, from before the table had one, become one row: then an equal one is not enough.
 	if (known === known_rows)
@@ -124,14 +129,28 @@ export async function append(context: LoadContext): Promise<LoadResult> {
 			throw new HeadraceError("E_UNKNOWN_COLUMN", `${qualified(request.target.name)} has no column ${overlap.column}`);
 		const { from } = overlap;
 		const range = from === null ? "TRUE" : rangeCondition(duckdbDialect, column.name, column.destinationType, { from });
-		const rowsInserted = await session.execute(
-			insertBeyondOverlap(duckdbDialect, tables, range, comparisonsOf(request)),
-		);
+		const rowsInserted = await insertOverlapping(context, tables, range, rowsReceived);
 		const result = resultOf({ rowsReceived, rowsInserted, rowsSuperseded: rowsReceived - rowsInserted });
 		await context.control.record(session, request, result);
 		await session.execute(`DROP TABLE ${tables.stage}`);
 		return result;
 	});
+}
+
+/** Adds what the overlap does not have already; gives how many rows are new. */
+async function insertOverlapping(
+	{ session, request }: LoadContext,
+	tables: MergeTables,
+	range: string,
+	rowsReceived: number,
+): Promise<number> {
+	const added = new Set(request.overlap?.added);
+	const comparisons = comparisonsOf(request);
+	if (added.size === 0) return session.execute(insertBeyondOverlap(duckdbDialect, tables, range, comparisons));
+	const compared = tables.columns.filter((name) => !added.has(name));
+	const replaced = await session.execute(deleteReplaced(duckdbDialect, tables, compared, range, comparisons));
+	await session.execute(insertStaged(duckdbDialect, tables));
+	return rowsReceived - replaced;
 }
 
 function tablesOf({ place, target, request }: LoadContext): MergeTables {

@@ -13,6 +13,7 @@ import {
 	type LoadResult,
 	type PositionRow,
 	qualified,
+	type RecordedSchema,
 	type TableName,
 	type TargetTable,
 	timestampText,
@@ -156,6 +157,17 @@ class FileDestination implements Destination {
 		return (await streamHeads(this.#hidden, pipeline)).map(positionRow);
 	}
 
+	/** Each interval of a table has a log of its own: the last that any of them recorded is the table's. */
+	async schemas(pipeline: string): Promise<RecordedSchema[]> {
+		const last = new Map<string, RecordedSchema>();
+		for (const { schema } of await streamHeads(this.#hidden, pipeline)) {
+			if (schema === undefined) continue;
+			const known = last.get(schema.stream);
+			if (known === undefined || known.committedAt < schema.committedAt) last.set(schema.stream, schema);
+		}
+		return [...last.values()];
+	}
+
 	async committed(loadId: string): Promise<boolean> {
 		const heads = await streamHeads(this.#hidden);
 		const holding = heads.filter((head) => head.loads.some((load) => load.load_id === loadId));
@@ -221,6 +233,7 @@ class FileDestination implements Destination {
 		crashPoint("c09");
 		const committedAt = timestampText(BigInt(Date.now()) * 1000n);
 		const { rowsInserted, rowsUpdated, rowsDeleted } = built.result;
+		const { schema } = request;
 		try {
 			await log.append(head, {
 				epoch: request.epoch,
@@ -230,6 +243,7 @@ class FileDestination implements Destination {
 				schemaVersion,
 				committedAt,
 				tables: { ...head.tables, [versions.folder]: { version, load_id: loadId } },
+				...(schema === undefined ? {} : { schema: { ...schema, version: schemaVersion, committedAt } }),
 				load: {
 					load_id: loadId,
 					pipeline,

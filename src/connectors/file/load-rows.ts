@@ -8,7 +8,8 @@ import {
 } from "../../core/index.ts";
 import { duckdbType, type EngineConnection, parquetRelation, selectList } from "../../engine/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
-import { type Incoming, tagOf } from "./load-shape.ts";
+import { type Incoming, oldNameOf, tagOf } from "./load-shape.ts";
+import { rowsNotReplaced } from "./overlap.ts";
 
 const { quoteIdentifier, quoteLiteral } = duckdbDialect;
 
@@ -95,9 +96,26 @@ export async function planOutcome(
 	if (request.write === "merge") return merge(connection, shaped, request, old, base);
 	if (request.overlap !== undefined && request.interval === undefined) {
 		const names = columnList(fields);
-		const { column, from } = request.overlap;
+		const { column, from, added = [] } = request.overlap;
 		const type = duckdbType(fields.find((field) => field.name === column)?.type ?? { kind: "text" });
 		const range = from === null ? "TRUE" : `${quoteIdentifier(column)} >= CAST(${quoteLiteral(from)} AS ${type})`;
+		if (added.length > 0) {
+			const came = shaped.items("incoming");
+			const left = rowsNotReplaced({
+				kept: old.kept,
+				incoming: `(SELECT ${came} FROM incoming)`,
+				fields,
+				added,
+				range,
+			});
+			const rows = (await count(connection, `(${left})`)) + incoming.rows;
+			const rowsInserted = rows - old.keptRows;
+			return {
+				sql: `${left} UNION ALL SELECT ${came} FROM incoming`,
+				rows,
+				result: { ...base, rowsInserted, rowsDeleted: 0, rowsSuperseded: incoming.rows - rowsInserted },
+			};
+		}
 		const sql = `SELECT ${shaped.items("incoming")} FROM incoming EXCEPT ALL SELECT ${names} FROM ${old.kept} AS kept WHERE ${range}`;
 		await connection.execute(`CREATE OR REPLACE TEMP TABLE added AS ${sql}`);
 		const inserted = await count(connection, "added");
@@ -146,10 +164,13 @@ async function oldRows(
 	fields: readonly Field[],
 	existing: { readonly relation: string; readonly fields: readonly Field[] } | null,
 ): Promise<OldRows> {
+	const { target } = request;
 	const items = fields.map((field) => {
-		const name = quoteIdentifier(field.name);
-		const known = existing?.fields.some((other) => other.name === field.name) ?? false;
-		return `CAST(${known ? name : "NULL"} AS ${duckdbType(field.type)}) AS ${name}`;
+		const before = oldNameOf(field.name, target, existing?.fields ?? []);
+		const known = existing?.fields.some((other) => other.name === before) ?? false;
+		const column = target.columns.find((other) => other.name === field.name);
+		const added = column?.fill === true ? (column.defaultSql ?? "NULL") : "NULL";
+		return `CAST(${known ? quoteIdentifier(before) : added} AS ${duckdbType(field.type)}) AS ${quoteIdentifier(field.name)}`;
 	});
 	const all =
 		existing === null
@@ -238,6 +259,18 @@ async function merge(
 	const [added] = await connection.query(`SELECT count(*) AS rows ${missing}`);
 	const rowsDeleted = Number(matched!["deleted"]);
 	const rowsInserted = Number(added!["rows"]);
+	if (request.onConflict === "ignore")
+		return {
+			sql: `SELECT kept.* FROM ${old.kept} AS kept UNION ALL SELECT ${shaped.items("newest")} ${missing}`,
+			rows: old.keptRows + rowsInserted,
+			result: {
+				rowsReceived: base.rowsReceived,
+				rowsInserted,
+				rowsUpdated: 0,
+				rowsDeleted: old.removedRows,
+				rowsSuperseded: base.rowsReceived - newestRows,
+			},
+		};
 	return {
 		sql: `SELECT kept.* FROM ${old.kept} AS kept WHERE NOT EXISTS (SELECT 1 FROM newest WHERE ${same})
 			UNION ALL SELECT ${shaped.updated("kept", "newest")} FROM ${old.kept} AS kept JOIN newest ON ${same} WHERE NOT ${isDeleted}

@@ -1,14 +1,17 @@
 import {
 	type Batch,
+	type ColumnType,
 	type Field,
 	type FormatName,
 	HeadraceError,
+	holdsType,
 	INTERVAL_TAG_COLUMN,
 	type LoadInterval,
 	type LoadRequest,
 	parseColumnType,
 	qualified,
 	sameType,
+	type TargetTable,
 	typeName,
 } from "../../core/index.ts";
 import { widerType } from "./column-plan.ts";
@@ -47,14 +50,15 @@ export function fieldsAfter(
 	if (current === null || (write === "replace" && interval === undefined)) return wanted;
 	const fields = storedFields(current);
 	for (const column of wanted) {
-		const index = fields.findIndex((field) => field.name === column.name);
+		const before = oldNameOf(column.name, target, fields);
+		const index = fields.findIndex((field) => field.name === before);
 		// Rows that are there already have no value for a column that is new.
 		if (index < 0) {
 			fields.push({ ...column, nullable: true });
 			continue;
 		}
 		const known = fields[index]!;
-		const type = widerType(known.type, column.type);
+		const type = commonType(known.type, column.type);
 		if (type === null)
 			throw new HeadraceError(
 				"E_SCHEMA",
@@ -63,6 +67,20 @@ export function fieldsAfter(
 		fields[index] = { name: column.name, type, nullable: known.nullable || column.nullable };
 	}
 	return fields;
+}
+
+/** The type that holds the values of both; null when neither of them does nor a wider one. */
+function commonType(known: ColumnType, wanted: ColumnType): ColumnType | null {
+	if (holdsType(known, wanted)) return known;
+	return holdsType(wanted, known) ? wanted : widerType(known, wanted);
+}
+
+/** The name under which old rows have a column: its own, or the one that it was renamed from. */
+export function oldNameOf(name: string, target: TargetTable, old: readonly Field[]): string {
+	const has = (other: string) => old.some((field) => field.name === other);
+	const before = target.columns.find((column) => column.name === name)?.renamedFrom;
+	if (before === undefined || has(name) || !has(before)) return name;
+	return target.columns.some((column) => column.name === before) ? name : before;
 }
 
 /** Whether files of one shape and files of the other can be one table. */

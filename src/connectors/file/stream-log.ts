@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { link, open, readdir, readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { HeadraceError, type PositionRow } from "../../core/index.ts";
+import { HeadraceError, type PositionRow, type RecordedSchema } from "../../core/index.ts";
 import { makeFolders, syncFolder } from "../../formats/index.ts";
 import { pathSegment } from "./layout.ts";
 
@@ -18,6 +18,8 @@ export interface StreamEntry extends PositionRow {
 	readonly tables: Readonly<Record<string, CommittedVersion>>;
 	/** The latest loads, newest last. */
 	readonly loads: readonly CommittedLoad[];
+	/** The columns that this stream's loads recorded last, for the stream they name (intervals of a table share one). */
+	readonly schema?: RecordedSchema;
 }
 
 export interface CommittedVersion {
@@ -71,9 +73,10 @@ export class StreamLog {
 		change: Omit<PositionRow, "stream"> & {
 			readonly tables: Readonly<Record<string, CommittedVersion>>;
 			readonly load?: CommittedLoad;
+			readonly schema?: RecordedSchema;
 		},
 	): Promise<StreamEntry> {
-		const { load, ...row } = change;
+		const { load, schema = before?.schema, ...row } = change;
 		const loads = [...(before?.loads ?? []), ...(load === undefined ? [] : [load])].slice(-LOADS_MAX);
 		const entry: StreamEntry = {
 			format_version: 1,
@@ -84,6 +87,7 @@ export class StreamLog {
 			previousId: before?.id ?? null,
 			...row,
 			loads,
+			...(schema === undefined ? {} : { schema }),
 		};
 		await makeFolders(this.#folder, 0o777);
 		const temporary = join(this.#folder, `.tmp-${entry.id}`);

@@ -1,5 +1,11 @@
 import { typeName } from "../../core/column-type.ts";
-import { INTERVAL_TAG_COLUMN, type LoadInterval, type LoadRequest, type LoadResult } from "../../core/destination.ts";
+import {
+	INTERVAL_TAG_COLUMN,
+	type LoadInterval,
+	type LoadOverlap,
+	type LoadRequest,
+	type LoadResult,
+} from "../../core/destination.ts";
 import { HeadraceError } from "../../core/errors.ts";
 import { qualified } from "../../core/table.ts";
 import type { MemoryColumn } from "./database.ts";
@@ -18,7 +24,10 @@ export function columnsAfter(old: WarehouseTable | undefined, request: LoadShape
 	if (request.interval !== undefined && request.interval.column === undefined)
 		wanted.push({ name: INTERVAL_TAG_COLUMN, type: { kind: "text" }, nullable: true });
 	if (old === undefined || (request.write === "replace" && request.interval === undefined)) return wanted;
-	const columns = [...old.columns];
+	const columns = old.columns.map((column) => {
+		const successor = successorOf(column.name, old.columns, request);
+		return successor === undefined ? column : { ...column, name: successor };
+	});
 	for (const column of wanted) {
 		const known = columns.find((other) => other.name === column.name);
 		// Rows that are there already have no value for a column that is new.
@@ -30,6 +39,24 @@ export function columnsAfter(old: WarehouseTable | undefined, request: LoadShape
 			);
 	}
 	return columns;
+}
+
+/** The new name of a column that is renamed; undefined when it keeps its name. */
+function successorOf(name: string, old: readonly MemoryColumn[], { target }: LoadShape): string | undefined {
+	const to = target.columns.find((column) => column.renamedFrom === name)?.name;
+	const taken = target.columns.some((column) => column.name === name) || old.some((column) => column.name === to);
+	return taken ? undefined : to;
+}
+
+/** What rows that are there have in a column that is added: a constant default that is to fill them, else NULL. */
+function fillOf({ target }: LoadRequest): Record<string, Value> {
+	return Object.fromEntries(
+		target.columns.flatMap(({ name, fill, defaultSql }) =>
+			fill !== true || defaultSql === undefined || defaultSql === "NULL"
+				? []
+				: [[name, defaultSql.startsWith("'") ? defaultSql.slice(1, -1).replaceAll("''", "'") : defaultSql]],
+		),
+	);
 }
 
 export type LoadShape = Pick<LoadRequest, "target" | "write" | "interval">;
@@ -44,7 +71,17 @@ export function applyLoad(old: WarehouseTable | undefined, request: LoadRequest,
 	const columns = columnsAfter(old, request);
 	const place = (row: Row, from: readonly MemoryColumn[], more: Readonly<Record<string, Value>> = {}): Row =>
 		columns.map(({ name }) => row[from.findIndex((column) => column.name === name)] ?? more[name] ?? null);
-	const existing = (old?.rows ?? []).map((row) => place(row, old!.columns));
+	const before = old?.columns.map((column) => ({
+		...column,
+		name: successorOf(column.name, old.columns, request) ?? column.name,
+	}));
+	const fill = fillOf(request);
+	const existing = (old?.rows ?? []).map((row) =>
+		columns.map(({ name }) => {
+			const index = before!.findIndex((column) => column.name === name);
+			return index < 0 ? (fill[name] ?? null) : row[index]!;
+		}),
+	);
 	const tag = interval === undefined ? null : tagOf(interval);
 	const fresh = incoming.map((row) => place(row, target.columns, { [INTERVAL_TAG_COLUMN]: tag }));
 	const table: WarehouseTable = { name: target.name, columns, key: target.key, rows: existing };
@@ -68,6 +105,11 @@ export function applyLoad(old: WarehouseTable | undefined, request: LoadRequest,
 	}
 	if (interval !== undefined) return gives([...outside, ...fresh], { rowsInserted: fresh.length, rowsDeleted });
 	if (write === "append") {
+		if (request.overlap?.added !== undefined) {
+			const left = withoutReplaced(table, request.overlap, fresh);
+			const rowsInserted = left.length + fresh.length - existing.length;
+			return gives([...left, ...fresh], { rowsInserted, rowsSuperseded: fresh.length - rowsInserted });
+		}
 		const added = request.overlap === undefined ? fresh : withoutOverlap(table, request.overlap, fresh);
 		return gives([...existing, ...added], {
 			rowsInserted: added.length,
@@ -126,7 +168,11 @@ function deletedFlag(table: WarehouseTable, column: string | undefined): (row: R
 	return (row) => flag !== null && row[flag] !== null && row[flag] !== "false" && row[flag] !== "0";
 }
 
-function merge(table: WarehouseTable, { target, orderColumn, deletedColumn }: LoadRequest, incoming: readonly Row[]) {
+function merge(
+	table: WarehouseTable,
+	{ target, orderColumn, deletedColumn, onConflict }: LoadRequest,
+	incoming: readonly Row[],
+) {
 	if (table.key.length === 0)
 		throw new HeadraceError("E_KEY_REQUIRED", `merge into ${qualified(table.name)} needs a key`);
 	const key = keyReader(table);
@@ -147,7 +193,7 @@ function merge(table: WarehouseTable, { target, orderColumn, deletedColumn }: Lo
 	const rows: Row[] = [];
 	for (const row of table.rows) {
 		const newer = newest.get(key(row));
-		if (newer === undefined) rows.push(row);
+		if (newer === undefined || onConflict === "ignore") rows.push(row);
 		else if (isDeleted(newer)) counts.rowsDeleted++;
 		else {
 			// A column that the load doesn't have keeps its value.
@@ -180,12 +226,26 @@ function withoutInterval(table: WarehouseTable, interval: LoadInterval): readonl
 	});
 }
 
+/** The old rows but for those of the overlap that an incoming row replaces, each one: equal but in columns that are new. */
+function withoutReplaced(table: WarehouseTable, overlap: LoadOverlap, incoming: readonly Row[]): readonly Row[] {
+	const index = indexOf(table, overlap.column);
+	const { type } = table.columns[index]!;
+	const from = overlap.from === null ? null : orderKey(type, overlap.from);
+	const compared = table.columns.map((column) => overlap.added?.includes(column.name) !== true);
+	const text = (row: Row) => tupleText(row.filter((_value, i) => compared[i]));
+	const counts = new Map<string, number>();
+	for (const row of incoming) counts.set(text(row), (counts.get(text(row)) ?? 0) + 1);
+	return table.rows.filter((row) => {
+		const isIn = from === null || (row[index] !== null && orderKey(type, row[index]!) >= from);
+		const count = counts.get(text(row)) ?? 0;
+		if (!isIn || count === 0) return true;
+		counts.set(text(row), count - 1);
+		return false;
+	});
+}
+
 /** A multiset difference: each row of the overlap keeps one equal row from being added again. */
-function withoutOverlap(
-	table: WarehouseTable,
-	overlap: { readonly column: string; readonly from: string | null },
-	incoming: readonly Row[],
-): readonly Row[] {
+function withoutOverlap(table: WarehouseTable, overlap: LoadOverlap, incoming: readonly Row[]): readonly Row[] {
 	const index = indexOf(table, overlap.column);
 	const { type } = table.columns[index]!;
 	const from = overlap.from === null ? null : orderKey(type, overlap.from);

@@ -2,13 +2,14 @@ import { timestampText } from "../../core/calendar.ts";
 import { typeName } from "../../core/column-type.ts";
 import type { Destination, ExistingTable, LoadRequest, LoadResult, PositionRow } from "../../core/destination.ts";
 import { HeadraceError } from "../../core/errors.ts";
+import { encodeColumns } from "../../core/schema.ts";
 import { qualified } from "../../core/table.ts";
 import { valueText } from "../../formats/value-text.ts";
 import { applyLoad, columnsAfter } from "./apply.ts";
 import { type MemoryColumn, tableId } from "./database.ts";
 import { stopped } from "./readers.ts";
 import type { Row } from "./values.ts";
-import { type MemoryWarehouse, streamId, type WarehouseTable } from "./warehouse.ts";
+import { type MemoryWarehouse, streamId, type WarehouseState, type WarehouseTable } from "./warehouse.ts";
 
 export interface MemoryDestinationOptions {
 	/** Microseconds since 1970; default the machine's clock. */
@@ -29,6 +30,10 @@ export function memoryDestination(warehouse: MemoryWarehouse, options: MemoryDes
 		takeOver: async (pipeline, streams) => takeOver(warehouse, pipeline, streams),
 		positions: async (pipeline) =>
 			[...warehouse.state.positions].flatMap(([id, row]) => (id === streamId(pipeline, row.stream) ? [row] : [])),
+		schemas: async (pipeline) =>
+			[...warehouse.state.schemas].flatMap(([id, schema]) =>
+				id === streamId(pipeline, schema.stream) ? [schema] : [],
+			),
 		committed: async (loadId) => warehouse.state.loads.has(loadId),
 		load: (request) => load(warehouse, request, now),
 		[Symbol.asyncDispose]: async () => {},
@@ -119,8 +124,18 @@ async function load(warehouse: MemoryWarehouse, request: LoadRequest, now: () =>
 			rowsDeleted,
 			committedAt,
 		}),
+		schemas: schemasAfter(before.schemas, request, committedAt),
 	});
 	return result;
+}
+
+function schemasAfter(before: WarehouseState["schemas"], request: LoadRequest, committedAt: string) {
+	const { pipeline, schema, schemaVersion } = request;
+	if (schema === undefined) return before;
+	const id = streamId(pipeline, schema.stream);
+	const last = before.get(id);
+	if (last !== undefined && encodeColumns(last.columns) === encodeColumns(schema.columns)) return before;
+	return new Map(before).set(id, { ...schema, version: schemaVersion, committedAt });
 }
 
 /** The compare of the compare-and-set. @throws E_FENCED */

@@ -1,5 +1,6 @@
 import type { PositionRow } from "../../core/destination.ts";
 import { HeadraceError } from "../../core/errors.ts";
+import type { RecordedSchema } from "../../core/schema.ts";
 import type { TableName } from "../../core/table.ts";
 import { type MemoryColumn, tableId } from "./database.ts";
 import type { Row, Value } from "./values.ts";
@@ -32,6 +33,8 @@ export interface WarehouseState {
 	/** By pipeline and stream, see `streamId`. */
 	readonly positions: ReadonlyMap<string, PositionRow>;
 	readonly loads: ReadonlyMap<string, LoadRow>;
+	/** The last recorded columns, by pipeline and stream. */
+	readonly schemas: ReadonlyMap<string, RecordedSchema>;
 }
 
 export function streamId(pipeline: string, stream: string): string {
@@ -40,7 +43,7 @@ export function streamId(pipeline: string, stream: string): string {
 
 /** What destinations in memory write to. It outlives them, as a server outlives its clients. */
 export class MemoryWarehouse {
-	#state: WarehouseState = { tables: new Map(), positions: new Map(), loads: new Map() };
+	#state: WarehouseState = { tables: new Map(), positions: new Map(), loads: new Map(), schemas: new Map() };
 
 	/** The committed state; it never changes, so whoever holds it holds a cut. */
 	get state(): WarehouseState {
