@@ -1,6 +1,6 @@
 import { batchesOf, collect, type DestinationFixture, type TextRow } from "../../src/conformance/index.ts";
 import type { MemoryWarehouse } from "../../src/connectors/memory/index.ts";
-import type { Batch, Destination, Field, LoadRequest, PositionRow } from "../../src/core/index.ts";
+import type { Batch, Destination, Field, LoadRequest, PositionRow, TargetTable } from "../../src/core/index.ts";
 import type { PlantedBug } from "./memory-planted-source-bugs.ts";
 import { memoryDestinationFixture } from "./memory-support.ts";
 
@@ -248,7 +248,39 @@ export const DESTINATION_BUGS: readonly PlantedBug<DestinationFixture>[] = [
 		}
 		return destination.load({ ...request, input: { kind: "batches", fields, batches: kept() } });
 	}),
+	byRequest(
+		"columns are not recorded",
+		"the columns of a load are recorded with it; the last of each stream are told, by pipeline",
+		({ schema: _schema, ...request }) => request,
+	),
+	byRequest(
+		"added columns are never filled",
+		"merge with a column that is to be filled gives its default to rows from before",
+		(request) => ({ ...request, target: withoutOf(request.target, "fill") }),
+	),
+	byRequest("a renamed column is added", "append with a renamed column renames the table's", (request) => ({
+		...request,
+		target: withoutOf(request.target, "renamedFrom"),
+	})),
+	byRequest(
+		"an overlap is compared in new columns too",
+		"append with a column that is new replaces the rows of its overlap, as many as came, and doubles none",
+		(request) => {
+			if (request.overlap === undefined) return request;
+			const { added: _added, ...overlap } = request.overlap;
+			return { ...request, overlap };
+		},
+	),
+	byRequest(
+		"conflicts are never ignored",
+		"merge that ignores conflicts leaves rows that are there, and adds the others once",
+		({ onConflict: _onConflict, ...request }) => request,
+	),
 	byDestination("a table that is not there has no DDL", "planDdl tells the DDL of a load and runs none of it", () => ({
 		planDdl: async () => [],
 	})),
 ];
+
+function withoutOf(target: TargetTable, key: "fill" | "renamedFrom"): TargetTable {
+	return { ...target, columns: target.columns.map(({ [key]: _left, ...column }) => column) };
+}
