@@ -79,10 +79,8 @@ export function decodeColumns(text: string): RecordedColumn[] {
 export interface SchemaChange {
 	/** By its name in the source; empty for a change of the table's key. */
 	readonly column: string;
-	/** What changed: `added`, `dropped`, `renamed`, `widened`, … */
+	/** What changed, in words: `added`, `dropped`, `renamed from a`, `widened int → bigint`. */
 	readonly change: string;
-	/** What is done about it: `add`, `keep`, `rename`, `leave out`, … */
+	/** What was done: `added`, `kept`, `left out`, `table built anew`. */
 	readonly action: string;
-	/** The change in words, with the reason for what is done. */
-	readonly note: string;
 }

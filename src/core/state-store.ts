@@ -22,8 +22,6 @@ export interface TableReceipt {
 	readonly attempts: number;
 	readonly position: string | null;
 	readonly values_changed: Readonly<Record<string, number>>;
-	/** What changed in the source's columns, and what this run did about it. Receipts of older versions have none. */
-	readonly schema_changes?: readonly SchemaChange[];
 	readonly error: ReceiptError | null;
 	/** How the source's columns changed since the last run, and what was done about it; absent when they did not. */
 	readonly schema_changes?: readonly SchemaChange[];
@@ -31,14 +29,6 @@ export interface TableReceipt {
 	readonly checks?: readonly CheckReceipt[];
 	/** Attempts that failed and were followed by another one; absent when there were none. */
 	readonly attempt_errors?: readonly AttemptError[];
-}
-
-export interface SchemaChange {
-	readonly column: string;
-	/** What changed, in words: `added`, `type`, `removed`. */
-	readonly change: string;
-	/** What was done: `added`, `kept`, `discarded`. */
-	readonly action: string;
 }
 
 export interface CheckReceipt {
