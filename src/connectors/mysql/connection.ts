@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
-import { connect as connectSocket, isIP, type Socket } from "node:net";
+import { isIP, Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { HeadraceError, type TableName } from "../../core/index.ts";
 import { type Driver, type DriverConnection, type FieldPacket, loadDriver, type RowReceiver } from "./driver.ts";
 import { type ErrorContext, endsSession, translateError } from "./errors.ts";
 import { isLoopback, type MysqlOptions, tlsMode } from "./options.ts";
+import { PacketSocket } from "./packet-socket.ts";
 import { rowText } from "./row-text.ts";
 import { atLeast, parseVersion, type ServerInfo, sessionSettings } from "./server.ts";
 
@@ -37,6 +38,8 @@ export class MysqlConnection {
 	#lost: HeadraceError | null = null;
 	#closed = false;
 	#bytesWithoutRow = 0;
+	/** Of the statement whose rows come. */
+	#flush: (() => void) | null = null;
 	readonly #unfinished = new Set<(error: HeadraceError | null) => void>();
 
 	private constructor(driver: Driver, connection: DriverConnection, context: ErrorContext, server: ServerInfo) {
@@ -59,6 +62,8 @@ export class MysqlConnection {
 				this.#lost ??= new HeadraceError("E_TOO_LARGE", `${context.address} sends a row of over 1 GiB`);
 				this.destroy();
 			}
+			// mysql2, which listens too and before, has handed over the rows in it.
+			this.#flush?.();
 		});
 	}
 
@@ -79,7 +84,7 @@ export class MysqlConnection {
 			user: options.user,
 			password: options.password?.reveal(),
 			database: options.database,
-			stream: () => openSocket(options),
+			stream: () => openSocket(options, tls),
 			connectTimeout: CONNECT_TIMEOUT_MS,
 			charset: "utf8mb4",
 			flags: ["-LOCAL_FILES"],
@@ -148,7 +153,17 @@ export class MysqlConnection {
 		let broken: HeadraceError | null = null;
 		this.#bytesWithoutRow = 0;
 		this.#driver.rawQuery(this.#connection, sql, {
-			fields: (fields) => receiver.fields(fields),
+			fields: (fields) => {
+				receiver.fields(fields);
+				this.#readRows(() => {
+					if (broken !== null) return;
+					try {
+						receiver.flush?.();
+					} catch (error) {
+						broken = this.translate(error, table);
+					}
+				});
+			},
 			row: (buffer, start, end) => {
 				this.#bytesWithoutRow = 0;
 				if (broken !== null) return;
@@ -159,11 +174,19 @@ export class MysqlConnection {
 				}
 			},
 			done: (error) => {
+				this.#readRows(null);
 				if (error === null) over(broken);
 				else over(broken ?? this.#failure(error, table));
 			},
 		});
 		return running;
+	}
+
+	/** mysql2 keeps packets of other kinds, so that its reader's buffer can be used again for rows only. */
+	#readRows(flush: (() => void) | null): void {
+		this.#flush = flush;
+		const { stream } = this.#connection;
+		if (stream instanceof PacketSocket) stream.reuse = flush !== null;
 	}
 
 	/** A statement's error; one that ends the session is remembered, since the socket's end may be noticed later. */
@@ -204,8 +227,10 @@ export class MysqlConnection {
 	}
 }
 
-function openSocket(options: MysqlOptions): Socket {
-	const socket = connectSocket({ host: options.host, port: options.port, noDelay: true });
+function openSocket(options: MysqlOptions, tls: ReturnType<typeof tlsMode>): Socket {
+	const socket = tls === "off" ? new PacketSocket() : new Socket();
+	socket.connect({ host: options.host, port: options.port });
+	socket.setNoDelay(true);
 	socket.setKeepAlive(true, KEEP_ALIVE_MS);
 	// Node verifies the certificate of a socket that is handed to TLS against this name; for an address it sets none
 	// and would verify against "localhost".

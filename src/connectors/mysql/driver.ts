@@ -60,8 +60,10 @@ export interface Driver {
 /** Takes the rows of a statement; none of its functions may throw: mysql2 would give up the connection. */
 export interface RowReceiver {
 	fields(fields: readonly FieldPacket[]): void;
-	/** The payload of a row packet is [start, end) of `buffer`, which nobody reuses. */
+	/** The payload of a row packet is [start, end) of `buffer`, valid until the next `flush`. */
 	row(buffer: Buffer, start: number, end: number): void;
+	/** The buffer of the rows since the last flush goes away. */
+	flush?(): void;
 	/** Called once, after the last row. */
 	done(error: Error | null): void;
 }

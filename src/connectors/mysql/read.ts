@@ -116,6 +116,14 @@ async function* streamBatches(
 					fail(error);
 				}
 			},
+			flush: () => {
+				if (isCancelled) return;
+				try {
+					decoder.flush();
+				} catch (error) {
+					fail(error);
+				}
+			},
 		},
 		table.name,
 	);

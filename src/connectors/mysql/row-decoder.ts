@@ -89,6 +89,12 @@ export class RowDecoder {
 		this.#pendingBytes += end - start;
 	}
 
+	/** The buffer of the rows so far goes away. */
+	flush(): void {
+		this.#decodePending();
+		this.#buffer = null;
+	}
+
 	/** Decodes what is left and hands over the last batch. */
 	finish(): void {
 		this.#decodePending();
