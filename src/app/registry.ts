@@ -47,6 +47,10 @@ const DESTINATIONS: Partial<
 			readableDirectories: [resources.stagingDirectory],
 		});
 	},
+	postgres: async (connection) => {
+		const { createPostgresDestination } = await import("../connectors/postgres/index.ts");
+		return createPostgresDestination(serverOptions(connection as DatabaseConnection));
+	},
 	file: async (connection, resources) => {
 		const { createFileDestination } = await import("../connectors/file/index.ts");
 		const { path, format } = connection as Extract<Connection, { type: "file" }>;

@@ -28,6 +28,15 @@ export const duckdbDialect: Dialect = {
 	quoteLiteral: quoteSingle,
 };
 
+/** Stages number their rows themselves: the order of a table's physical rows is no promise. */
+export const postgresDialect: Dialect = {
+	name: "postgres",
+	identifierBytesMax: 63,
+	rowIdentifier: "_headrace_row",
+	quoteIdentifier: quoteDouble,
+	quoteLiteral: quoteSingle,
+};
+
 /** `"a"."b"`: a name of several parts. */
 export function quotedPath(dialect: Dialect, parts: readonly string[]): string {
 	return parts.map((part) => dialect.quoteIdentifier(part)).join(".");

@@ -1,4 +1,5 @@
 export * from "./dialect.ts";
 export * from "./interval.ts";
 export * from "./merge.ts";
+export * from "./postgres-merge.ts";
 export * from "./table.ts";

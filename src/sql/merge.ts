@@ -25,7 +25,7 @@ export function countKeys(dialect: Dialect, table: string, key: readonly string[
 	const columns = quotedList(dialect, key);
 	const isNull = key.map((name) => `${dialect.quoteIdentifier(name)} IS NULL`).join(" OR ");
 	return `SELECT coalesce(sum(n), 0) AS row_count, count(*) AS keys, coalesce(sum(n) FILTER (WHERE ${isNull}), 0) AS nulls
-FROM (SELECT ${columns}, count(*) AS n FROM ${table} GROUP BY ${columns})`;
+FROM (SELECT ${columns}, count(*) AS n FROM ${table} GROUP BY ${columns}) AS by_key`;
 }
 
 /** Leaves the newest row of each key: by the order column (NULL is oldest), then the one read later. */
@@ -40,7 +40,7 @@ export function deleteSuperseded(
 	SELECT row_identifier FROM (
 		SELECT ${row} AS row_identifier, row_number() OVER (PARTITION BY ${stagedList(dialect, tables.key)} ORDER BY ${order}${row} DESC) AS place
 		FROM ${tables.stage}
-	) WHERE place > 1
+	) AS places WHERE place > 1
 )`;
 }
 
@@ -162,11 +162,12 @@ function comparedItems(
 	];
 }
 
-function staged(dialect: Dialect, name: string): string {
+/** A stage's column, quoted. */
+export function staged(dialect: Dialect, name: string): string {
 	return dialect.quoteIdentifier(stageColumn(dialect, name));
 }
 
-function stagedList(dialect: Dialect, names: readonly string[], alias?: string): string {
+export function stagedList(dialect: Dialect, names: readonly string[], alias?: string): string {
 	return quotedList(
 		dialect,
 		names.map((name) => stageColumn(dialect, name)),
@@ -174,7 +175,7 @@ function stagedList(dialect: Dialect, names: readonly string[], alias?: string):
 	);
 }
 
-function sameKey(dialect: Dialect, key: readonly string[]): string {
+export function sameKey(dialect: Dialect, key: readonly string[]): string {
 	return key.map((name) => `t.${dialect.quoteIdentifier(name)} = s.${staged(dialect, name)}`).join(" AND ");
 }
 

@@ -1,5 +1,5 @@
 /** What pg_catalog says, in a fixed number of statements however many tables are asked for. */
-import type { TableName } from "../../core/index.ts";
+import { HeadraceError, type TableName } from "../../core/index.ts";
 import type { NativeType } from "./native-type.ts";
 import type { Session } from "./session.ts";
 
@@ -50,7 +50,9 @@ export async function readRelations(session: Session, names: readonly TableName[
 		 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')`,
 		[wanted.map((n) => n.schema), wanted.map((n) => n.name), wanted.map((n) => String(n.index))],
 	);
-	for (const [position, oid, relkind, usable, selectable, rowSecurity, populated, children, estimate] of rows)
+	for (const [position, oid, relkind, usable, selectable, rowSecurity, populated, children, estimate] of rows) {
+		// The functions see the catalog as it is by now: a table that another took the place of has no rights.
+		if (usable === null || selectable === null) throw replacedMeanwhile();
 		found[Number(position)] = {
 			oid: oid!,
 			relkind: relkind!,
@@ -61,7 +63,13 @@ export async function readRelations(session: Session, names: readonly TableName[
 			children: Number(children),
 			...(estimate === null || estimate === undefined ? {} : { estimatedRows: Number(estimate) }),
 		};
+	}
 	return found;
+}
+
+/** A table was dropped, or another took its name, between two look-ups. */
+export function replacedMeanwhile(): HeadraceError {
+	return new HeadraceError("E_CONFLICT", "a table was replaced while it was described", { hint: "Run again." });
 }
 
 export interface Attribute {
@@ -76,6 +84,10 @@ export interface Attribute {
 	readonly readable: boolean;
 	/** A collation that calls different texts equal. */
 	readonly looseCollation: string | null;
+	/** Computed from other columns: nothing can be written to it. */
+	readonly generated: boolean;
+	/** The server fills it when nothing is written: a default, an identity or a generation expression. */
+	readonly filled: boolean;
 }
 
 /** Columns of each relation in their order. */
@@ -88,7 +100,8 @@ export async function readAttributes(session: Session, oids: readonly string[]):
 		     AND k.contype = 'n' AND NOT k.convalidated AND a.attnum = ANY (k.conkey)),
 		   CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
 		   pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
-		   CASE WHEN NOT l.collisdeterministic THEN l.collname END
+		   CASE WHEN NOT l.collisdeterministic THEN l.collname END,
+		   a.attgenerated <> '', a.atthasdef OR a.attidentity <> ''
 		 FROM pg_catalog.pg_attribute AS a
 		 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		 LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation
@@ -97,7 +110,8 @@ export async function readAttributes(session: Session, oids: readonly string[]):
 		[oids],
 	);
 	const byRelation = new Map<string, Attribute[]>(oids.map((oid) => [oid, []]));
-	for (const [relation, name, typeOid, modifier, dimensions, nativeType, nullable, expression, readable, loose] of rows)
+	for (const row of rows) {
+		const [relation, name, typeOid, modifier, dimensions, nativeType, nullable, expression, readable, loose] = row;
 		byRelation.get(relation!)?.push({
 			name: name!,
 			typeOid: typeOid!,
@@ -108,7 +122,10 @@ export async function readAttributes(session: Session, oids: readonly string[]):
 			defaultExpression: expression ?? null,
 			readable: readable === "t",
 			looseCollation: loose ?? null,
+			generated: row[10] === "t",
+			filled: row[11] === "t",
 		});
+	}
 	return byRelation;
 }
 

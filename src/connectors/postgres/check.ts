@@ -17,7 +17,7 @@ export async function findings(session: Session, facts: ServerFacts): Promise<Fi
 	];
 }
 
-async function encryption(session: Session, facts: ServerFacts): Promise<Finding[]> {
+export async function encryption(session: Session, facts: ServerFacts): Promise<Finding[]> {
 	const [row] = await session.rows(
 		"SELECT s.version, s.cipher FROM pg_catalog.pg_stat_ssl AS s WHERE s.pid = pg_catalog.pg_backend_pid() AND s.ssl",
 	);

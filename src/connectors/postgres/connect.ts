@@ -26,8 +26,8 @@ export interface PostgresOptions {
 	readonly passwordReference?: string;
 }
 
-/** `headrace` for look-ups, `headrace reader` for the connections of a snapshot, which never write. */
-export type SessionRole = "headrace" | "headrace reader";
+/** `headrace` for look-ups and `headrace reader` for snapshots, which never write; `headrace writer` for a destination. */
+export type SessionRole = "headrace" | "headrace reader" | "headrace writer";
 
 /** A connection that is logged in and has the session settings, and what its server is. */
 export interface Connected {
@@ -87,7 +87,9 @@ export async function connect(options: PostgresOptions, role: SessionRole): Prom
 		types: { getTypeParser: () => (text: string | Buffer) => text },
 	});
 	const user = options.user ?? client.user ?? "";
+	const access = accessOf(role);
 	const context: ErrorContext = {
+		...(access === "write" ? { writes: true } : {}),
 		where: `${user}@${options.host}:${options.port}/${options.database ?? client.database ?? user}`,
 		user,
 		tls,
@@ -103,7 +105,7 @@ export async function connect(options: PostgresOptions, role: SessionRole): Prom
 	}
 	const session = new Session(client, context);
 	try {
-		await session.rows(settingsSql("session"));
+		await session.rows(settingsSql("session", access));
 		const facts = await readFacts(session, { tls, loopback: isLoopback(options.host) });
 		if (facts.version < VERSION_MIN)
 			throw new HeadraceError("E_UNSUPPORTED", `PostgreSQL ${facts.versionText} at ${context.where} is older than 12`);
@@ -133,13 +135,39 @@ const SETTINGS: Readonly<Record<string, string>> = {
 	transaction_timeout: "0",
 };
 
+/** What a destination's sessions have besides, or otherwise. */
+const WRITER_SETTINGS: Readonly<Record<string, string>> = {
+	...SETTINGS,
+	default_transaction_read_only: "off",
+	// Rows that a policy would hide must not be taken for rows that are not there.
+	row_security: "off",
+	lock_timeout: "0",
+	default_transaction_isolation: "read committed",
+};
+
+/**
+ * The server looks whether its client is still there while it builds an index or waits: what a killed run began ends
+ * soon (14 and later). Where the system has no POLLRDHUP the setting is refused.
+ */
+const LOOK_FOR_CLIENT = `UNION ALL
+		 SELECT pg_catalog.set_config(s.name, '2s', LOCAL) FROM pg_catalog.pg_settings AS s
+		 WHERE s.name = 'client_connection_check_interval' AND pg_catalog.version() ~ 'linux'`;
+
+export type Access = "read" | "write";
+
+export function accessOf(role: SessionRole): Access {
+	return role === "headrace writer" ? "write" : "read";
+}
+
 /**
  * The statement that applies them, to the session or to the transaction. Snapshots do the latter as well: behind a
  * pooler, a transaction may run in another session than the login did.
  */
-export function settingsSql(scope: "session" | "transaction"): string {
+export function settingsSql(scope: "session" | "transaction", access: Access = "read"): string {
 	const local = String(scope === "transaction");
-	const values = Object.entries(SETTINGS).map(([name, value]) => `('${name}', '${value}')`);
+	const values = Object.entries(access === "read" ? SETTINGS : WRITER_SETTINGS).map(
+		([name, value]) => `('${name}', '${value}')`,
+	);
 	// Names of types and tables come out with their schema, and nobody can put an operator of his own before ours. A
 	// database in SQL_ASCII holds bytes of unknown encoding: asked for UTF-8, the server would fail on the first odd one.
 	return `SELECT pg_catalog.set_config(s.name, v.value, ${local})
@@ -149,5 +177,6 @@ export function settingsSql(scope: "session" | "transaction"): string {
 		 SELECT pg_catalog.set_config('search_path', '', ${local})
 		 UNION ALL
 		 SELECT pg_catalog.set_config('client_encoding', CASE pg_catalog.current_setting('server_encoding')
-		   WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, ${local})`;
+		   WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, ${local})
+		 ${access === "read" ? "" : LOOK_FOR_CLIENT.replace("LOCAL", local)}`.trimEnd();
 }

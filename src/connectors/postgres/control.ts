@@ -1,16 +1,18 @@
 import { HeadraceError } from "../../core/index.ts";
-import { type Connected, connect, type PostgresOptions } from "./connect.ts";
+import { type Connected, connect, type PostgresOptions, type SessionRole } from "./connect.ts";
 import type { ServerFacts } from "./server-facts.ts";
 import type { Session } from "./session.ts";
 
 /** The connection for look-ups and cancels: one at a time, opened on first use and again after it broke. */
 export class ControlConnection {
 	readonly #options: PostgresOptions;
+	readonly #role: SessionRole;
 	#connected: Connected | null = null;
 	#tail: Promise<unknown> = Promise.resolve();
 
-	constructor(options: PostgresOptions) {
+	constructor(options: PostgresOptions, role: SessionRole = "headrace") {
 		this.#options = options;
+		this.#role = role;
 	}
 
 	/** Runs `work` alone on the connection: its statements are not mixed with others'. */
@@ -26,7 +28,7 @@ export class ControlConnection {
 					// It may have died while it was idle, which shows only now. Look-ups can be asked twice.
 					if (!(error instanceof HeadraceError) || error.code !== "E_CONNECTION_LOST") throw error;
 				}
-			this.#connected = await connect(this.#options, "headrace");
+			this.#connected = await connect(this.#options, this.#role);
 			return work(this.#connected.session, this.#connected.facts);
 		})();
 		this.#tail = mine;

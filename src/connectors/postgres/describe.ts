@@ -15,6 +15,7 @@ import {
 	readAttributes,
 	readPrimaryKeys,
 	readRelations,
+	replacedMeanwhile,
 	TypeCatalog,
 } from "./catalog.ts";
 import type { DecodeName } from "./decoders.ts";
@@ -26,6 +27,8 @@ import type { Session } from "./session.ts";
 import { bracketed, quoteIdentifier } from "./sql-text.ts";
 import type { ResultColumn } from "./statements.ts";
 import { readingOf } from "./types.ts";
+
+const DESCRIBE_ATTEMPTS = 5;
 
 /** What `read` needs of a column; plain data. */
 export interface ColumnDecoder {
@@ -43,6 +46,21 @@ export interface ColumnDecoder {
  * @throws E_UNKNOWN_TABLE, E_RIGHTS, E_NAME_COLLISION; several as HeadraceErrors
  */
 export async function describeAll(
+	session: Session,
+	facts: ServerFacts,
+	requests: readonly DescribeRequest[],
+): Promise<SourceTable[]> {
+	for (let attempt = 1; ; attempt++)
+		try {
+			return await describeOnce(session, facts, requests);
+		} catch (error) {
+			// Tables that are rebuilt by swapping them change between two look-ups.
+			if (!(error instanceof HeadraceError) || error.code !== "E_CONFLICT" || attempt === DESCRIBE_ATTEMPTS)
+				throw error;
+		}
+}
+
+async function describeOnce(
 	session: Session,
 	facts: ServerFacts,
 	requests: readonly DescribeRequest[],
@@ -95,6 +113,8 @@ export async function describeAll(
 	for (const { index, relation } of known) {
 		const { table, types: policy } = requests[index]!;
 		const list = attributes.get(relation.oid) ?? [];
+		// A table without columns is possible, but nothing can be read from it either.
+		if (list.length === 0) throw replacedMeanwhile();
 		const name = table as SourceTable["name"];
 		described[index] = {
 			name,

@@ -1,4 +1,5 @@
 import { type ErrorCode, HeadraceError, qualified, type TableName } from "../../core/index.ts";
+import { type ServerFault, writeError } from "./destination-errors.ts";
 import { quoteIdentifier } from "./sql-text.ts";
 
 /** What was going on when the server or the socket answered with an error. */
@@ -13,6 +14,8 @@ export interface ErrorContext {
 	readonly table?: TableName;
 	/** The statement holds SQL of the pipeline file: a mistake in it is the user's to mend. */
 	readonly ownSql?: boolean;
+	/** The session is a destination's. */
+	readonly writes?: boolean;
 }
 
 /** SQLSTATE → code. https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -48,16 +51,17 @@ const UNREACHABLE = new Set(
 );
 const BROKEN = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN"]);
 
-interface ServerError {
-	readonly state: string;
-	readonly message: string;
-}
-
-function serverError(thrown: unknown): ServerError | null {
+function serverError(thrown: unknown): ServerFault | null {
 	if (!(thrown instanceof Error)) return null;
-	const { code, severity } = thrown as { code?: unknown; severity?: unknown };
+	const { code, severity, where, column, constraint } = thrown as Error & Record<string, unknown>;
 	if (typeof code !== "string" || !/^[0-9A-Z]{5}$/.test(code) || severity === undefined) return null;
-	return { state: code, message: thrown.message };
+	return {
+		state: code,
+		message: thrown.message,
+		...(typeof where === "string" ? { where } : {}),
+		...(typeof column === "string" ? { column } : {}),
+		...(typeof constraint === "string" ? { constraint } : {}),
+	};
 }
 
 /**
@@ -68,7 +72,10 @@ export function translateError(thrown: unknown, context: ErrorContext): Headrace
 	if (thrown instanceof HeadraceError) return thrown;
 	const place = context.table === undefined ? {} : { table: qualified(context.table) };
 	const server = serverError(thrown);
-	if (server !== null) return fromServer(server, thrown, context, place);
+	if (server !== null) {
+		const writing = context.writes && !context.connecting ? writeError(server, thrown, context) : null;
+		return writing ?? fromServer(server, thrown, context, place);
+	}
 	const error = thrown instanceof Error ? thrown : new Error(String(thrown));
 	const code = String((error as NodeJS.ErrnoException).code ?? "");
 	const fail = (kind: ErrorCode, message: string, hint?: string) =>
@@ -83,11 +90,11 @@ export function translateError(thrown: unknown, context: ErrorContext): Headrace
 	}
 	if (BROKEN.has(code) || UNREACHABLE.has(code) || /terminated|not queryable|was closed|after end/i.test(error.message))
 		return fail("E_CONNECTION_LOST", `the connection to ${context.where} broke`);
-	return fail("E_SOURCE", `PostgreSQL at ${context.where}: ${error.message}`);
+	return fail(context.writes ? "E_DESTINATION" : "E_SOURCE", `PostgreSQL at ${context.where}: ${error.message}`);
 }
 
 function fromServer(
-	{ state, message }: ServerError,
+	{ state, message }: ServerFault,
 	cause: unknown,
 	context: ErrorContext,
 	place: { readonly table?: string },

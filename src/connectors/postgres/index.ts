@@ -1,2 +1,3 @@
 export type { PostgresOptions } from "./connect.ts";
+export { createPostgresDestination } from "./destination.ts";
 export { createPostgresSource } from "./source.ts";

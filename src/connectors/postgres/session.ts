@@ -1,5 +1,6 @@
 import type { Client } from "pg";
-import { HeadraceError, type TableName } from "../../core/index.ts";
+import { HeadraceError, type SqlRow, type TableName } from "../../core/index.ts";
+import { CopyInStatement, type Feed } from "./copy-in.ts";
 import { type ErrorContext, translateError } from "./errors.ts";
 import { CopyStatement, DescribeStatement, type ResultColumn } from "./statements.ts";
 import { type CopySink, WireTap } from "./wire-tap.ts";
@@ -52,6 +53,28 @@ export class Session {
 		});
 	}
 
+	/** Runs one statement; gives what the server says it did: `INSERT` and 12 rows, `COMMIT` or `ROLLBACK`. */
+	execute(sql: string, parameters?: readonly unknown[], about: StatementAbout = {}): Promise<Outcome> {
+		return this.#queue(about, async () => {
+			const { command, rowCount } = await this.#client.query({
+				text: sql,
+				...(parameters === undefined ? {} : { values: [...parameters] }),
+			});
+			return { command, rows: rowCount ?? 0 };
+		});
+	}
+
+	/** The rows of one statement by the names of their columns. */
+	records(sql: string, parameters?: readonly unknown[], about: StatementAbout = {}): Promise<SqlRow[]> {
+		return this.#queue(about, async () => {
+			const result = await this.#client.query<SqlRow>({
+				text: sql,
+				...(parameters === undefined ? {} : { values: [...parameters] }),
+			});
+			return result.rows;
+		});
+	}
+
 	/** Several statements in one round trip, without parameters; the rows of each. */
 	script(statements: readonly string[], about: StatementAbout = {}): Promise<TextRow[][]> {
 		return this.#queue(about, async () => {
@@ -73,6 +96,27 @@ export class Session {
 	 */
 	copy(sql: string, sink: CopySink, about: StatementAbout = {}): Promise<number> {
 		return this.#queue(about, () => this.#client.query(new CopyStatement(sql, this.#tap, sink)).done);
+	}
+
+	/**
+	 * COPY … FROM STDIN, its rows written by `feed`, with at most `bytesMax` bytes of them on their way; resolves with the
+	 * number of rows that the server says it took. What the feed throws is thrown as it is.
+	 */
+	async copyIn(sql: string, bytesMax: number, feed: Feed, about: StatementAbout = {}): Promise<number> {
+		let own: { readonly error: unknown } | null = null;
+		const guarded: Feed = async (writer) => {
+			try {
+				await feed(writer);
+			} catch (error) {
+				if (!writer.failed) own = { error };
+				throw error;
+			}
+		};
+		try {
+			return await this.#queue(about, () => this.#client.query(new CopyInStatement(sql, bytesMax, guarded)).done);
+		} catch (error) {
+			throw (own as { readonly error: unknown } | null)?.error ?? error;
+		}
 	}
 
 	/** Rows that come from now on are thrown away. */
@@ -129,6 +173,11 @@ export class Session {
 		await this.#client.end().catch(() => {});
 		clearTimeout(timer);
 	}
+}
+
+export interface Outcome {
+	readonly command: string;
+	readonly rows: number;
 }
 
 /** What a statement is about, for its errors. */

@@ -1,11 +1,11 @@
 SELECT coalesce(sum(n), 0) AS row_count, count(*) AS keys, coalesce(sum(n) FILTER (WHERE "id" IS NULL OR "region" IS NULL), 0) AS nulls
-FROM (SELECT "id", "region", count(*) AS n FROM "temp"."main"."stage_x" GROUP BY "id", "region");
+FROM (SELECT "id", "region", count(*) AS n FROM "temp"."main"."stage_x" GROUP BY "id", "region") AS by_key;
 
 DELETE FROM "temp"."main"."stage_x" WHERE rowid IN (
 	SELECT row_identifier FROM (
 		SELECT rowid AS row_identifier, row_number() OVER (PARTITION BY "id", "region" ORDER BY "modified" DESC NULLS LAST, rowid DESC) AS place
 		FROM "temp"."main"."stage_x"
-	) WHERE place > 1
+	) AS places WHERE place > 1
 );
 
 DELETE FROM "db"."raw"."orders" AS t USING "temp"."main"."stage_x" AS s

@@ -2,7 +2,7 @@ DELETE FROM "temp"."main"."stage_x" WHERE rowid IN (
 	SELECT row_identifier FROM (
 		SELECT rowid AS row_identifier, row_number() OVER (PARTITION BY "id", "region" ORDER BY rowid DESC) AS place
 		FROM "temp"."main"."stage_x"
-	) WHERE place > 1
+	) AS places WHERE place > 1
 );
 
 UPDATE "db"."raw"."orders" AS t SET "price" = s."price", "share" = s."share", "span" = s."span", "rowid" = s."_headrace_rowid"
