@@ -1,16 +1,15 @@
 import { type ErrorPlace, HeadraceError } from "../core/errors.ts";
+import { dataChecks, hooksOf, type PolicyContext, summaries, type TemplateCheck } from "./check-policy.ts";
 import { collecting } from "./connections.ts";
 import { parseDuration } from "./durations.ts";
 import { parseTime } from "./intervals.ts";
 import { invalidValue } from "./issues.ts";
 import { DEFAULTS, type PipelineOptions } from "./options.ts";
-import { splitDotted } from "./patterns.ts";
-import type { CheckedPipeline, DataCheck } from "./pipeline.ts";
+import type { CheckedPipeline } from "./pipeline.ts";
 import type { Path, Positions } from "./positions.ts";
 import { parseSchedule } from "./schedules.ts";
 import { parseCount, parseSize } from "./sizes.ts";
 import { didYouMean } from "./suggest.ts";
-import { listOf } from "./table-options.ts";
 import { isTimezone, timezones } from "./zones.ts";
 
 /** The pipeline's own settings: everything that is about no single table or connection. */
@@ -31,11 +30,14 @@ export type Settings = Pick<
 	| "schemaChanges"
 	| "flush"
 	| "checks"
+	| "summaries"
+	| "hooks"
 >;
 
 interface SettingsInput {
 	readonly name: string;
 	readonly positions: Positions;
+	readonly checkTemplate?: TemplateCheck | undefined;
 }
 
 /** A name that can be part of a file's name on every system. */
@@ -44,7 +46,7 @@ const NAME_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 /** Fills the defaults in; what is wrong goes on the list of faults. */
 export function checkSettings(
 	value: Partial<PipelineOptions>,
-	{ name: fileName, positions }: SettingsInput,
+	{ name: fileName, positions, checkTemplate }: SettingsInput,
 	faults: HeadraceError[],
 ): Settings {
 	const at = <Result>(path: Path, work: () => Result): Result | undefined =>
@@ -72,6 +74,7 @@ export function checkSettings(
 		if (!/^[A-Za-z_]\w*$/.test(key))
 			faults.push(invalidValue("a name of params has letters, digits and _ only", positions.key(["params", key])));
 	const flush = value.flush ?? {};
+	const policy: PolicyContext = { positions, faults, check: checkTemplate };
 	return {
 		name,
 		timezone,
@@ -91,7 +94,9 @@ export function checkSettings(
 			rows: parseCount(String(flush.rows ?? DEFAULTS.flush.rows)),
 			bytes: parseSize(flush.bytes ?? DEFAULTS.flush.bytes),
 		},
-		checks: (value.checks ?? []).map((check, index) => dataCheck(check, ["checks", index], positions, faults)),
+		checks: dataChecks(value.checks ?? [], policy),
+		summaries: summaries(value.summaries ?? {}, Object.keys(value.tables ?? {}), policy),
+		hooks: hooksOf(value.hooks, ["hooks"], policy),
 	};
 }
 
@@ -102,32 +107,4 @@ export function placed<Result>(place: ErrorPlace, work: () => Result): Result {
 	} catch (error) {
 		throw error instanceof HeadraceError ? error.at(place) : error;
 	}
-}
-
-function dataCheck(
-	check: NonNullable<PipelineOptions["checks"]>[number],
-	path: Path,
-	positions: Positions,
-	faults: HeadraceError[],
-): DataCheck {
-	const place = positions.value(path);
-	const parts = splitDotted(check.table);
-	if (parts === undefined || parts.length > 2 || parts.some((part) => part.text === ""))
-		faults.push(
-			invalidValue(
-				`table ${JSON.stringify(check.table.slice(0, 120))} of a check is not a name such as raw.orders`,
-				positions.value([...path, "table"]),
-			),
-		);
-	if (check.rows === undefined && check.not_null === undefined && check.unique === undefined)
-		faults.push(invalidValue(`the check of ${check.table} checks nothing; give rows, not_null or unique`, place));
-	const [, operator, count] = /^\s*([=!<>]*)\s*(\d+)\s*$/.exec(String(check.rows ?? "")) ?? [];
-	type Operator = NonNullable<DataCheck["rows"]>["operator"];
-	return {
-		table: check.table,
-		...(count !== undefined && { rows: { operator: (operator || "=") as Operator, count: Number(count) } }),
-		notNull: listOf(check.not_null ?? []),
-		unique: listOf(check.unique ?? []),
-		place,
-	};
 }

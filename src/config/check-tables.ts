@@ -1,4 +1,5 @@
 import { type ErrorPlace, HeadraceError } from "../core/errors.ts";
+import { hooksOf, maskFaults, type TemplateCheck } from "./check-policy.ts";
 import { placed, type Settings } from "./check-settings.ts";
 import { collecting } from "./connections.ts";
 import { fillInto } from "./into.ts";
@@ -9,12 +10,7 @@ import type { TableOptions, TableRule } from "./pipeline.ts";
 import { type Path, type Positions, pathText } from "./positions.ts";
 import { intervalLength } from "./schedules.ts";
 import { type MergeBase, mergeOptions, optionPlaces } from "./table-options.ts";
-import { hasInterval, hasTemplate } from "./template-names.ts";
-
-export type TemplateCheck = (
-	text: string,
-	placeAt: (line: number, column: number) => ErrorPlace,
-) => readonly HeadraceError[];
+import { hasInterval, hasTemplate, TABLE_VARIABLE } from "./template-names.ts";
 
 export interface TablesContext {
 	readonly base: MergeBase;
@@ -48,6 +44,8 @@ function tableRule(name: string, entry: Entry, context: TablesContext, faults: H
 	const { base, positions } = context;
 	const path: Path = ["tables", name];
 	const own: OwnTableOptions = entry === "skip" || entry === null ? {} : entry;
+	const policy = { positions, faults, check: context.check };
+	const inherited = hooksOf(base.defaults.hooks, ["defaults", "hooks"], policy, [TABLE_VARIABLE]);
 	const rule: TableRule = {
 		pattern: name,
 		skip: entry === "skip",
@@ -55,6 +53,7 @@ function tableRule(name: string, entry: Entry, context: TablesContext, faults: H
 		place: positions.key(path),
 		places: optionPlaces(own, path, base.defaults, positions),
 		ownColumns: Object.keys(own.columns ?? {}),
+		hooks: own.hooks === undefined ? inherited : hooksOf(own.hooks, [...path, "hooks"], policy, [TABLE_VARIABLE]),
 	};
 	const pattern = collecting(faults, () => placed(rule.place, () => parsePattern(name)));
 	if (rule.skip || pattern === undefined) return rule;
@@ -100,13 +99,10 @@ function checkColumns(
 	at: (key: string) => ErrorPlace,
 	faults: HeadraceError[],
 ): void {
+	faults.push(...maskFaults(options.columns, name, (column) => at(`columns.${column}`)));
 	const targets = new Map<string, string>();
 	for (const [column, rule] of options.columns) {
 		const place = at(`columns.${column}`);
-		if (rule.mask !== undefined && rule.secret === undefined)
-			faults.push(invalidValue(`the mask of column ${column} of ${name} needs a secret`, place));
-		if (rule.mask === undefined && rule.secret !== undefined)
-			faults.push(invalidValue(`the secret of column ${column} of ${name} is not used; add mask: hmac`, place));
 		if (rule.drop && (options.key?.includes(column) || options.cursor === column))
 			faults.push(invalidValue(`column ${column} of ${name} is dropped and is its key or cursor`, place));
 		if (rule.rename === undefined) continue;

@@ -232,9 +232,10 @@ checks:
 		expect(d!.options.mode).toBe("full");
 		expect(e!.options.columns.get("constructor")).toEqual({ drop: true });
 		expect(e!.options.columns.get("toString")!.type).toEqual({ kind: "decimal", precision: 10, scale: 2 });
-		expect(pipeline.checks.map((each) => each.rows)).toEqual([
-			{ operator: "=", count: 5 },
-			{ operator: "<=", count: 5 },
+		expect(pipeline.checks.map((each) => each.assertion)).toEqual([
+			{ kind: "rows", operator: "=", count: 5 },
+			{ kind: "rows", operator: "<=", count: 5 },
+			{ kind: "unique", columns: ["a"] },
 		]);
 	});
 });

@@ -1,7 +1,8 @@
 import { type ErrorPlace, type HeadraceError, HeadraceErrors } from "../core/errors.ts";
 import { type AlertsFile, checkAlerts, checkAlertsFile } from "./check-alerts.ts";
+import type { TemplateCheck } from "./check-policy.ts";
 import { checkSettings, type Settings } from "./check-settings.ts";
-import { checkTables, type TemplateCheck } from "./check-tables.ts";
+import { checkTables } from "./check-tables.ts";
 import { type Connections, collecting, connectionFor } from "./connections.ts";
 import { faultsOfShape, invalidValue } from "./issues.ts";
 import { type PipelineOptions, pipelineOptions } from "./options.ts";

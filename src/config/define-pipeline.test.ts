@@ -23,7 +23,7 @@ describe("definePipeline", () => {
 			directory: "/project",
 			from: { type: "mysql", origins: { password: "${env:PW}" }, port: 3306 },
 			flush: { rows: 5000 },
-			checks: [{ table: "x" }],
+			checks: [{ table: { schema: "", name: "x" } }],
 		});
 		expect(pipeline.file).toBeUndefined();
 		expect(pipeline.schedule).toBeUndefined();

@@ -30,7 +30,6 @@ export type {
 	Connection,
 	ConnectionType,
 	DatabaseConnection,
-	DataCheck,
 	DuckdbConnection,
 	FileConnection,
 	KinesisConnection,
@@ -44,6 +43,7 @@ export type {
 	TableRule,
 	Tls,
 } from "./pipeline.ts";
+export type { Assertion, CheckSeverity, DataCheck, Dependency, Hook, Hooks, Summary } from "./policy.ts";
 export type { Env } from "./references.ts";
 export type { IntervalLength, Schedule } from "./schedules.ts";
 export { intervalLength, parseSchedule } from "./schedules.ts";
@@ -54,7 +54,7 @@ export { querySource, resolveTables, tableRule } from "./select.ts";
 export { COUNT_FORM, parseCount, parseSize, SIZE_FORM } from "./sizes.ts";
 export type { SqlDialect } from "./sql-quotes.ts";
 export type { TemplateInput, TemplateValue, TemplateValues } from "./template.ts";
-export { hasInterval, hasTemplate } from "./template-names.ts";
+export { hasInterval, hasTemplate, TABLE_VARIABLE } from "./template-names.ts";
 
 /** See `load.ts`. @throws HeadraceErrors with every fault, sorted by place */
 export async function loadPipeline(

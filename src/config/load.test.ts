@@ -84,7 +84,11 @@ describe("the example of the contract", () => {
 			retryDelayMs: 180_000,
 			flush: { intervalMs: 10_000, rows: 100_000, bytes: 64_000_000 },
 			types: { mode: "exact", zeroDate: "null", nan: "fail" },
-			checks: [{ rows: { operator: ">", count: 0 }, notNull: ["customer_id"], unique: ["id"] }],
+			checks: [
+				{ assertion: { kind: "rows", operator: ">", count: 0 }, table: { schema: "raw", name: "orders" } },
+				{ assertion: { kind: "not_null", column: "customer_id" } },
+				{ assertion: { kind: "unique", columns: ["id"] } },
+			],
 		});
 		const rule = (name: string) => pipeline.tables.find((each) => each.pattern === name)!;
 		expect(rule("prod.orders").options).toMatchObject({

@@ -11,7 +11,6 @@ import {
 import {
 	columnName,
 	columnNames,
-	columnType,
 	count,
 	duration,
 	flag,
@@ -20,8 +19,8 @@ import {
 	size,
 	text,
 	wholeNumber,
-	written,
 } from "./option-kinds.ts";
+import { checkOptions, columns, hooks, summaryOptions } from "./policy-options.ts";
 import { SCHEDULE_FORM } from "./schedules.ts";
 
 /** Every option of the pipeline file, with the text that the docs and the JSON Schema show. */
@@ -69,21 +68,6 @@ export const typeOptions = z.strictObject({
 		.optional(),
 });
 
-const columnOptions = z.strictObject({
-	rename: columnName().describe("Name of the column in the destination.").optional(),
-	mask: oneOf(["hmac"])
-		.describe("`hmac` replaces the value by its keyed SHA-256 before it is staged: equal values stay equal.")
-		.optional(),
-	secret: text("text, best by reference such as ${env:PII_KEY}").describe("Key of `mask: hmac`.").optional(),
-	type: columnType().describe("Type to move the column as, instead of its own.").optional(),
-});
-
-const columns = z.record(
-	z.string(),
-	z.union([z.literal("drop"), columnOptions], { error: "drop, or a map with rename, mask, secret or type" }),
-	{ error: "a map of column names" },
-);
-
 const retries = () => wholeNumber(0, 100);
 
 const common = {
@@ -127,7 +111,7 @@ const common = {
 		)
 		.optional(),
 	columns: columns
-		.describe("What happens to single columns: `drop`, or a map with `rename`, `mask` and `secret`, `type`.")
+		.describe("What happens to single columns: `drop`, or a map with `rename`, `mask`, `type`.")
 		.optional(),
 	types: typeOptions.describe("Type policies of this table, over those of the pipeline.").optional(),
 	retries: retries().describe("How often this table is tried again; default the pipeline's `retries`.").optional(),
@@ -141,6 +125,7 @@ const common = {
 		.describe("A full load of no rows may replace a table that has some.")
 		.meta({ default: false })
 		.optional(),
+	hooks: hooks.optional(),
 };
 
 export const defaultsOptions = z.strictObject(common);
@@ -150,20 +135,7 @@ export const tableOptions = z.strictObject({
 	...common,
 });
 
-const ROWS = /^\s*(?:=|!=|<|<=|>|>=)?\s*\d{1,15}\s*$/;
-const ROWS_FORM = 'a comparison such as "> 0", ">= 1000" or "= 12"';
 const SECONDS_FORM = "a number of seconds above 0, at most 86400";
-
-const checkOptions = z.strictObject({
-	table: text("a table of the destination").describe("Table in the destination, as `into` gives it."),
-	rows: z
-		.union([z.int().meta({ minimum: 0 }), written(ROWS)], { error: ROWS_FORM })
-		.refine((value) => ROWS.test(String(value)), { error: ROWS_FORM })
-		.describe("What the number of rows must be: `> 0`, `>= 1000`, `= 12`.")
-		.optional(),
-	not_null: columnNames().describe("Columns without NULL.").optional(),
-	unique: columnNames().describe("Columns that together are unique.").optional(),
-});
 
 export const pipelineOptions = z.strictObject({
 	pipeline: text("a name of letters, digits, - _ and .")
@@ -257,10 +229,18 @@ export const pipelineOptions = z.strictObject({
 		})
 		.describe("Size of the micro-batches of `mode: cdc`: whichever comes first, in whole transactions.")
 		.optional(),
-	checks: z.array(checkOptions).describe("Checks of the loaded tables; one that fails fails the run.").optional(),
 	alerts: alertsOption
 		.describe("Channels that alarms of this pipeline go to, instead of those of alerts.yaml; `[]` for none.")
 		.optional(),
+	checks: z
+		.array(checkOptions)
+		.describe("Checks of the rows to come, before anyone sees them; one that fails leaves the old table.")
+		.optional(),
+	summaries: z
+		.record(z.string(), summaryOptions, { error: "a map of summaries" })
+		.describe("Tables that are built anew from a query of the destination after each run, by name.")
+		.optional(),
+	hooks: hooks.optional(),
 });
 
 export type PipelineOptions = z.infer<typeof pipelineOptions>;

@@ -2,6 +2,7 @@ import type { AlertChannel } from "../core/alert.ts";
 import type { ErrorPlace } from "../core/errors.ts";
 import type { ColumnType, Mode, TableName, TypePolicy, Write } from "../core/index.ts";
 import type { Secret } from "../core/secret.ts";
+import type { DataCheck, Hooks, Summary } from "./policy.ts";
 import type { Schedule } from "./schedules.ts";
 
 interface ConnectionBase {
@@ -117,9 +118,11 @@ export type ConnectionType = Connection["type"];
 export interface ColumnRule {
 	readonly drop: boolean;
 	readonly rename?: string;
-	readonly mask?: "hmac";
+	readonly mask?: "hmac" | "partial" | "null";
 	/** The key of `mask: hmac`. */
 	readonly secret?: Secret;
+	/** Characters that `mask: partial` shows. */
+	readonly keep?: number;
 	readonly type?: ColumnType;
 }
 
@@ -165,16 +168,8 @@ export interface TableRule {
 	readonly places: Readonly<Record<string, ErrorPlace>>;
 	/** Columns that this entry itself names; those of `defaults` need not exist in every table. */
 	readonly ownColumns: readonly string[];
-}
-
-export interface DataCheck {
-	/** Name in the destination, as written. */
-	readonly table: string;
-	readonly rows?: { readonly operator: "=" | "!=" | "<" | "<=" | ">" | ">="; readonly count: number };
-	readonly notNull: readonly string[];
-	/** Columns that are unique together. */
-	readonly unique: readonly string[];
-	readonly place: ErrorPlace;
+	/** Its own, else those of `defaults`. */
+	readonly hooks: Hooks;
 }
 
 export type SchemaChanges = "evolve" | "freeze" | "discard" | "fail";
@@ -212,6 +207,9 @@ export interface CheckedPipeline {
 	readonly alerts: readonly AlertChannel[];
 	/** Absent: no table is ever late, but for those with an option of their own. */
 	readonly lateAfterMs?: number;
+	/** In an order in which each comes after those that it depends on. */
+	readonly summaries: readonly Summary[];
+	readonly hooks: Hooks;
 }
 
 interface SelectedBase {

@@ -33,7 +33,7 @@ describe("JSON Schema", () => {
 		expect(schema.required).toEqual(["from", "to", "tables"]);
 		expect(Object.keys(schema.properties!)).toEqual(
 			expect.arrayContaining(
-				"pipeline from to staging schedule timezone start catchup max_active_runs concurrency retries retry_delay defaults tables types schema_changes flush checks".split(
+				"pipeline from to staging schedule timezone start catchup max_active_runs concurrency retries retry_delay defaults tables types schema_changes flush checks summaries hooks".split(
 					" ",
 				),
 			),

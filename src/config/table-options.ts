@@ -88,7 +88,8 @@ function columnRules(
 			{
 				drop: false,
 				...(rule.rename !== undefined && { rename: rule.rename }),
-				...(rule.mask !== undefined && { mask: rule.mask }),
+				...(rule.mask !== undefined && { mask: rule.mask ?? ("null" as const) }),
+				...(rule.keep !== undefined && { keep: Number(rule.keep) }),
 				...(rule.secret !== undefined && { secret: secretFrom(rule.secret, origin([...path, name, "secret"])) }),
 				...(type !== null && { type }),
 			},

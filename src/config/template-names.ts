@@ -14,6 +14,9 @@ export const INTERVAL_VARIABLES = [
 /** Every variable of a template beside `params.x`. */
 export const TEMPLATE_VARIABLES = [...INTERVAL_VARIABLES, "run_id"] as const;
 
+/** Stands for the table itself in the SQL of its checks and of its hooks on the destination. */
+export const TABLE_VARIABLE = "this";
+
 /** Whether text has a `{{ … }}`. */
 export function hasTemplate(text: string): boolean {
 	return text.includes("{{");

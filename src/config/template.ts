@@ -12,6 +12,8 @@ export type TemplateValue = string | number | boolean | null;
 export interface TemplateValues {
 	readonly variables: Readonly<Record<string, TemplateValue>>;
 	readonly params: Readonly<Record<string, TemplateValue>>;
+	/** SQL names of tables, quoted already: `this`. They stand in code only, as they are. */
+	readonly relations?: Readonly<Record<string, string>>;
 }
 
 export interface TemplateInput {
@@ -122,7 +124,11 @@ const CHECK_DIALECTS: readonly SqlDialect[] = [false, true].map((backslashEscape
  * Faults that a query's templates would have in a run, whatever its values and whichever the dialect; `placeAt` gives
  * the file's place of a line and column of the query. Any `params.x` counts as known: the command line may give it.
  */
-export function checkTemplate(sql: string, placeAt: (line: number, column: number) => ErrorPlace): HeadraceError[] {
+export function checkTemplate(
+	sql: string,
+	placeAt: (line: number, column: number) => ErrorPlace,
+	relationNames: readonly string[] = [],
+): HeadraceError[] {
 	const { variables } = templateValues({
 		interval: { start: "2026-01-01T00:00:00Z", end: "2026-01-02T00:00:00Z" },
 		runId: "0",
@@ -130,7 +136,8 @@ export function checkTemplate(sql: string, placeAt: (line: number, column: numbe
 	});
 	const params: Record<string, string> = {};
 	for (const [, name] of sql.matchAll(/params\.(\w+)/g)) if (name !== "__proto__") params[name!] = "1";
-	const faults = CHECK_DIALECTS.map((dialect) => faultsOfTemplate(sql, { variables, params }, dialect));
+	const relations = Object.fromEntries(relationNames.map((name) => [name, '"t"']));
+	const faults = CHECK_DIALECTS.map((dialect) => faultsOfTemplate(sql, { variables, params, relations }, dialect));
 	const counted = faults[0]!.filter((fault) => faults[1]!.some((other) => other.offset === fault.offset));
 	return counted.map((fault) => {
 		const { line, column } = lineColumn(sql, fault.offset);
@@ -173,6 +180,12 @@ function renderSite(site: TemplateSite, values: TemplateValues, dialect: SqlDial
 		new TemplateFault(`{{ ${site.expression.trim().slice(0, 80)} }}: ${message}`, site.offset);
 	if (site.context === "comment") throw fault("a template can't stand in a comment");
 	if (site.context === "dollar") throw fault("a template can't stand in a dollar-quoted string; use single quotes");
+	const relation = relationOf(site, values);
+	if (relation !== undefined) {
+		if (site.context !== "code" || touches(site.before) || touches(site.after))
+			throw fault("it is the name of a table, which can't stand in quotes or right beside a name");
+		return relation;
+	}
 	const value = evaluate(site, values, fault);
 	if (site.context === "code") return literalOf(site, value, dialect, fault);
 	if (value === null) throw fault("it is null, which can't stand in quotes");
@@ -181,6 +194,11 @@ function renderSite(site: TemplateSite, values: TemplateValues, dialect: SqlDial
 	const escaped = site.backslashes ? text.replaceAll("\\", "\\\\") : text;
 	const quote = { string: "'", double: '"', backtick: "`", bracket: "]" }[site.context];
 	return escaped.replaceAll(quote, quote + quote);
+}
+
+function relationOf(site: TemplateSite, { relations = {} }: TemplateValues): string | undefined {
+	const name = site.expression.trim();
+	return Object.hasOwn(relations, name) ? relations[name] : undefined;
 }
 
 function literalOf(
