@@ -13,8 +13,9 @@ import {
 	typeName,
 	type Write,
 } from "../core/index.ts";
-import type { TableTask } from "../flow/index.ts";
+import { type ColumnMasks, maskedSchemaVersion, maskedType, maskNote, type TableTask } from "../flow/index.ts";
 import type { PlanColumn, RunInterval } from "./api.ts";
+import { checkMasks, masksOf } from "./table-masks.ts";
 import { checkModes, type Fault } from "./table-modes.ts";
 import { notesOf } from "./table-notes.ts";
 
@@ -65,14 +66,7 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 
 	const columns = table.columns.filter((column) => options.columns.get(column.name)?.drop !== true);
 	const rename = new Map(columns.map((column) => [column.name, targetNameOf(selected, column)]));
-	for (const column of columns)
-		if (options.columns.get(column.name)?.mask !== undefined)
-			fault(
-				"E_NOT_BUILT_IN",
-				`masking ${column.name} is not built in yet`,
-				`columns.${column.name}`,
-				"Drop the column: `columns: { … : drop }`.",
-			);
+	const masks = masksOf(selected, columns);
 
 	const named = (names: readonly string[], option: string) =>
 		names.filter((name) => {
@@ -94,7 +88,8 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 	const write: Write = options.write ?? (options.mode === "full" ? "replace" : key.length > 0 ? "merge" : "append");
 
 	checkModes(context, selected, columns, { cursor, write, key }, fault);
-	const { planned, targets } = mapColumns(context, selected, columns, rename, fault);
+	checkMasks(selected, masks, { cursor, deleted, key: sourceKey }, fault);
+	const { planned, targets } = mapColumns(context, selected, columns, { rename, masks }, fault);
 	for (const message of collisions(targets, context.destination))
 		fault("E_NAME_COLLISION", `${source}: ${message}`, "columns");
 
@@ -106,6 +101,7 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 					table,
 					columns,
 					types: options.types,
+					...(masks.size === 0 ? {} : { masks }),
 					target: { name: selected.into, columns: targets, key },
 					mode: options.mode,
 					write,
@@ -119,7 +115,7 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 						: {}),
 					allowEmpty: options.allowEmpty,
 					fullRefresh: context.fullRefresh && options.mode !== "interval",
-					schemaVersion: schemaVersionOf(targets),
+					schemaVersion: maskedSchemaVersion(schemaVersionOf(targets), masks, sourceKey),
 					timezone: context.pipeline.timezone,
 				};
 	return {
@@ -140,15 +136,17 @@ function mapColumns(
 	context: PlanContext,
 	selected: SelectedTable,
 	columns: readonly SourceColumn[],
-	rename: ReadonlyMap<string, string>,
+	{ rename, masks }: { readonly rename: ReadonlyMap<string, string>; readonly masks: ColumnMasks },
 	fault: Fault,
 ): { readonly planned: PlanColumn[]; readonly targets: TargetColumn[] } {
 	const planned: PlanColumn[] = [];
 	const targets: TargetColumn[] = [];
 	for (const column of columns) {
-		const mapping = context.destination.mapType(column.type);
-		const fidelity = worse(column.fidelity, mapping.fidelity);
-		const note = [column.note, mapping.note].filter((text) => text !== undefined).join("; ");
+		const mask = masks.get(column.name);
+		const type = mask === undefined ? column.type : maskedType(mask, column.type);
+		const mapping = context.destination.mapType(type);
+		const fidelity = worse(worse(column.fidelity, mapping.fidelity), mask === undefined ? "exact" : "lossy");
+		const note = [column.note, mapping.note, mask && maskNote(mask)].filter((text) => text !== undefined).join("; ");
 		const name = rename.get(column.name) ?? column.name;
 		planned.push({
 			name,
@@ -166,10 +164,11 @@ function mapColumns(
 			);
 		targets.push({
 			name,
-			type: column.type,
-			nullable: column.nullable || mayBecomeNull(context.pipeline, column, selected.options.types),
+			type,
+			nullable:
+				column.nullable || mask?.kind === "null" || mayBecomeNull(context.pipeline, column, selected.options.types),
 			destinationType: mapping.destinationType,
-			...(column.defaultSql === undefined ? {} : { defaultSql: column.defaultSql }),
+			...(column.defaultSql === undefined || mask !== undefined ? {} : { defaultSql: column.defaultSql }),
 		});
 	}
 	return { planned, targets };

@@ -11,6 +11,7 @@ import {
 	type Window,
 } from "../core/index.ts";
 import { cursorRefusal, intervalWindow, isTimeCursor, nextCursor } from "./cursor.ts";
+import { Masker } from "./mask.ts";
 import { mergeBatches } from "./merge-batches.ts";
 import { previousPosition } from "./previous-position.ts";
 import type { FlowContext, TableTask } from "./task.ts";
@@ -149,7 +150,9 @@ export async function* readExtract(
 	}
 	const batches = parallel < 2 ? read(undefined) : mergeBatches(Array.from({ length: parallel }, () => reader()));
 	const estimatedRows = plan.whole ? task.table.estimatedRows : undefined;
-	for await (const batch of batches) {
+	const masker = new Masker(task.columns, task.masks ?? new Map());
+	for await (const raw of batches) {
+		const batch = masker.apply(raw);
 		counter.add(batch);
 		context.onEvent({
 			type: "progress",

@@ -99,7 +99,16 @@ export class KeyedHash {
 			const s1 = ((b >>> 17) | (b << 15)) ^ ((b >>> 19) | (b << 13)) ^ (b >>> 10);
 			w[index] = (w[index - 16]! + s0 + w[index - 7]! + s1) | 0;
 		}
-		let [a, b, c, d, e, f, g, h] = [state[0]!, state[1]!, state[2]!, state[3]!, state[4]!, state[5]!, state[6]!, state[7]!];
+		let [a, b, c, d, e, f, g, h] = [
+			state[0]!,
+			state[1]!,
+			state[2]!,
+			state[3]!,
+			state[4]!,
+			state[5]!,
+			state[6]!,
+			state[7]!,
+		];
 		for (let index = 0; index < 64; index++) {
 			const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
 			const t1 = (h + s1 + ((e & f) ^ (~e & g)) + K[index]! + w[index]!) | 0;

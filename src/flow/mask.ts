@@ -37,18 +37,28 @@ export function maskNote(mask: ColumnMask): string {
  * Names the masks of a table: another column, kind or secret gives another name. Empty when there are none. The secret
  * itself can't be read from it any better than from the hashes that it makes.
  */
-export function maskVersion(masks: ColumnMasks): string {
+function nameOf(masks: ColumnMasks): string {
 	if (masks.size === 0) return "";
 	const parts = [...masks].map(([column, mask]) => {
-		const detail =
-			mask.kind === "hmac"
-				? new KeyedHash(mask.secret).hex(Buffer.from("headrace mask")).toString("latin1")
-				: mask.kind === "partial"
-					? mask.keep
-					: "";
-		return [column, mask.kind, detail];
+		if (mask.kind === "null") return [column, mask.kind];
+		if (mask.kind === "partial") return [column, mask.kind, mask.keep];
+		return [column, mask.kind, new KeyedHash(mask.secret).hex(Buffer.from("headrace mask")).toString("latin1")];
 	});
 	return createHash("sha256").update(JSON.stringify(parts.sort())).digest("hex").slice(0, 12);
+}
+
+/** The schema version of a table with masks: `<shape>`, `<shape>.<masks>` or `<shape>.<masks>.<masks of the key>`. */
+export function maskedSchemaVersion(shape: string, masks: ColumnMasks, key: readonly string[]): string {
+	const ofKey = new Map([...masks].filter(([column]) => key.includes(column)));
+	return [shape, nameOf(masks), nameOf(ofKey)].filter((part) => part !== "").join(".");
+}
+
+/** What of the masks differs between two schema versions: rows of the two don't belong into one table as they are. */
+export function maskChange(before: string, now: string): "none" | "columns" | "key" {
+	const [, masksBefore, keyBefore] = before.split(".");
+	const [, masksNow, keyNow] = now.split(".");
+	if (keyBefore !== keyNow) return "key";
+	return masksBefore === masksNow ? "none" : "columns";
 }
 
 type Setter = (into: Column, from: Column, row: number) => void;
@@ -66,7 +76,6 @@ interface MaskedColumn {
 export class Masker {
 	readonly #columns: readonly MaskedColumn[];
 	readonly #free: Column[][] = [];
-	#capacity = 0;
 
 	/** @throws E_INTERNAL when a mask's column is not among the fields */
 	constructor(fields: readonly { readonly name: string; readonly type: ColumnType }[], masks: ColumnMasks) {
@@ -98,14 +107,10 @@ export class Masker {
 	}
 
 	#take(batch: Batch): Column[] {
-		// Every batch of a pool is as long as the first; one that is longer gets columns of its own.
-		const capacity = Math.max(64, Math.ceil(batch.rowCount / 64) * 64, ...batch.columns.map(capacityOf));
-		if (capacity !== this.#capacity) {
-			this.#free.length = 0;
-			this.#capacity = capacity;
-		}
 		const known = this.#free.pop();
-		if (known === undefined)
+		const capacity = capacityOf(batch.columns[this.#columns[0]!.index]!);
+		// A batch that is longer than those before gets columns of its own.
+		if (known === undefined || capacityOf(known[0]!) < capacity)
 			return this.#columns.map(({ index, type }) => new Column(batch.columns[index]!.name, type, capacity));
 		for (const column of known) column.reset();
 		return known;

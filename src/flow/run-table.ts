@@ -13,6 +13,7 @@ import {
 	type Write,
 } from "../core/index.ts";
 import { ExtractCounter, type ExtractPlan, planExtract, readExtract } from "./extract.ts";
+import { confirmMasks, withSameMasks } from "./mask-changes.ts";
 import { addOutcomes, nothingLoaded, outcomeOf, renamed, stagedOutcome, targetName, unbalanced } from "./outcome.ts";
 import { cleanStaging, discardManifest, stageExtract, targetFields, usableManifest } from "./stage.ts";
 import { type FlowContext, loadIntervalOf, type TableOutcome, type TableTask } from "./task.ts";
@@ -33,7 +34,7 @@ export async function runTable(
 	openSnapshot: () => Promise<Snapshot>,
 ): Promise<TableOutcome> {
 	if (!hasStaging(context)) return loadDirectly(context, task, row, openSnapshot);
-	const pending = await usableManifest(context, task.stream, row);
+	const pending = await withSameMasks(context, task, await usableManifest(context, task.stream, row));
 	if (context.stage === "load") return loadPending(context, task, row, pending);
 
 	await cleanStaging(context, task.stream, row);
@@ -51,6 +52,7 @@ export async function runTable(
 	const snapshot = await openSnapshot();
 	const plan = await planExtract(context, task, snapshot, current);
 	const write = await writeOf(context, task, plan);
+	confirmMasks(context, task, current, write);
 	const counter = new ExtractCounter();
 	const id = nameLoad(context, task, current, plan);
 	const landing = { id, write, overlap: overlapOf(task, plan, write) };
@@ -104,6 +106,7 @@ async function loadDirectly(
 	const snapshot = await openSnapshot();
 	const plan = await planExtract(context, task, snapshot, row);
 	const write = await writeOf(context, task, plan);
+	confirmMasks(context, task, row, write);
 	const counter = new ExtractCounter();
 	const id = nameLoad(context, task, row, plan);
 	crashPoint("c01");
@@ -165,6 +168,7 @@ function loadRequest(
 		...(interval === undefined ? {} : { interval }),
 		...(overlap === undefined ? {} : { overlap }),
 		allowEmpty: task.allowEmpty,
+		...(context.verify === undefined ? {} : { verify: context.verify }),
 		input,
 		bufferBytesMax: context.bufferBytesMax,
 		...(context.signal === undefined ? {} : { signal: context.signal }),

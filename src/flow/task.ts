@@ -11,8 +11,10 @@ import type {
 	Staging,
 	TargetTable,
 	TypePolicy,
+	Verify,
 	Write,
 } from "../core/index.ts";
+import type { ColumnMasks } from "./mask.ts";
 
 /** One table of one run, planned: all that the flow needs to know. */
 export interface TableTask {
@@ -22,6 +24,8 @@ export interface TableTask {
 	/** Columns that are read; the same order as the target's. */
 	readonly columns: readonly SourceColumn[];
 	readonly types: TypePolicy;
+	/** Columns whose values are hidden before anything else sees them. */
+	readonly masks?: ColumnMasks;
 	readonly target: TargetTable;
 	readonly mode: Mode;
 	readonly write: Write;
@@ -39,7 +43,7 @@ export interface TableTask {
 	readonly allowEmpty: boolean;
 	/** Reads everything again and replaces, whatever the position says. */
 	readonly fullRefresh: boolean;
-	/** Names the shape of the rows: a hash of the columns and types. */
+	/** Names the shape of the rows: a hash of the columns and types, and of their masks. */
 	readonly schemaVersion: string;
 	/** Zone of cursor columns that have none. */
 	readonly timezone: string;
@@ -63,6 +67,8 @@ export interface FlowContext {
 	/** Connections that this table may read with at once. */
 	readonly readers: number;
 	readonly onEvent: EventSink;
+	/** Checks of the rows to come. */
+	readonly verify?: Verify;
 	readonly signal?: AbortSignal;
 }
 
