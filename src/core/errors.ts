@@ -149,8 +149,8 @@ export const ERRORS = {
 		"Run again; report the run if it stays.",
 	),
 	E_CHECK: failed(
-		"A data check failed; the old table is untouched where the write allows.",
-		"Look at the check's query.",
+		"A check failed: of the data, whose old table is then untouched, or of the connections.",
+		"Mend the rows that the message names, or the check.",
 	),
 	E_ALERT: failed(
 		"A channel did not take an alarm.",
@@ -195,6 +195,8 @@ export interface ErrorPlace {
 export interface ErrorOptions extends ErrorPlace {
 	/** What to do, when it is more exact than the table's remedy. */
 	readonly hint?: string;
+	/** Row values that show what is wrong, for who asks by `--show-values`. Never of a masked column. */
+	readonly values?: string;
 	readonly cause?: unknown;
 }
 
@@ -206,13 +208,17 @@ export class HeadraceError extends Error {
 	readonly code: ErrorCode;
 	readonly place: ErrorPlace;
 	readonly hint: string;
+	/** Not part of the message: logs, receipts and reports leave it out unless it was asked for. */
+	declare readonly values?: string;
 
 	constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
 		super(message, options.cause === undefined ? undefined : { cause: options.cause });
 		this.name = "HeadraceError";
 		this.code = code;
-		const { hint, cause: _cause, ...place } = options;
+		const { hint, values, cause: _cause, ...place } = options;
 		this.place = place;
+		// Not enumerable: what prints or stores an error's fields must not show it.
+		if (values !== undefined) Object.defineProperty(this, "values", { value: values });
 		this.hint = hint ?? ERRORS[code].remedy;
 	}
 
@@ -230,6 +236,7 @@ export class HeadraceError extends Error {
 			...place,
 			...this.place,
 			hint: this.hint,
+			...(this.values === undefined ? {} : { values: this.values }),
 			cause: this.cause,
 		});
 		if (this.stack !== undefined) error.stack = this.stack;

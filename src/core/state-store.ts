@@ -52,6 +52,8 @@ export interface ReceiptError {
 	readonly code: string;
 	readonly message: string;
 	readonly hint: string;
+	/** Row values that show what is wrong; only when they were asked for, and never stored. */
+	readonly values?: string;
 }
 
 /** What a run says it did: the object that `run --json` prints. */

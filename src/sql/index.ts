@@ -1,3 +1,4 @@
+export * from "./checks.ts";
 export * from "./dialect.ts";
 export * from "./interval.ts";
 export * from "./merge.ts";

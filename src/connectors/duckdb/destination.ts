@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import {
 	crashPoint,
 	type Destination,
+	type DestinationSql,
 	type ExistingTable,
 	type Finding,
 	HeadraceError,
@@ -14,10 +16,13 @@ import {
 	type Write,
 } from "../../core/index.ts";
 import { Engine } from "../../engine/index.ts";
+import { duckdbDialect } from "../../sql/index.ts";
 import { ControlTables } from "./control.ts";
-import { ensureSchema, type LoadContext, tableDdl, targetOf } from "./load.ts";
+import { createSchema, type LoadContext, tableDdl, targetOf } from "./load.ts";
+import { rebuild } from "./rebuild.ts";
 import { createDdl, definitionsOf, describeTable, Place, shapeDiffers } from "./schema.ts";
 import { Session } from "./session.ts";
+import { textRows } from "./statements.ts";
 import { foldName, mapType } from "./types.ts";
 import { append, merge } from "./write-merge.ts";
 import { removeLeftovers, replace } from "./write-replace.ts";
@@ -48,12 +53,36 @@ export class DuckdbDestination implements Destination {
 	readonly mapType = mapType;
 	readonly foldName = foldName;
 	readonly #options: DuckdbDestinationOptions;
+	readonly sql: DestinationSql;
 	#opening: Promise<Opened> | null = null;
 	#controlReady: Promise<void> | null = null;
 	#closed = false;
 
 	constructor(options: DuckdbDestinationOptions) {
 		this.#options = options;
+		this.sql = this.#ownSql();
+	}
+
+	#ownSql(): DestinationSql {
+		const { quoteIdentifier, quoteLiteral } = duckdbDialect;
+		return {
+			quoteIdentifier,
+			quoteLiteral,
+			relation: (table) => new Place(catalogOf(this.#options.path), table).sql,
+			query: (sql, signal) => this.#with((session) => textRows(session, sql), signal),
+			execute: (statements, signal) =>
+				this.#with(
+					(session) =>
+						session.transaction(async () => {
+							for (const statement of statements) await session.execute(statement);
+						}),
+					signal,
+				),
+			rebuild: async (request) => {
+				const { engine, catalog } = await this.#open();
+				return rebuild(engine, new Place(catalog, request.table), request);
+			},
+		};
 	}
 
 	async check(): Promise<Finding[]> {
@@ -132,7 +161,7 @@ export class DuckdbDestination implements Destination {
 				request,
 				readableDirectories: this.#options.readableDirectories ?? [],
 			};
-			await ensureSchema(context);
+			await createSchema(session, context.place);
 			await removeLeftovers(session, context.place);
 			const result = await write(context);
 			crashPoint("c10");
@@ -161,9 +190,9 @@ export class DuckdbDestination implements Destination {
 		}
 	}
 
-	async #with<T>(work: (session: Session, opened: Opened) => Promise<T>): Promise<T> {
+	async #with<T>(work: (session: Session, opened: Opened) => Promise<T>, signal?: AbortSignal): Promise<T> {
 		const opened = await this.#open();
-		await using session = await Session.open(opened.engine);
+		await using session = await Session.open(opened.engine, signal);
 		return await work(session, opened);
 	}
 
@@ -218,7 +247,12 @@ function write(context: LoadContext): Promise<LoadResult> {
 	return replace(context);
 }
 
-/** DuckDB's name for the database in a file. */
+/** DuckDB's name for the database in a file: the file's up to its first dot, unless every database has one so called. */
 function catalogOf(path: string): string {
-	return path === ":memory:" ? "memory" : path.replace(/^.*[/\\]/s, "").replace(/\.[^.]*$/, "");
+	if (path === ":memory:") return "memory";
+	const name =
+		basename(path)
+			.split(".")
+			.find((part) => part !== "") ?? "";
+	return ["main", "temp", "system"].includes(name) ? `${name}_db` : name;
 }

@@ -15,6 +15,7 @@ import { evolveDdl } from "./evolve.ts";
 import { acquire } from "./locks.ts";
 import { alterTable, createDdl, definitionsOf, describeTable, findColumn, type Place, schemaExists } from "./schema.ts";
 import type { Session } from "./session.ts";
+import { newRows } from "./statements.ts";
 
 /** What each write works with. */
 export interface LoadContext {
@@ -69,7 +70,7 @@ export async function schemaDdl(session: Session, place: Place): Promise<string[
 }
 
 /** Schemas are made on their own: two loads that make the same one would be in each other's way until they end. */
-export async function ensureSchema({ session, place }: LoadContext): Promise<void> {
+export async function createSchema(session: Session, place: Place): Promise<void> {
 	const release = await acquire(place.schemaSql);
 	try {
 		await withoutConflict(async () => {
@@ -99,6 +100,11 @@ export async function onTable<T>(context: LoadContext, work: (existing: Existing
 	} finally {
 		release();
 	}
+}
+
+/** Shows the new rows to whoever asked to see them before the commit. */
+export async function verifyRows({ session, request }: LoadContext, relation: string): Promise<void> {
+	await request.verify?.(newRows(session, relation));
 }
 
 /** Takes away what an earlier load of the interval left; gives how many rows that were. */

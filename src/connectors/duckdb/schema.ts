@@ -6,7 +6,7 @@ import {
 	type TargetTable,
 } from "../../core/index.ts";
 import type { Value } from "../../engine/index.ts";
-import { type ColumnDefinition, createTable, duckdbDialect, quotedPath } from "../../sql/index.ts";
+import { type ColumnDefinition, columnDefinition, createTable, duckdbDialect, quotedPath } from "../../sql/index.ts";
 import type { Session } from "./session.ts";
 import { foldName } from "./types.ts";
 
@@ -144,6 +144,33 @@ function successorOf<Column extends Pick<WantedColumn, "name" | "renamedFrom">>(
 ): Column | undefined {
 	const isIt = (other: string | undefined) => other !== undefined && foldName(other) === foldName(name);
 	return columns.find((column) => isIt(column.name)) ?? columns.find((column) => isIt(column.renamedFrom));
+}
+
+/** The columns and constraints of a table as lines of a CREATE TABLE that makes one like it. */
+export async function tableLike(
+	session: Session,
+	place: Place,
+): Promise<{ readonly columns: string[]; readonly constraints: string[] }> {
+	const names = [place.schema, place.name];
+	const columns = await session.query(
+		`SELECT column_name, data_type, is_nullable, column_default FROM duckdb_columns() WHERE ${AT} ORDER BY column_index`,
+		names,
+	);
+	const constraints = await session.query(
+		`SELECT constraint_text FROM duckdb_constraints() WHERE ${AT} AND constraint_type <> 'NOT NULL' ORDER BY constraint_index`,
+		names,
+	);
+	return {
+		columns: columns.map((row) =>
+			columnDefinition(duckdbDialect, {
+				name: String(row["column_name"]),
+				type: String(row["data_type"]),
+				nullable: row["is_nullable"] === true,
+				...(row["column_default"] === null ? {} : { defaultSql: String(row["column_default"]) }),
+			}),
+		),
+		constraints: constraints.map((row) => String(row["constraint_text"])),
+	};
 }
 
 /** The table's own indexes (those of its constraints aside), as what drops each and what makes it again. */

@@ -28,7 +28,7 @@ import {
 	updateKnown,
 } from "../../sql/index.ts";
 import { insertInput } from "./input.ts";
-import { deleteInterval, type LoadContext, loadSuffix, onTable, resultOf, tagOf } from "./load.ts";
+import { deleteInterval, type LoadContext, loadSuffix, onTable, resultOf, tagOf, verifyRows } from "./load.ts";
 import { findColumn } from "./schema.ts";
 import { comparisonOf, foldName } from "./types.ts";
 
@@ -37,7 +37,7 @@ import { comparisonOf, foldName } from "./types.ts";
  * equal already are not written, so a merge of what is known changes nothing but the position.
  */
 export async function merge(context: LoadContext): Promise<LoadResult> {
-	const { session, request, target } = context;
+	const { session, place, request, target } = context;
 	if (target.key.length === 0)
 		throw new HeadraceError("E_KEY_REQUIRED", `merge into ${qualified(request.target.name)} needs a key`);
 	const { orderColumn, deletedColumn } = request;
@@ -65,6 +65,7 @@ export async function merge(context: LoadContext): Promise<LoadResult> {
 		await session.execute(insertStaged(duckdbDialect, tables), [], { columns: tables.columns, key: target.key });
 		const rowsInserted = keys! - flagged - known;
 		const result = resultOf({ rowsReceived, rowsInserted, rowsUpdated, rowsDeleted, rowsSuperseded });
+		await verifyRows(context, place.sql);
 		await context.control.record(session, request, result);
 		await session.execute(`DROP TABLE ${tables.stage}`);
 		return result;
@@ -117,6 +118,7 @@ export async function append(context: LoadContext): Promise<LoadResult> {
 			});
 			crashPoint("c08");
 			const result = resultOf({ rowsReceived, rowsInserted: rowsReceived, rowsDeleted });
+			await verifyRows(context, place.sql);
 			await context.control.record(session, request, result);
 			return result;
 		});
@@ -131,6 +133,7 @@ export async function append(context: LoadContext): Promise<LoadResult> {
 		const range = from === null ? "TRUE" : rangeCondition(duckdbDialect, column.name, column.destinationType, { from });
 		const rowsInserted = await insertOverlapping(context, tables, range, rowsReceived);
 		const result = resultOf({ rowsReceived, rowsInserted, rowsSuperseded: rowsReceived - rowsInserted });
+		await verifyRows(context, place.sql);
 		await context.control.record(session, request, result);
 		await session.execute(`DROP TABLE ${tables.stage}`);
 		return result;

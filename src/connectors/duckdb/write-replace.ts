@@ -1,8 +1,9 @@
 import { crashPoint, HeadraceError, type LoadResult, qualified } from "../../core/index.ts";
+import type { Engine } from "../../engine/index.ts";
 import { countKeys, deleteFlaggedFromStage, duckdbDialect, swapTable } from "../../sql/index.ts";
 import { withoutConflict } from "./control.ts";
 import { insertInput } from "./input.ts";
-import { type LoadContext, loadSuffix, resultOf } from "./load.ts";
+import { type LoadContext, loadSuffix, resultOf, verifyRows } from "./load.ts";
 import { createDdl, definitionsOf, describeTable, keepsakesOf, type Place } from "./schema.ts";
 import { Session } from "./session.ts";
 
@@ -19,19 +20,31 @@ const building = new Set<string>();
  * the table removes it.
  */
 export async function replace(context: LoadContext): Promise<LoadResult> {
-	const { session, place, request, target, engine } = context;
-	const build = place.beside(`${BUILD_MARK}${loadSuffix(request)}`);
-	building.add(build.sql);
-	try {
+	const { session, request, target, engine } = context;
+	return buildBeside(context, loadSuffix(request), async (build) => {
 		await session.execute(createDdl(build, definitionsOf(target)));
 		const rows = await fill(context, build, Math.min(LANES_MAX, engine.threads));
 		crashPoint("c08");
 		await checkRows(context, build);
 		const rowsFlagged = await deleteFlaggedRows(context, build);
+		await verifyRows(context, build.sql);
 		return await session.transaction(() => swap(context, build, rows, rows - rowsFlagged));
+	});
+}
+
+/** Work on a table beside another, which is dropped when the work fails. `suffix` is the load's own. */
+export async function buildBeside<T>(
+	{ engine, place }: Pick<LoadContext, "engine" | "place">,
+	suffix: string,
+	work: (build: Place) => Promise<T>,
+): Promise<T> {
+	const build = place.beside(`${BUILD_MARK}${suffix}`);
+	building.add(build.sql);
+	try {
+		return await work(build);
 	} catch (error) {
 		// Not by the session: it may be stopped.
-		await dropBuild(context, build);
+		await dropBuild(engine, build);
 		throw error;
 	} finally {
 		building.delete(build.sql);
@@ -108,7 +121,7 @@ export async function removeLeftovers(session: Session, place: Place): Promise<v
 	}
 }
 
-async function dropBuild({ engine }: LoadContext, build: Place): Promise<void> {
+async function dropBuild(engine: Engine, build: Place): Promise<void> {
 	try {
 		await using session = await Session.open(engine);
 		await session.execute(`DROP TABLE IF EXISTS ${build.sql}`);
