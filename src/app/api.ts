@@ -81,6 +81,8 @@ export interface RunOptions extends PlanOptions {
 	readonly test?: boolean;
 	/** False: a connection that can't be made at the start fails the run at once. Default: tried again by `retries`. */
 	readonly retryStart?: boolean;
+	/** Errors of the receipts that it gives show row values, where they have some; nothing that is stored does. */
+	readonly showValues?: boolean;
 	readonly onEvent?: EventSink;
 }
 
@@ -98,6 +100,15 @@ export interface Plan {
 	readonly to: string;
 	readonly tables: readonly PlanTable[];
 	readonly findings: readonly Finding[];
+	/** Of the pipeline; absent when it has none. */
+	readonly hooks?: readonly PlanHook[];
+}
+
+/** A hook, its statements as they are written. */
+export interface PlanHook {
+	readonly when: "before" | "after";
+	readonly on: "source" | "destination";
+	readonly sql: readonly string[];
 }
 
 export interface PlanTable {
@@ -113,6 +124,9 @@ export interface PlanTable {
 	readonly change: "new" | "changed" | "same";
 	/** What will happen, in words: `cursor modified >= 2026-11-20 01:59:58`, `no key: rows are appended`. */
 	readonly notes: readonly string[];
+	/** What is asked of its new rows before they are seen; absent when nothing is. */
+	readonly checks?: readonly { readonly name: string; readonly severity: "error" | "warn" }[];
+	readonly hooks?: readonly PlanHook[];
 }
 
 export interface PlanColumn {

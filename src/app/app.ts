@@ -3,7 +3,6 @@ import { type CheckedPipeline, intervalsBetween, lastInterval, parseInterval } f
 import {
 	type Finding,
 	HeadraceError,
-	qualified,
 	type RunReceipt,
 	type Source,
 	toHeadraceErrors,
@@ -28,10 +27,11 @@ import { lateMessage, lateTables } from "./freshness.ts";
 import { planOf } from "./plan.ts";
 import { readOnly } from "./read-only.ts";
 import { type Recorder, recorded } from "./recorded.ts";
-import { runOnce } from "./run.ts";
+import { type RunScope, runOnce } from "./run.ts";
 import { newRunId } from "./run-id.ts";
+import { selectSummaries } from "./select.ts";
 import { openSession, planSession } from "./session.ts";
-import type { TablePlan } from "./table-plan.ts";
+import { tasksOf } from "./tasks.ts";
 
 export interface AppOptions {
 	/** The project's folder; `.headrace/` is made in it. */
@@ -94,7 +94,11 @@ class LocalApp implements App {
 
 	async backfill(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunReceipt[]> {
 		const intervals = await this.backfillIntervals(pipeline, options);
-		return recorded(this.#recorder, { pipeline, options, intervals }, async ({ held, logged, starts, fail }) => {
+		// Summaries of all the intervals are built once, by a run behind the last.
+		const behind = intervals.length > 0 && selectSummaries(pipeline.summaries, options.tables).length > 0 ? [null] : [];
+		const runs = { pipeline, options, intervals: [...intervals, ...behind] };
+		return recorded(this.#recorder, runs, async ({ held, logged, starts, fail }) => {
+			const start = behind.length === 0 ? undefined : starts.at(-1);
 			await using session = await starts[0]!.attempt(() => openSession(pipeline, logged, this.#options.source));
 			const receipts: RunReceipt[] = [];
 			const queue = [...intervals.entries()];
@@ -102,7 +106,7 @@ class LocalApp implements App {
 				for (let next = queue.shift(); next !== undefined && !held.signal.aborted; next = queue.shift()) {
 					const [index, interval] = next;
 					const start = starts[index]!;
-					const context = { state: this.#state, options: logged, interval, held, start, only: byInterval };
+					const context = { state: this.#state, options: logged, interval, held, start, scope: byInterval };
 					try {
 						receipts[index] = await runOnce(session, context);
 					} catch (thrown) {
@@ -117,7 +121,15 @@ class LocalApp implements App {
 			const ended = await Promise.allSettled(Array.from({ length: parallel }, worker));
 			const failed = ended.find((each) => each.status === "rejected");
 			if (failed !== undefined) throw failed.reason;
-			return receipts.filter((receipt) => receipt !== undefined);
+			const done = receipts.filter((receipt) => receipt !== undefined);
+			if (start === undefined || held.signal.aborted) return done;
+			const bad = done.filter((receipt) => receipt.state !== "succeeded").length;
+			const scope: RunScope = {
+				summaries: "only",
+				...(bad === 0 ? {} : { blocked: `not built: ${bad} of ${done.length} intervals failed` }),
+			};
+			const interval = intervals.at(-1) ?? null;
+			return [...done, await runOnce(session, { state: this.#state, options: logged, interval, held, start, scope })];
 		});
 	}
 
@@ -178,12 +190,7 @@ class LocalApp implements App {
 	async tasks(pipeline: CheckedPipeline): Promise<TaskSummary[]> {
 		await using session = await openSession(pipeline, {}, this.#options.source);
 		const plan = await planSession(session, {}, this.#lastInterval(pipeline), newRunId());
-		return plan.tables.map((table) => ({
-			task: table.source,
-			into: qualified(table.into),
-			mode: table.selected.options.mode,
-			write: table.write,
-		}));
+		return tasksOf(plan);
 	}
 
 	async status(pipeline: CheckedPipeline): Promise<StatusReport> {
@@ -297,4 +304,8 @@ export function namedInterval(pipeline: CheckedPipeline, text: string): RunInter
 
 const bounds = ({ start, end }: RunInterval): RunInterval => ({ start, end });
 
-const byInterval = (plan: TablePlan) => plan.selected.options.mode === "interval";
+/** The intervals of a backfill only move rows: a summary of them all is built once, behind the last. */
+const byInterval: RunScope = {
+	tables: (plan) => plan.selected.options.mode === "interval",
+	summaries: "none",
+};

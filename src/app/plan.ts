@@ -1,7 +1,8 @@
 import { type ExistingTable, type Finding, qualified } from "../core/index.ts";
 import type { Plan, PlanOptions, PlanTable, RunInterval } from "./api.ts";
+import { maskNotes, planHooks, planSummaryTable } from "./plan-policy.ts";
 import { newRunId } from "./run-id.ts";
-import { planSession, type Session } from "./session.ts";
+import { planSession, type Session, type SessionPlan } from "./session.ts";
 import type { TablePlan } from "./table-plan.ts";
 
 /** What a run of the session would do, for people; changes nothing. */
@@ -25,9 +26,15 @@ export async function planOf(session: Session, options: PlanOptions, interval: R
 			ddl,
 			columns: plan.columns,
 			change: existing === null ? "new" : sameShape(plan, existing) ? "same" : "changed",
-			notes: [...cursorNote(mode, cursor, position), ...plan.notes],
+			notes: [
+				...cursorNote(mode, cursor, position),
+				...plan.notes,
+				...maskNotes(plan, positions.get(plan.task?.stream ?? plan.source)),
+			],
+			...policyOf(planned, plan),
 		});
 	}
+	for (const summary of planned.policy.summaries) tables.push(await planSummaryTable(session, summary));
 	const findings: Finding[] = [
 		...planned.warnings.map((message): Finding => ({ severity: "warning", message })),
 		...planned.tables.flatMap((plan) =>
@@ -40,7 +47,21 @@ export async function planOf(session: Session, options: PlanOptions, interval: R
 			),
 		),
 	];
-	return { pipeline: pipeline.name, from: pipeline.from.address, to: pipeline.to.address, tables, findings };
+	const hooks = planHooks(pipeline.hooks);
+	return {
+		pipeline: pipeline.name,
+		from: pipeline.from.address,
+		to: pipeline.to.address,
+		tables,
+		findings,
+		...(hooks.length === 0 ? {} : { hooks }),
+	};
+}
+
+function policyOf({ policy }: SessionPlan, plan: TablePlan): Pick<PlanTable, "checks" | "hooks"> {
+	const checks = (policy.checks.get(plan.source) ?? []).map(({ name, severity }) => ({ name, severity }));
+	const hooks = planHooks(plan.selected.rule.hooks);
+	return { ...(checks.length === 0 ? {} : { checks }), ...(hooks.length === 0 ? {} : { hooks }) };
 }
 
 /** Whether the table that is there has the columns that the plan wants, by name and type. */

@@ -1,8 +1,10 @@
 import type { RunReceipt, TableReceipt } from "../core/index.ts";
+import { countRowsOf } from "../sql/index.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
 import { emptyReceipt, failedReceipt } from "./receipt.ts";
 import { newRunId } from "./run-id.ts";
 import { planSession, type Session } from "./session.ts";
+import { emptySummaryReceipt, type SummaryPlan } from "./summaries.ts";
 import type { TablePlan } from "./table-plan.ts";
 
 /** Reads every row of the tables and throws it away: shows that a task would work, and records nothing anywhere. */
@@ -37,6 +39,7 @@ export async function readOnly(
 	};
 	const tables: TableReceipt[] = [];
 	for (const table of plan.tables) tables.push(await read(table));
+	for (const summary of plan.policy.summaries) tables.push(await readSummary(session, summary));
 	return {
 		run_id: runId,
 		pipeline: session.pipeline.name,
@@ -46,4 +49,13 @@ export async function readOnly(
 		finished_at: new Date().toISOString(),
 		tables,
 	};
+}
+
+/** Counts the rows that a summary would have. */
+async function readSummary({ destination }: Session, plan: SummaryPlan): Promise<TableReceipt> {
+	const begin = performance.now();
+	const [row] = (await destination.sql?.query(countRowsOf(plan.select))) ?? [];
+	const seconds = Math.round(performance.now() - begin) / 1000;
+	const rows = Number(row?.["n"] ?? 0);
+	return { ...emptySummaryReceipt(plan), state: "succeeded", rows_read: rows, seconds, attempts: 1 };
 }

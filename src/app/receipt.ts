@@ -1,4 +1,4 @@
-import { type HeadraceError, qualified, type TableReceipt } from "../core/index.ts";
+import { type HeadraceError, qualified, type ReceiptError, type TableReceipt } from "../core/index.ts";
 import type { TableOutcome } from "../flow/index.ts";
 import type { TablePlan } from "./table-plan.ts";
 
@@ -55,12 +55,19 @@ export function failedReceipt(
 	seconds: number,
 	attempts: number,
 	state: "failed" | "stopped",
+	showValues = false,
 ): TableReceipt {
 	return {
 		...emptyReceipt(plan),
 		state,
 		seconds,
 		attempts,
-		error: error === undefined ? null : { code: error.code, message: error.message, hint: error.hint },
+		error: error === undefined ? null : receiptError(error, showValues),
 	};
+}
+
+/** An error as receipts have it; with the values only for who asked to see them. */
+export function receiptError(error: HeadraceError, showValues = false): ReceiptError {
+	const { code, message, hint, values } = error;
+	return { code, message, hint, ...(showValues && values !== undefined ? { values } : {}) };
 }

@@ -1,26 +1,16 @@
-import type { CheckedPipeline } from "../config/index.ts";
-import {
-	type AttemptError,
-	type FileFormat,
-	HeadraceError,
-	type PositionRow,
-	type RunReceipt,
-	type RunState,
-	type Snapshot,
-	type Staging,
-	type StateStore,
-	type TableReceipt,
-} from "../core/index.ts";
-import { runTable, type TableTask } from "../flow/index.ts";
+import type { PositionRow, ReceiptError, RunReceipt, RunState, StateStore, TableReceipt } from "../core/index.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
+import { runHooks } from "./hooks.ts";
 import type { HeldLease } from "./lease.ts";
-import { emptyReceipt, failedReceipt, finishedReceipt } from "./receipt.ts";
+import type { PolicyPlan } from "./policy-plan.ts";
+import { emptyReceipt, receiptError } from "./receipt.ts";
 import { openFormats, openStaging } from "./registry.ts";
-import { abortableDelay, attemptError, mayRetry, retryDelayMs } from "./retry.ts";
 import type { RunStart } from "./run-start.ts";
 import { planSession, type Session } from "./session.ts";
 import { SharedSnapshot } from "./shared-snapshot.ts";
+import { emptySummaryReceipt, type SummaryPlan, skippedBecause } from "./summaries.ts";
 import type { TablePlan } from "./table-plan.ts";
+import { asRunError, type StagedFiles, summaryReceipt, tableReceipt } from "./table-run.ts";
 
 /** What one run needs beside its session. */
 export interface RunContext {
@@ -29,8 +19,17 @@ export interface RunContext {
 	readonly interval: RunInterval | null;
 	readonly held: HeldLease;
 	readonly start: RunStart;
-	/** Tables to take; all when absent. */
-	readonly only?: (plan: TablePlan) => boolean;
+	/** What to do of it; all when absent. */
+	readonly scope?: RunScope;
+}
+
+export interface RunScope {
+	/** Of the tables that the options choose. */
+	readonly tables?: (plan: TablePlan) => boolean;
+	/** `none`: only rows are moved, as in an interval of a backfill. `only`: what comes after them is done. */
+	readonly summaries?: "none" | "only";
+	/** Why no summary may be built. */
+	readonly blocked?: string;
 }
 
 /** One run of a session's tables, for one interval or none. Table failures are in the receipt, not thrown. */
@@ -41,7 +40,7 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 	const { pipeline, destination } = session;
 	const onEvent = options.onEvent ?? (() => {});
 	const begun = await start.attempt(() => begin(session, context));
-	const { plans, warnings, staged, rows } = begun;
+	const { plans, summaries, policy, warnings, staged, rows } = begun;
 	const run = new RunRecord(state, start, {
 		run_id: runId,
 		pipeline: pipeline.name,
@@ -50,36 +49,65 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 		started_at: start.startedAt,
 		finished_at: null,
 		...(options.stage === "extract" || options.stage === "load" ? { stage: options.stage } : {}),
-		tables: plans.map(emptyReceipt),
+		tables: [...plans.map(emptyReceipt), ...summaries.map(emptySummaryReceipt)],
 		...start.attemptErrors,
 	});
 	await run.save();
 	onEvent({ type: "run-started", run: run.receipt });
 	for (const message of warnings) onEvent({ type: "notice", runId, level: "warn", message });
-
-	await using snapshot = new SharedSnapshot(session.source, Math.max(1, session.concurrency), signal);
-	const tasks = plans.filter((p) => p.task !== null);
-	const parallel = Math.max(1, Math.min(session.concurrency, tasks.length));
-	const work = [...plans.entries()];
-	const worker = async () => {
-		for (let next = work.shift(); next !== undefined; next = work.shift()) {
-			const [index, table] = next;
-			const receipt = await tableReceipt(table, {
-				session,
-				options,
-				runId,
-				staged,
-				snapshot,
-				rows,
-				signal,
-				bufferBytesMax: Math.floor(session.bufferBytesMax / parallel),
-				readers: Math.max(1, Math.floor(session.concurrency / parallel)),
-			});
-			await run.setTable(index, receipt);
-			onEvent({ type: "table-finished", runId, receipt });
+	const setTable = async (index: number, receipt: TableReceipt) => {
+		await run.setTable(index, receipt);
+		onEvent({ type: "table-finished", runId, receipt });
+	};
+	const hookScope = { pipeline, source: session.source, destination, values: policy.values };
+	/** Whether the hooks of the run succeeded; what they fail with is the run's. */
+	const hooksDone = async (when: "before" | "after"): Promise<boolean> => {
+		const isOther = options.stage === (when === "before" ? "load" : "extract") || context.scope?.summaries === "only";
+		if (isOther) return true;
+		try {
+			await runHooks(pipeline.hooks[when], hookScope, `${when} the run`, signal);
+			return true;
+		} catch (thrown) {
+			const error = asRunError(thrown, pipeline, signal);
+			onEvent({ type: "notice", runId, level: "warn", message: `${error.code}: ${error.message}` });
+			run.fail(receiptError(error, options.showValues));
+			return false;
 		}
 	};
-	await Promise.all(Array.from({ length: parallel }, worker));
+
+	const tasks = plans.filter((p) => p.task !== null);
+	if (await hooksDone("before")) {
+		await using snapshot = new SharedSnapshot(session.source, Math.max(1, session.concurrency), signal);
+		const parallel = Math.max(1, Math.min(session.concurrency, tasks.length));
+		const shared = {
+			session,
+			options,
+			runId,
+			staged,
+			snapshot,
+			rows,
+			policy,
+			signal,
+			bufferBytesMax: Math.floor(session.bufferBytesMax / parallel),
+			readers: Math.max(1, Math.floor(session.concurrency / parallel)),
+		};
+		const work = [...plans.entries()];
+		const worker = async () => {
+			for (let next = work.shift(); next !== undefined; next = work.shift())
+				await setTable(next[0], await tableReceipt(next[1], shared));
+		};
+		await Promise.all(Array.from({ length: parallel }, worker));
+		const blocked = context.scope?.blocked;
+		for (const [index, summary] of summaries.entries()) {
+			const receipt = await summaryReceipt(summary, { ...shared, done: run.receipt.tables, blocked });
+			await setTable(plans.length + index, receipt);
+		}
+		if (run.allSucceeded()) await hooksDone("after");
+	} else {
+		const error = skippedBecause("not begun: a hook before the run failed");
+		for (const [index, receipt] of run.receipt.tables.entries())
+			await setTable(index, { ...receipt, state: "skipped", error });
+	}
 	await run.finish(signal.aborted && !run.allSucceeded() ? "stopped" : run.allSucceeded() ? "succeeded" : "failed");
 	if (state !== null && tasks.length > 0)
 		await state.savePositions(pipeline.name, await destination.positions(pipeline.name));
@@ -89,15 +117,20 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 
 interface Begun {
 	readonly plans: readonly TablePlan[];
+	readonly summaries: readonly SummaryPlan[];
+	readonly policy: PolicyPlan;
 	readonly warnings: readonly string[];
 	readonly staged: StagedFiles | null;
 	readonly rows: ReadonlyMap<string, PositionRow>;
 }
 
 /** Everything before the first table: may be done again as a whole. */
-async function begin(session: Session, { options, interval, held, start, only }: RunContext): Promise<Begun> {
+async function begin(session: Session, context: RunContext): Promise<Begun> {
+	const { options, interval, held, start, scope = {} } = context;
 	const plan = await planSession(session, options, interval, start.runId);
-	const plans = only === undefined ? plan.tables : plan.tables.filter(only);
+	const { policy } = plan;
+	const plans = scope.summaries === "only" ? [] : plan.tables.filter(scope.tables ?? (() => true));
+	const summaries = scope.summaries === "none" || options.stage === "extract" ? [] : policy.summaries;
 	const streams = plans.flatMap((p) => (p.task === null ? [] : [p.task.stream]));
 	const staged = await stagingOf(session, options);
 	await held.confirm();
@@ -105,12 +138,7 @@ async function begin(session: Session, { options, interval, held, start, only }:
 		streams.length === 0
 			? new Map<string, PositionRow>()
 			: await session.destination.takeOver(session.pipeline.name, streams);
-	return { plans, warnings: plan.warnings, staged, rows };
-}
-
-interface StagedFiles {
-	readonly staging: Staging;
-	readonly formats: readonly FileFormat[];
+	return { plans, summaries, policy, warnings: plan.warnings, staged, rows };
 }
 
 /**
@@ -122,108 +150,6 @@ async function stagingOf(session: Session, options: RunOptions): Promise<StagedF
 	const single = options.stage === "extract" || options.stage === "load";
 	if (pipeline.staging === undefined && !single && destination.accepts.batches) return null;
 	return { staging: await openStaging(pipeline), formats: await openFormats(pipeline, resources) };
-}
-
-interface TableWork {
-	readonly session: Session;
-	readonly options: RunOptions;
-	readonly runId: string;
-	readonly staged: StagedFiles | null;
-	readonly snapshot: SharedSnapshot;
-	readonly rows: ReadonlyMap<string, PositionRow>;
-	readonly signal: AbortSignal;
-	readonly bufferBytesMax: number;
-	readonly readers: number;
-}
-
-/** Runs one table with its retries; whatever happens ends in its receipt. */
-async function tableReceipt(plan: TablePlan, work: TableWork): Promise<TableReceipt> {
-	const started = performance.now();
-	const seconds = () => Math.round(performance.now() - started) / 1000;
-	const onEvent = work.options.onEvent ?? (() => {});
-	const { pipeline } = work.session;
-	if (plan.task === null) return failedReceipt(plan, plan.errors[0], seconds(), 0, "failed");
-	const { estimatedRows } = plan.table;
-	onEvent({
-		type: "table-started",
-		runId: work.runId,
-		table: plan.source,
-		into: emptyReceipt(plan).into,
-		...(estimatedRows === undefined ? {} : { estimatedRows }),
-	});
-	const { options } = plan.selected;
-	const rule = {
-		retries: options.retries ?? pipeline.retries,
-		retryDelayMs: options.retryDelayMs ?? pipeline.retryDelayMs,
-	};
-	const failed: AttemptError[] = [];
-	const withAttempts = (receipt: TableReceipt): TableReceipt =>
-		failed.length === 0 ? receipt : { ...receipt, attempt_errors: failed };
-	for (let attempt = 1; ; attempt++) {
-		try {
-			work.signal.throwIfAborted();
-			return withAttempts(finishedReceipt(plan, await attemptTable(plan.task, work, attempt), seconds(), attempt));
-		} catch (thrown) {
-			const stopped = work.signal.aborted;
-			const error = asTableError(thrown, plan, pipeline, work.signal);
-			if (stopped || !mayRetry(error, attempt, rule)) {
-				const state = stopped && error.code === "E_STOPPED" ? "stopped" : "failed";
-				return withAttempts(failedReceipt(plan, error, seconds(), attempt, state));
-			}
-			failed.push(attemptError(attempt, error));
-			const delayMs = retryDelayMs(rule, attempt);
-			const { code, message } = error;
-			onEvent({ type: "retry", runId: work.runId, table: plan.source, attempt, delayMs, error: { code, message } });
-			await abortableDelay(delayMs, work.signal);
-			await work.snapshot.renew();
-		}
-	}
-}
-
-async function attemptTable(task: TableTask, work: TableWork, attempt: number) {
-	const { session, staged, runId, signal } = work;
-	const { pipeline, destination, source } = session;
-	// After a failed attempt the position row is read again: the first answer may have been lost after its commit.
-	const row =
-		attempt === 1
-			? work.rows.get(task.stream)
-			: (await destination.takeOver(pipeline.name, [task.stream])).get(task.stream);
-	if (row === undefined)
-		throw new HeadraceError("E_INTERNAL", `the destination gave no position row for ${task.stream}`);
-	const stage = work.options.stage === "extract" || work.options.stage === "load" ? work.options.stage : "all";
-	return runTable(
-		{
-			pipeline: pipeline.name,
-			runId,
-			source,
-			destination,
-			staging: staged?.staging ?? null,
-			format: staged?.formats[0] ?? null,
-			formats: staged?.formats ?? [],
-			stage,
-			bufferBytesMax: work.bufferBytesMax,
-			readers: work.readers,
-			onEvent: work.options.onEvent ?? (() => {}),
-			signal,
-		},
-		task,
-		row,
-		(): Promise<Snapshot> => work.snapshot.open(),
-	);
-}
-
-function asTableError(thrown: unknown, plan: TablePlan, pipeline: CheckedPipeline, signal: AbortSignal): HeadraceError {
-	const place = { pipeline: pipeline.name, table: plan.source };
-	if (signal.aborted) {
-		if (signal.reason instanceof HeadraceError) return signal.reason.at(place);
-		return new HeadraceError("E_STOPPED", `${plan.source} was stopped; nothing of it was half-written`, {
-			...place,
-			cause: thrown,
-		});
-	}
-	if (thrown instanceof HeadraceError) return thrown.at(place);
-	const message = thrown instanceof Error ? thrown.message : String(thrown);
-	return new HeadraceError("E_INTERNAL", message, { ...place, cause: thrown });
 }
 
 /** The run's receipt as it grows, saved at each step. */
@@ -248,8 +174,13 @@ class RunRecord {
 		await this.save();
 	}
 
+	/** The run as a whole has failed, whatever its tables did. */
+	fail(error: ReceiptError): void {
+		this.receipt = { ...this.receipt, error };
+	}
+
 	allSucceeded(): boolean {
-		return this.receipt.tables.every((table) => table.state === "succeeded");
+		return this.receipt.error === undefined && this.receipt.tables.every((table) => table.state === "succeeded");
 	}
 
 	async finish(state: RunState): Promise<void> {

@@ -1,4 +1,4 @@
-import { matchesPattern, parsePattern, type SelectedTable } from "../config/index.ts";
+import { matchesPattern, parsePattern, type SelectedTable, type Summary } from "../config/index.ts";
 import {
 	DEFAULT_TYPE_POLICY,
 	HeadraceError,
@@ -29,21 +29,40 @@ export async function withMissingRights(thrown: unknown, source: Source): Promis
 	return new HeadraceErrors(await Promise.all(told));
 }
 
-/** The tables that `--table` names, by source or destination name or pattern; all when it names none. */
-export function selectTables(all: readonly SelectedTable[], wanted: readonly string[] | undefined): SelectedTable[] {
-	if (wanted === undefined || wanted.length === 0) return [...all];
-	const chosen = new Set<SelectedTable>();
+/** What `--table` names, by source or destination name or pattern, or by a summary's name; all when it names nothing. */
+export function selectTables(
+	all: readonly SelectedTable[],
+	summaries: readonly Summary[],
+	wanted: readonly string[] | undefined,
+): { readonly tables: SelectedTable[]; readonly summaries: Summary[] } {
+	if (wanted === undefined || wanted.length === 0) return { tables: [...all], summaries: [...summaries] };
+	const chosen = new Set<SelectedTable | Summary>();
 	for (const text of wanted) {
 		const pattern = parsePattern(text);
-		const matches = all.filter(({ source, into }) => matchesPattern(pattern, source) || matchesPattern(pattern, into));
+		const matches = [
+			...all.filter(({ source, into }) => matchesPattern(pattern, source) || matchesPattern(pattern, into)),
+			...selectSummaries(summaries, [text]),
+		];
 		if (matches.length === 0)
 			throw new HeadraceError("E_UNKNOWN_TABLE", `the pipeline has no table ${JSON.stringify(text)}`, {
-				hint: `It has: ${all
+				hint: `It has: ${[...all.map((table) => qualified(table.source)), ...summaries.map(({ name }) => name)]
 					.slice(0, 10)
-					.map((table) => qualified(table.source))
-					.join(", ")}${all.length > 10 ? ", …" : ""}.`,
+					.join(", ")}${all.length + summaries.length > 10 ? ", …" : ""}.`,
 			});
 		for (const match of matches) chosen.add(match);
 	}
-	return all.filter((table) => chosen.has(table));
+	return {
+		tables: all.filter((table) => chosen.has(table)),
+		summaries: summaries.filter((summary) => chosen.has(summary)),
+	};
+}
+
+/** The summaries that `--table` names, by name, or by name or pattern of where they go; all when it names nothing. */
+export function selectSummaries(all: readonly Summary[], wanted: readonly string[] = []): Summary[] {
+	if (wanted.length === 0) return [...all];
+	const matches = wanted.map((text) => {
+		const pattern = parsePattern(text);
+		return ({ name, into }: Summary) => name === text || matchesPattern(pattern, into);
+	});
+	return all.filter((summary) => matches.some((match) => match(summary)));
 }

@@ -11,6 +11,7 @@ import {
 	type TableName,
 } from "../core/index.ts";
 import type { PlanOptions, RunInterval } from "./api.ts";
+import { type PolicyPlan, planPolicy } from "./policy-plan.ts";
 import { openDestination, openSource, type Resources, stagingDirectoryOf } from "./registry.ts";
 import { selectTables, withMissingRights } from "./select.ts";
 import { planTable, type TablePlan } from "./table-plan.ts";
@@ -79,6 +80,7 @@ export async function openSession(pipeline: CheckedPipeline, options: PlanOption
 export interface SessionPlan {
 	readonly tables: readonly TablePlan[];
 	readonly warnings: readonly string[];
+	readonly policy: PolicyPlan;
 }
 
 /**
@@ -95,7 +97,7 @@ export async function planSession(
 	refuseUnbuilt(pipeline);
 	const available = await source.listTables();
 	const resolved = await resolve(pipeline, available, source);
-	const chosen = selectTables(resolved.tables, options.tables);
+	const { tables: chosen, summaries } = selectTables(resolved.tables, pipeline.summaries, options.tables);
 	const scope = { pipeline, source, interval, runId, params: options.params };
 	const filled = await Promise.all(chosen.map((selected) => fillTemplates(scope, selected)));
 	const requests: DescribeRequest[] = chosen.map((selected, index) => ({
@@ -113,12 +115,15 @@ export async function planSession(
 		const fullRefresh = options.fullRefresh === true;
 		return planTable({ pipeline, destination, interval, fullRefresh }, { ...selected, options: tableOptions }, table);
 	});
+	const tables = resolved.tables;
+	const policy = await planPolicy(session, { options, interval, runId, tables, plans, summaries });
 	const faults = [
 		...plans.flatMap((plan) => plan.errors.filter((error) => error.code !== "E_TYPE_REFUSED")),
 		...intoCollisions(plans, destination),
+		...policy.faults,
 	];
 	if (faults.length > 0) throw new HeadraceErrors(faults);
-	return { tables: plans, warnings: resolved.warnings.map((warning) => warning.message) };
+	return { tables: plans, warnings: resolved.warnings.map((warning) => warning.message), policy };
 }
 
 async function resolve(pipeline: CheckedPipeline, available: readonly TableName[], source: Source) {
@@ -132,7 +137,6 @@ async function resolve(pipeline: CheckedPipeline, available: readonly TableName[
 /** Options that are part of the file's language but do nothing yet are refused: none is silently left out. */
 function refuseUnbuilt(pipeline: CheckedPipeline): void {
 	const unbuilt = [
-		...pipeline.checks.map((check) => ({ what: `checks (${check.table})`, place: check.place })),
 		...(pipeline.schemaChanges === "evolve" ? [] : [{ what: `schema_changes: ${pipeline.schemaChanges}`, place: {} }]),
 	].map(({ what, place }) => {
 		const file = pipeline.file === undefined ? {} : { file: pipeline.file };

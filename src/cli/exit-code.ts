@@ -17,6 +17,7 @@ export function exitOfRuns(runs: readonly RunReceipt[]): number {
 	const codes = tables
 		.filter((table) => table.state !== "succeeded")
 		.flatMap((table) => (table.error === null ? [] : [exitOfCode(table.error.code)]));
+	for (const run of bad) if (run.error !== undefined) codes.push(exitOfCode(run.error.code));
 	if (codes.length === 0) return EXIT.failed;
 	const ran = tables.some((table) => table.state === "succeeded" || hasMovedRows(table));
 	return mostFitting(codes.map((code) => (code === EXIT.usage && ran ? EXIT.failed : code)));

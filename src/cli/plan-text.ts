@@ -1,4 +1,4 @@
-import type { Plan, PlanColumn, PlanTable } from "../app/api.ts";
+import type { Plan, PlanColumn, PlanHook, PlanTable } from "../app/api.ts";
 import { plural, rowsText } from "../observe/format.ts";
 import { displayWidth, type Paint, printable, printableLines } from "../observe/terminal.ts";
 import { textTable } from "../observe/text-table.ts";
@@ -36,6 +36,7 @@ export function planLines(plan: Plan, options: PlanTextOptions): string[] {
 		lines.push(rows[index]!);
 		for (const line of detailLines(table, options)) lines.push(`      ${line}`);
 	});
+	for (const hook of plan.hooks ?? []) lines.push(...hookLines(hook, paint).map((line) => `  ${line}`));
 	for (const finding of plan.findings) {
 		if (finding.severity === "ok") continue;
 		const sign = finding.severity === "error" ? paint("red", "✗") : paint("yellow", "!");
@@ -61,7 +62,8 @@ function signOf(table: PlanTable, paint: Paint): string {
 function summaryOf(table: PlanTable): string {
 	const parts: string[] = [];
 	if (table.into !== table.table) parts.push(`→ ${printable(table.into)}`);
-	if (table.change === "new") parts.push(`new table, ${plural(table.columns.length, "column")}`);
+	if (table.change === "new")
+		parts.push(table.columns.length === 0 ? "new table" : `new table, ${plural(table.columns.length, "column")}`);
 	if (table.estimated_rows !== null) parts.push(`~${rowsText(table.estimated_rows)}`);
 	if (table.key.length > 0 && table.write === "merge") parts.push(`key ${table.key.map(printable).join(", ")}`);
 	return [parts.join(", "), ...table.notes.map(printable)].filter((part) => part !== "").join("; ");
@@ -77,6 +79,9 @@ function detailLines(table: PlanTable, options: PlanTextOptions): string[] {
 		else if (column.fidelity === "lossy") lines.push(paint("yellow", `! ${text}`));
 		else if (verbose && column.note !== null) lines.push(`  ${text}`);
 	}
+	for (const hook of table.hooks ?? []) lines.push(...hookLines(hook, paint));
+	for (const { name, severity } of table.checks ?? [])
+		lines.push(paint("dim", `check ${printable(name)}${severity === "warn" ? " (warns only)" : ""}`));
 	// A new table's own statement repeats its columns: only on demand.
 	if (table.change === "changed" || verbose)
 		for (const statement of table.ddl)
@@ -86,6 +91,11 @@ function detailLines(table: PlanTable, options: PlanTextOptions): string[] {
 					.map((line) => paint("dim", line)),
 			);
 	return lines;
+}
+
+/** `before, on source: call refresh()`: SQL as it is written, a statement a line. */
+function hookLines({ when, on, sql }: PlanHook, paint: Paint): string[] {
+	return sql.map((statement) => paint("dim", `${when}, on ${on}: ${printable(statement.replace(/\s+/g, " ").trim())}`));
 }
 
 function conclusion(plan: Plan): string {

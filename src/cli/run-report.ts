@@ -3,7 +3,7 @@ import type { App } from "../app/api.ts";
 import type { CheckedPipeline } from "../config/index.ts";
 import { ERRORS, type ErrorCode, HeadraceError } from "../core/errors.ts";
 import type { EventSink } from "../core/events.ts";
-import type { RunReceipt } from "../core/state-store.ts";
+import type { ReceiptError, RunReceipt } from "../core/state-store.ts";
 import { intervalText, secondsText } from "../observe/format.ts";
 import { createProgress } from "../observe/progress.ts";
 import { receiptLines } from "../observe/receipt.ts";
@@ -88,13 +88,21 @@ export function insecureEnds(pipeline: CheckedPipeline): string {
 }
 
 function errorsOf(runs: readonly RunReceipt[]): HeadraceError[] {
-	return runs.flatMap((run) =>
-		run.tables.flatMap((table) => {
-			if (table.error === null || table.state === "succeeded") return [];
-			const { code, message, hint } = table.error;
-			const known = Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : "E_INTERNAL";
-			const named = message.includes(table.table) ? message : `${table.table}: ${message}`;
-			return [new HeadraceError(known, named, { hint, pipeline: run.pipeline, table: table.table })];
-		}),
-	);
+	return runs.flatMap((run) => [
+		...(run.error === undefined || run.state === "succeeded" ? [] : [errorOf(run.error, run)]),
+		...run.tables.flatMap((table) =>
+			table.error === null || table.state === "succeeded" ? [] : [errorOf(table.error, run, table.table)],
+		),
+	]);
+}
+
+function errorOf({ code, message, hint, values }: ReceiptError, run: RunReceipt, table?: string): HeadraceError {
+	const known = Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : "E_INTERNAL";
+	const named = table === undefined || message.includes(table) ? message : `${table}: ${message}`;
+	return new HeadraceError(known, named, {
+		hint,
+		pipeline: run.pipeline,
+		...(table === undefined ? {} : { table }),
+		...(values === undefined ? {} : { values }),
+	});
 }

@@ -44,6 +44,7 @@ export type {
 	Tls,
 } from "./pipeline.ts";
 export type { Assertion, CheckSeverity, DataCheck, Dependency, Hook, Hooks, Summary } from "./policy.ts";
+export { NO_HOOKS } from "./policy.ts";
 export type { Env } from "./references.ts";
 export type { IntervalLength, Schedule } from "./schedules.ts";
 export { intervalLength, parseSchedule } from "./schedules.ts";

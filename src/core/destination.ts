@@ -50,6 +50,8 @@ export type SqlRow = Readonly<Record<string, string | null>>;
 export interface DestinationSql {
 	readonly quoteIdentifier: (name: string) => string;
 	readonly quoteLiteral: (text: string) => string;
+	/** Whether a backslash escapes inside the quotes of a literal; default not. */
+	readonly backslashEscapes?: boolean;
 	/** The SQL name of a table. */
 	relation(table: TableName): string;
 	/** Rows of a query, in a transaction that only reads. */

@@ -156,6 +156,10 @@ export const ERRORS = {
 		"A channel did not take an alarm.",
 		"Check the channel's address and `headrace alert test <pipeline>`; the next run tries again.",
 	),
+	E_SKIPPED: failed(
+		"Something was not done because what it depends on has failed.",
+		"Mend what failed and run again, or `headrace run <pipeline> --failed <run>`.",
+	),
 	E_STATE: failed(
 		"The stored state is damaged or newer than this version.",
 		"See `headrace state show`; the destination's position is the truth.",

@@ -34,6 +34,7 @@ export function receiptLines(run: RunReceipt, options: ReceiptOptions): string[]
 	const lines = [...tables];
 	if (run.tables.length > 0) lines.push(blanks + balanceLine(run, options));
 	for (const table of run.tables) lines.push(...changeLines(table, options).map((line) => blanks + line));
+	for (const table of run.tables) lines.push(...checkLines(table, options.paint).map((line) => blanks + line));
 	if (run.error !== undefined && run.state !== "stopped")
 		lines.push(...errorLines("", run.error, options.paint).map((line) => blanks + line));
 	for (const table of run.tables) lines.push(...failureLines(table, options.paint).map((line) => blanks + line));
@@ -93,7 +94,12 @@ function balanceLine(run: RunReceipt, options: ReceiptOptions): string {
 		const tables = run.tables.filter((table) => table.state === state).length;
 		return tables === 0 ? [] : [`${tables} of ${plural(run.tables.length, "table")} ${word}`];
 	};
-	const rest = [...count("failed", "failed"), ...count("stopped", "stopped"), ...count("pending", "not begun")];
+	const rest = [
+		...count("failed", "failed"),
+		...count("stopped", "stopped"),
+		...count("skipped", "skipped"),
+		...count("pending", "not begun"),
+	];
 	const equation = `receipt: read ${countText(sum((table) => table.rows_read))} ${balanced ? "=" : "≠"} ${to}`;
 	const line = [equation, ...rest].join(" · ");
 	return balanced && rest.length === 0 ? line : paint(run.state === "stopped" && balanced ? "yellow" : "red", line);
@@ -107,6 +113,19 @@ function changeLines(table: TableReceipt, options: ReceiptOptions): string[] {
 	return [options.paint("yellow", `! ${printable(table.table)}  values changed by the stated policy: ${list}`)];
 }
 
+/** How many checks held, and those that did not. */
+function checkLines(table: TableReceipt, paint: Paint): string[] {
+	const checks = table.checks ?? [];
+	if (checks.length === 0) return [];
+	const failed = checks.filter((check) => check.state === "failed");
+	const subject = printable(table.table);
+	if (failed.length === 0) return [`${paint("green", "✓")} ${subject}  ${plural(checks.length, "check")} passed`];
+	return failed.map(({ name, severity, failing }) => {
+		const sign = severity === "warn" ? paint("yellow", "!") : paint("red", "✗");
+		return `${sign} ${subject}  check ${printable(name)} failed: ${countText(failing)}`;
+	});
+}
+
 function isStopped(table: TableReceipt): boolean {
 	return table.state === "stopped" && table.error?.code === "E_STOPPED";
 }
@@ -117,8 +136,9 @@ function failureLines(table: TableReceipt, paint: Paint): string[] {
 }
 
 function errorLines(subject: string, error: ReceiptError, paint: Paint): string[] {
-	const { code, message, hint } = error;
+	const { code, message, hint, values } = error;
 	const lines = [`${paint("red", "✗")} ${subject}${paint("red", code)}  ${printable(message)}`];
+	if (values !== undefined) lines.push(`  values: ${printable(values)}`);
 	if (hint !== "") lines.push(`  cure: ${printable(hint)}`);
 	return lines;
 }

@@ -71,26 +71,29 @@ function repeated(sql: Quoting, relation: string, columns: readonly string[], it
 	return `SELECT ${items} FROM ${relation} WHERE ${known} GROUP BY ${names.join(", ")} HAVING count(*) > 1`;
 }
 
-/** One value, `failing`: how many rows a SELECT returns. */
+/** One value, `n`: how many rows a SELECT returns. */
 export function countRowsOf(select: string): string {
-	return `SELECT count(*) AS failing FROM (${asSubquery(select)}) AS failures`;
+	return `SELECT count(*) AS n FROM (${asSubquery(select)}) AS counted`;
 }
 
 /** The first rows of a SELECT, all its columns. */
 export function firstRowsOf(select: string, limit: number): string {
-	return `SELECT * FROM (${asSubquery(select)}) AS failures LIMIT ${limit}`;
+	return `SELECT * FROM (${asSubquery(select)}) AS first_rows LIMIT ${limit}`;
 }
 
-/** Some columns of the first rows that meet a condition, in the order of these columns. */
+/** Columns of the first rows that meet a condition, by the order of the key when there is one. */
 export function firstFailing(
 	sql: Quoting,
 	relation: string,
 	condition: string,
-	columns: readonly string[],
+	columns: { readonly key: readonly string[]; readonly others: readonly string[] },
 	limit: number,
 ): string {
-	const names = columns.map((column) => sql.quoteIdentifier(column)).join(", ");
-	return `SELECT ${names} FROM ${relation} WHERE ${condition} ORDER BY ${names} LIMIT ${limit}`;
+	const quoted = (names: readonly string[]) => names.map((name) => sql.quoteIdentifier(name));
+	// An alias, so that the result has the name that was asked for and not the table's spelling of it.
+	const items = quoted([...new Set([...columns.key, ...columns.others])]).map((name) => `${name} AS ${name}`);
+	const order = columns.key.length === 0 ? "" : ` ORDER BY ${quoted(columns.key).join(", ")}`;
+	return `SELECT ${items.join(", ")} FROM ${relation} WHERE ${condition}${order} LIMIT ${limit}`;
 }
 
 /** A statement as a part of another: a comment at its end must not hide what follows, a semicolon not end it. */
