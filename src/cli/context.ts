@@ -10,6 +10,8 @@ export interface VerbContext {
 	readonly output: Output;
 	/** Aborted by the first Ctrl-C or SIGTERM. */
 	readonly signal: AbortSignal;
+	/** Row values may be shown with errors, to whoever runs the command and nowhere else. */
+	readonly showValues: boolean;
 }
 
 /** How a verb ended. */

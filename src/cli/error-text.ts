@@ -12,6 +12,7 @@ export interface ErrorTextOptions {
 	readonly directory: string;
 	/** With the causes and where they came from. */
 	readonly verbose: boolean;
+	readonly showValues?: boolean;
 }
 
 /** Errors for people, each with its line of the file when it lies in one, and the cure. */
@@ -22,13 +23,14 @@ export function errorLines(errors: readonly HeadraceError[], options: ErrorTextO
 		if (!texts.has(file)) texts.set(file, readIfThere(file));
 		return texts.get(file);
 	};
-	const lines = errors.flatMap((error) =>
-		explainError(aboutTable(error), {
+	const lines = errors.flatMap((error) => [
+		...explainError(aboutTable(error), {
 			textOf,
 			directory,
 			paint: (role, text) => paint(STYLES[role] ?? "bold", text),
 		}).split("\n"),
-	);
+		...(options.showValues === true && error.values !== undefined ? [`     values: ${error.values}`] : []),
+	]);
 	if (errors.some((error) => error.place.line !== undefined) && errors.every((error) => error.exit === 2))
 		lines.push(`${errors.length} ${errors.length === 1 ? "error" : "errors"}. Nothing ran.`);
 	if (options.verbose) for (const error of errors) lines.push(...causeLines(error, paint));

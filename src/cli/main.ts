@@ -32,6 +32,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
 	}
 	let command = verbNamed(argv) ?? "headrace";
 	let directory = process.cwd();
+	let showValues = false;
 	using stop = new StopSignals((name) => {
 		output.endEcho();
 		output.note(`${name}: stopping so that the next run can go on; once more stops at once`);
@@ -40,7 +41,12 @@ async function runCommand(argv: readonly string[]): Promise<number> {
 		if (!output.json || output.verbose) {
 			// Loaded only when something went wrong.
 			const { errorLines } = await import("./error-text.ts");
-			const lines = errorLines(errors, { paint: output.paintNote, directory, verbose: output.verbose });
+			const lines = errorLines(errors, {
+				paint: output.paintNote,
+				directory,
+				verbose: output.verbose,
+				showValues,
+			});
 			for (const line of lines) output.error(line);
 		}
 		output.envelope(command, false, null, errors);
@@ -65,6 +71,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
 		}
 		output = outputFor(request.globals);
 		command = request.verb.name;
+		showValues = request.globals.showValues;
 		directory = resolve(request.globals.directory);
 		const result = await runVerb(request, output, stop);
 		const exit = stop.exitCode !== null && (result.exit ?? 0) !== 0 ? stop.exitCode : (result.exit ?? 0);
@@ -83,15 +90,12 @@ type OutputFlags = Pick<OutputOptions, "json" | "quiet" | "verbose">;
 
 async function runVerb(request: Request & { kind: "verb" }, output: Output, stop: StopSignals): Promise<VerbResult> {
 	const { verb, args, globals } = request;
-	if (args.flag("showValues"))
-		throw new HeadraceError("E_NOT_BUILT_IN", "--show-values is not built in yet: errors name the table and column", {
-			hint: "Leave it out.",
-		});
 	const directory = resolve(globals.directory);
 	if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
 		throw new HeadraceError("E_FILE_NOT_FOUND", `there is no folder ${directory}`, { hint: "Check -C." });
 	const module = await verb.load();
-	return module.run({ directory, env: process.env, output, signal: stop.signal }, args);
+	const { showValues } = globals;
+	return module.run({ directory, env: process.env, output, signal: stop.signal, showValues }, args);
 }
 
 /** Libraries tell an abort in their own words. */

@@ -13,6 +13,7 @@ export interface GlobalOptions {
 	readonly json: boolean;
 	readonly quiet: boolean;
 	readonly verbose: boolean;
+	readonly showValues: boolean;
 }
 
 /**
@@ -31,6 +32,7 @@ export function readCommandLine(argv: readonly string[]): Request {
 		.option("--json", "print one JSON object", false)
 		.option("-q, --quiet", "print errors only", false)
 		.option("-v, --verbose", "print more", false)
+		.option("--show-values", "show row values with errors that have some", false)
 		.option("-V, --version", "print the version")
 		.addHelpText("after", "\nStart with `headrace init` or `headrace demo`; `headrace help <verb>` tells about one.");
 	program.helpCommand("help [verb]", "tell about a verb");

@@ -37,7 +37,6 @@ const PARAMS: OptionSpec = {
 const LIMITS: readonly OptionSpec[] = [
 	{ flags: "--concurrency <n>", describe: "tables or chunks read at once" },
 	{ flags: "--memory <size>", describe: "bound on buffered bytes and the embedded engine: 256MB" },
-	{ flags: "--show-values", describe: "show row values in errors", hidden: true },
 ];
 
 /** Every verb that is built in, in the order of the help. */

@@ -8,6 +8,8 @@ export interface ErrorContext {
 	readonly key?: readonly string[];
 	/** What was done, for the message: `loading main.orders`. */
 	readonly doing?: string;
+	/** The native message, which may quote a value, goes with the error as its `values`: only where every mask has been applied. */
+	readonly keepsValues?: boolean;
 }
 
 const TYPE_NAME =
@@ -99,7 +101,9 @@ function valueError(message: string, context: ErrorContext, where: string): Head
 	const type = withoutColumn.startsWith("Conversion Error: Malformed JSON")
 		? "JSON"
 		: withoutColumn.match(TYPE_NAME)?.at(-1);
-	return new HeadraceError("E_VALUE", `a value${column} does not fit its type${type ? ` ${type}` : ""}${where}`);
+	return new HeadraceError("E_VALUE", `a value${column} does not fit its type${type ? ` ${type}` : ""}${where}`, {
+		...(context.keepsValues === true ? { values: message } : {}),
+	});
 }
 
 function constraintError(message: string, context: ErrorContext, where: string): HeadraceError {

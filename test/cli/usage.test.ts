@@ -41,7 +41,6 @@ const CASES: readonly Case[] = [
 	{ run: "copy ./a duckdb:x.duckdb --concurrency 0", exit: 2, err: ["--concurrency needs a whole number"] },
 	{ run: "copy ./a duckdb:x.duckdb --mode ful", exit: 2, err: ["E_INVALID_VALUE", 'did you mean "full"?'] },
 	{ run: "copy ./a duckdb:x.duckdb --params x", exit: 2, err: ["unknown option '--params'"] },
-	{ run: "run shop --show-values", exit: 2, err: ["E_NOT_BUILT_IN"] },
 	{ run: "verify shop --table x", exit: 2, err: ["E_NOT_BUILT_IN", "`headrace verify` is not built in yet"] },
 	{ run: "state show shop", exit: 2, err: ["E_NOT_BUILT_IN"] },
 	{ run: "serve --port 1", exit: 2, err: ["E_NOT_BUILT_IN"] },

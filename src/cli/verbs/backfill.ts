@@ -25,6 +25,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 		...planOptions(context, args),
 		start,
 		end,
+		showValues: context.showValues,
 		...(maxActiveRuns !== undefined && { maxActiveRuns }),
 	};
 	const intervals = await intervalsOf(context, pipeline.directory, (app) => app.backfillIntervals(pipeline, options));

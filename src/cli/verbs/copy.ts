@@ -32,7 +32,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const work: RunsToReport["work"] = async (app, onEvent) => {
 		try {
 			// Somebody waits for this command: a mistyped host is told at once.
-			return await app.run(pipeline, { ...options, onEvent, retryStart: false });
+			return await app.run(pipeline, { ...options, onEvent, retryStart: false, showValues: context.showValues });
 		} catch (thrown) {
 			throw new HeadraceErrors(toHeadraceErrors(thrown).map(withOptionHint));
 		}

@@ -19,6 +19,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 		...(stage !== undefined && { stage }),
 		...(failedRun !== undefined && { failedRun }),
 		...(args.flag("follow") && { follow: true }),
+		showValues: context.showValues,
 	};
 	return reportRuns(context, {
 		pipeline,

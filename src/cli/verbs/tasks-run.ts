@@ -19,6 +19,7 @@ export async function runTask(context: VerbContext, args: Arguments, test: boole
 		...(task !== undefined && { tables: [task] }),
 		...(interval !== undefined && { interval }),
 		...(test && { test }),
+		showValues: context.showValues,
 	};
 	return reportRuns(context, { pipeline, test, work: (app, onEvent) => app.run(pipeline, { ...options, onEvent }) });
 }

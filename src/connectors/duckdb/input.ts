@@ -29,7 +29,7 @@ export async function insertInput(into: IntoTable): Promise<number> {
 	const more = into.constant === undefined ? "" : `, ${duckdbDialect.quoteLiteral(into.constant.text)}`;
 	const insert = (items: string, relation: string) =>
 		`INSERT INTO ${into.table} (${columns}) SELECT ${items}${more} FROM ${relation}`;
-	const context = { columns: names, key: target.key };
+	const context = { columns: names, key: target.key, keepsValues: true };
 
 	if (input.kind === "files" && input.localPaths.length === 0) return 0;
 	if (input.kind === "files" && input.format instanceof ParquetFormat && readable(into, input.localPaths)) {

@@ -12,6 +12,7 @@ import { checkServer } from "./check.ts";
 import { MysqlConnection } from "./connection.ts";
 import { openCut } from "./cut.ts";
 import { describeAll } from "./describe.ts";
+import { execute } from "./execute.ts";
 import type { MysqlOptions } from "./options.ts";
 import { stopped } from "./readers.ts";
 import { MysqlSnapshot } from "./snapshot.ts";
@@ -50,9 +51,20 @@ class MysqlSource implements Source {
 	async snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
 		if (options.signal?.aborted) throw stopped(options.signal);
 		const cut = await openCut(() => this.#open(), options.readers, options.signal);
-		return new MysqlSnapshot(cut, async (threadId) => {
-			await this.#ask((connection) => connection.rows(`KILL QUERY ${threadId}`));
-		});
+		return new MysqlSnapshot(cut, (threadId) => this.#killQuery(threadId));
+	}
+
+	execute(statements: readonly string[], signal?: AbortSignal): Promise<void> {
+		return execute(
+			() => this.#open(),
+			(threadId) => this.#killQuery(threadId),
+			statements,
+			signal,
+		);
+	}
+
+	async #killQuery(threadId: number): Promise<void> {
+		await this.#ask((connection) => connection.rows(`KILL QUERY ${threadId}`));
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

@@ -26,8 +26,11 @@ export interface PostgresOptions {
 	readonly passwordReference?: string;
 }
 
-/** `headrace` for look-ups and `headrace reader` for snapshots, which never write; `headrace writer` for a destination. */
-export type SessionRole = "headrace" | "headrace reader" | "headrace writer";
+/**
+ * `headrace` for look-ups and `headrace reader` for snapshots, which never write; `headrace hook` for the statements of
+ * hooks in a source; `headrace writer` for a destination.
+ */
+export type SessionRole = "headrace" | "headrace reader" | "headrace hook" | "headrace writer";
 
 /** A connection that is logged in and has the session settings, and what its server is. */
 export interface Connected {

@@ -4,12 +4,13 @@ import { findings } from "./check.ts";
 import type { PostgresOptions } from "./connect.ts";
 import { ControlConnection } from "./control.ts";
 import { describeAll } from "./describe.ts";
+import { execute } from "./execute.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { quoteLiteral } from "./sql-text.ts";
 
 /**
  * A PostgreSQL database (12 and later) to read from. Nothing is connected until it is used; the driver is imported
- * then, too. All its connections are read-only.
+ * then, too. All its connections but those of hooks are read-only.
  */
 export async function createPostgresSource(options: PostgresOptions): Promise<Source> {
 	return new PostgresSource(options);
@@ -43,6 +44,10 @@ class PostgresSource implements Source {
 
 	snapshot(request: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
 		return openSnapshot(this.#options, this.#control, request);
+	}
+
+	execute(statements: readonly string[], signal?: AbortSignal): Promise<void> {
+		return execute(this.#options, this.#control, statements, signal);
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
