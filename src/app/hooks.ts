@@ -51,12 +51,18 @@ export async function runHooks(
 			const [error] = toHeadraceErrors(thrown);
 			if (error === undefined || error.code === "E_STOPPED") throw thrown;
 			const place = placeText(hook.place, scope.pipeline.directory);
-			throw new HeadraceError(error.code, `the hook ${what}${place} failed: ${error.message}`, {
-				...hook.place,
-				hint: error.reaction === "retry" ? error.hint : "Mend its statement, or what it needs.",
-				...(error.values === undefined ? {} : { values: error.values }),
-				cause: error,
-			});
+			// A name that it does not find is no fault of the configuration: something may have run before it.
+			const own = hook.on === "source" ? "E_SOURCE" : "E_DESTINATION";
+			throw new HeadraceError(
+				error.exit === EXIT.usage ? own : error.code,
+				`the hook ${what}${place} failed: ${error.message}`,
+				{
+					...hook.place,
+					hint: error.reaction === "retry" ? error.hint : "Mend its statement, or what it needs.",
+					...(error.values === undefined ? {} : { values: error.values }),
+					cause: error,
+				},
+			);
 		}
 	}
 }

@@ -67,10 +67,11 @@ export async function planPolicy(session: Session, input: PolicyInput): Promise<
 	return { values, checks, summaries: chosen, faults: distinct(faults) };
 }
 
-/** Hooks of `defaults` are the same in every table: each fault of them is told once. */
+/** By line; hooks of `defaults` are the same in every table, and each fault of them is told once. */
 function distinct(faults: readonly HeadraceError[]): HeadraceError[] {
 	const seen = new Set<string>();
-	return faults.filter(({ code, message, place: { line, column } }) => {
+	const sorted = faults.toSorted((a, b) => (a.place.line ?? 0) - (b.place.line ?? 0));
+	return sorted.filter(({ code, message, place: { line, column } }) => {
 		const id = JSON.stringify([code, message, line, column]);
 		return !seen.has(id) && seen.add(id);
 	});

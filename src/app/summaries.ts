@@ -101,7 +101,6 @@ export function summaryBuild(plan: SummaryPlan, context: BuildContext) {
 	const { summary, select } = plan;
 	const { sql, values, directory, now, signal, onWarning } = context;
 	const checks = new TableChecks({
-		table: qualified(summary.into),
 		checks: summary.checks,
 		shownKey: summary.key,
 		masked: new Set(),

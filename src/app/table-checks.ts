@@ -25,8 +25,6 @@ const ROWS_NAMED_MAX = 5;
 const VALUE_CHARACTERS_MAX = 60;
 
 export interface ChecksInput {
-	/** Shown: `raw.orders`. */
-	readonly table: string;
 	readonly checks: readonly DataCheck[];
 	/** Columns that may be told of a failing row: those of the key that are not masked. */
 	readonly shownKey: readonly string[];
@@ -86,8 +84,11 @@ export class TableChecks {
 		if (first === undefined) return;
 		const texts = errors.map(({ check, message }) => `${quoted(check.name)}: ${message}`);
 		const values = errors.flatMap((finding) => finding.values ?? []).join("; ");
-		const what = errors.length === 1 ? "check" : `${errors.length} checks`;
-		throw new HeadraceError("E_CHECK", `${what} of ${this.#input.table} failed: ${texts.join("; ")}`, {
+		const message =
+			errors.length === 1
+				? `check ${quoted(first.check.name)} failed: ${first.message}`
+				: `${errors.length} checks failed: ${texts.join("; ")}`;
+		throw new HeadraceError("E_CHECK", message, {
 			...first.check.place,
 			hint: `The table keeps the rows that it had. Mend them at the source, or the check${placeText(first.check.place, directory)}.`,
 			...(values === "" ? {} : { values }),
@@ -189,7 +190,8 @@ export class TableChecks {
 			if (!(error instanceof HeadraceError) || error.reaction === "retry" || error.code === "E_STOPPED") throw error;
 			const place = checks[0]?.place ?? {};
 			const names = checks.map(({ name }) => quoted(name)).join(", ");
-			throw new HeadraceError("E_CHECK", `${names} of ${this.#input.table} can't be asked: ${error.message}`, {
+			const what = checks.length === 1 ? "check" : "checks";
+			throw new HeadraceError("E_CHECK", `${what} ${names} can't be asked: ${error.message}`, {
 				...place,
 				hint: `Mend the check${placeText(place, this.#input.directory)}.`,
 				cause: error,

@@ -4,7 +4,6 @@ import {
 	type FileFormat,
 	HeadraceError,
 	type PositionRow,
-	qualified,
 	type Snapshot,
 	type Staging,
 	type TableReceipt,
@@ -97,7 +96,6 @@ function checksOf(plan: TablePlan, { session, policy, runId, options, signal }: 
 	if (checks.length === 0 || sql === undefined) return null;
 	const masked = maskedTargets(plan);
 	return new TableChecks({
-		table: qualified(plan.into),
 		checks,
 		shownKey: plan.key.filter((name) => !masked.has(name)),
 		masked,

@@ -22,7 +22,7 @@ export async function execute(
 	signal?.addEventListener("abort", stop, { once: true });
 	try {
 		await session.script(["RESET search_path", "BEGIN READ WRITE"]);
-		for (const statement of statements) await session.script([statement], { ownSql: true });
+		for (const statement of statements) await session.script([statement]);
 		if (signal?.aborted) throw stopped(signal);
 		await session.rows("COMMIT");
 	} catch (error) {
