@@ -1,12 +1,6 @@
 import { join } from "node:path";
 import { type CheckedPipeline, intervalsBetween, lastInterval, parseInterval } from "../config/index.ts";
-import {
-	type Finding,
-	HeadraceError,
-	type RunReceipt,
-	type Source,
-	toHeadraceErrors,
-} from "../core/index.ts";
+import { type Finding, HeadraceError, type RunReceipt, type Source, toHeadraceErrors } from "../core/index.ts";
 import { redactByLook } from "../observe/index.ts";
 import { openStateStore, type SqliteStateStore } from "../state/index.ts";
 import { Alarms } from "./alarms.ts";

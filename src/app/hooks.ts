@@ -6,8 +6,7 @@ import {
 	TABLE_VARIABLE,
 	type TemplateValues,
 } from "../config/index.ts";
-import type { Destination } from "../core/index.ts";
-import { HeadraceError, type Source, type TableName, toHeadraceErrors } from "../core/index.ts";
+import { type Destination, EXIT, HeadraceError, type Source, type TableName, toHeadraceErrors } from "../core/index.ts";
 import { placeText } from "./place-text.ts";
 
 export interface HookScope {

@@ -167,9 +167,21 @@ interface Ended {
 }
 
 /** Tries work again after errors that may pass, as often as the rule says. */
-async function withRetries(table: string, work: TableWork, attempt: (count: number) => Promise<void>): Promise<Ended> {
+async function withRetries(
+	table: string,
+	work: TableWork,
+	rule: RetryRule,
+	attempt: (count: number) => Promise<void>,
+): Promise<Ended> {
 	const { session, signal, options, runId, snapshot } = work;
 	const { pipeline } = session;
+	const errors: AttemptError[] = [];
+	const ended = (error: HeadraceError | null, attempts: number): Ended => ({
+		error,
+		stopped: signal.aborted && error?.code === "E_STOPPED",
+		attempts,
+		failed: errors.length === 0 ? {} : { attempt_errors: errors },
+	});
 	for (let count = 1; ; count++) {
 		try {
 			signal.throwIfAborted();

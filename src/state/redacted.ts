@@ -2,6 +2,7 @@ import type { AttemptError, ReceiptError, RunReceipt } from "../core/state-store
 
 /** A receipt as it is stored: whatever text an error has goes through `redact`. */
 export function redactedRun(run: RunReceipt, redact: (text: string) => string): RunReceipt {
+	// Without `values`: row values are never stored.
 	const error = ({ code, message, hint }: ReceiptError): ReceiptError => ({
 		code,
 		message: redact(message),
