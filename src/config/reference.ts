@@ -71,6 +71,7 @@ export function configurationReference(): string {
 		"#### `smtp` of `email`",
 		"",
 		...rows(properties["alerts"]!.items!.properties!["smtp"]!),
+		"",
 		"### `summaries`",
 		"",
 		"A map of names. See [build a summary table after each load](../summaries.md).",

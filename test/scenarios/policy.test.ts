@@ -176,7 +176,7 @@ describe.each<[ServerName]>([["mariadb"], ["postgres15"]])("what may land, %s to
   shop.visits: { mode: interval, cursor: at, into: raw.visits }
 checks:
   - { table: raw.orders, range: { amount: { min: 0, max: 100 }, modified: { max: 2099-01-01 } }, rows: ">= 20" }
-  - { table: raw.journal, accepted: { seq: [1] }, severity: warn, name: only one }
+  - { table: raw.journal, accepted: { note: [line 1] }, severity: warn, name: only one }
   - { table: raw.visits, sql: "select * from {{ this }} where page = '/odd' and '{{ ds }}' = '2026-01-01'", name: no odd page }`);
 				const [interval, ...others] = ["--interval", "2026-01-01"];
 				const first = await failed(1, "run", "p", interval!, ...others);
