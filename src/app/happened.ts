@@ -1,6 +1,6 @@
 import type { RunReceipt, TableReceipt } from "../core/index.ts";
 import type { Occurrence } from "../observe/alerts/index.ts";
-import { plural } from "../observe/index.ts";
+import { plural, rowsText } from "../observe/index.ts";
 
 /** Ends that are nobody's fault: a person stopped it, or another run goes on in its place. */
 const NO_FAULT = new Set(["E_STOPPED", "E_FENCED", "E_BUSY"]);
@@ -13,14 +13,11 @@ export function happenedIn(run: RunReceipt): { readonly occurrences: Happening[]
 	const occurrences: Happening[] = [];
 	const successes: string[] = [];
 	const { run_id: runId, error } = run;
-	if (error !== undefined && !NO_FAULT.has(error.code))
-		occurrences.push({
-			event: "failed",
-			table: "",
-			...error,
-			attempts: (run.attempt_errors?.length ?? 0) + 1,
-			runId,
-		});
+	if (error !== undefined && !NO_FAULT.has(error.code)) {
+		const { code, message, hint } = error;
+		const attempts = (run.attempt_errors?.length ?? 0) + 1;
+		occurrences.push({ event: "failed", table: "", code, message, hint, attempts, runId });
+	}
 	for (const table of run.tables) {
 		occurrences.push(...happenedTo(table, runId));
 		// What was only extracted is not there yet.
@@ -44,7 +41,9 @@ function happenedTo(receipt: TableReceipt, runId: string): Happening[] {
 	const about = { table, into, attempts, runId };
 	const happenings: Happening[] = [];
 	if (receipt.state === "failed" && receipt.error !== null && !NO_FAULT.has(receipt.error.code)) {
-		const { code, message, hint } = receipt.error;
+		const { code, hint } = receipt.error;
+		// The message of a check names the keys of rows, which are values: they stay on this machine.
+		const message = code === "E_CHECK" ? checkMessage(receipt) : receipt.error.message;
 		happenings.push({ ...about, event: "failed", code, message, hint });
 	}
 	for (const { column, change, action } of receipt.schema_changes ?? [])
@@ -61,8 +60,14 @@ function happenedTo(receipt: TableReceipt, runId: string): Happening[] {
 				...about,
 				event: "check_warned",
 				code: name,
-				message: `check ${name} warns: ${failing} ${failing === 1 ? "row" : "rows"} of ${into}`,
+				message: `check ${name} warns: ${rowsText(failing)} of ${into}`,
 				hint: "",
 			});
 	return happenings;
+}
+
+function checkMessage({ into, checks = [] }: TableReceipt): string {
+	const failed = checks.filter(({ state, severity }) => state === "failed" && severity === "error");
+	if (failed.length === 0) return `a check of ${into} failed`;
+	return `checks of ${into} failed: ${failed.map(({ name, failing }) => `${name} (${rowsText(failing)})`).join(", ")}`;
 }

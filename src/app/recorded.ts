@@ -1,5 +1,5 @@
 import type { CheckedPipeline } from "../config/index.ts";
-import { type HeadraceError, type LogLine, type RunEvent, type RunReceipt, toHeadraceErrors } from "../core/index.ts";
+import { HeadraceError, type LogLine, type RunEvent, type RunReceipt, toHeadraceErrors } from "../core/index.ts";
 import { RunLog } from "../observe/index.ts";
 import type { SqliteStateStore } from "../state/index.ts";
 import { Alarms } from "./alarms.ts";
@@ -90,7 +90,7 @@ export async function recorded<Options extends RunOptions>(
 				const [first] = starts;
 				const told = starts.some((start) => start.receipt !== null && start.receipt.state !== "running");
 				if (first !== undefined && !told) await fail(first, thrown);
-				throw thrown;
+				throw thrown instanceof HeadraceError ? thrown.at({ pipeline: pipeline.name }) : thrown;
 			}
 		});
 		lastRunId = receipts.at(-1)?.run_id ?? null;

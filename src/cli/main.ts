@@ -6,7 +6,7 @@ import { exitOfErrors } from "./exit-code.ts";
 import { flushed, Output, type OutputOptions, tolerateClosedPipes } from "./output.ts";
 import type { Request } from "./program.ts";
 import { StopSignals } from "./signals.ts";
-import { verbNamed } from "./verbs.ts";
+import { VERBS, verbNamed } from "./verbs.ts";
 import { version } from "./version.ts";
 
 /** Runs a command line and ends the process with its exit code. */
@@ -24,7 +24,9 @@ async function runCommand(argv: readonly string[]): Promise<number> {
 		new Output({ ...globals, stdout: process.stdout, stderr: process.stderr, env: process.env });
 	// Until the command line is read, what it says about its own errors is taken from its words.
 	const flag = (...names: string[]): boolean => given.some((word) => names.includes(word));
-	let output = outputFor({ json: flag("--json"), quiet: flag("-q", "--quiet"), verbose: flag("-v", "--verbose") });
+	const logFormat = /(?:^|\n)--log-format[=\n]json(?:\n|$)/.test(given.join("\n")) ? "json" : "text";
+	const json = flag("--json");
+	let output = outputFor({ json, quiet: flag("-q", "--quiet"), verbose: flag("-v", "--verbose"), logFormat });
 	if (given.find((word) => word !== "--json") === "--version" || given[0] === "-V") {
 		output.printText(version());
 		output.envelope("version", true, { version: version() }, []);
@@ -33,12 +35,25 @@ async function runCommand(argv: readonly string[]): Promise<number> {
 	let command = verbNamed(argv) ?? "headrace";
 	let directory = process.cwd();
 	let showValues = false;
-	using stop = new StopSignals((name) => {
-		output.endEcho();
-		output.note(`${name}: stopping so that the next run can go on; once more stops at once`);
+	using stop = new StopSignals({
+		onFirst: (name) => {
+			output.endEcho();
+			output.note(`${name}: stopping so that the next run can go on; once more stops at once`);
+		},
+		// Whoever reads the JSON gets its one object, however impatient they are.
+		onForced: () =>
+			output.envelope(command, false, null, [new HeadraceError("E_STOPPED", "stopped at once, before the end")]),
 	});
 	const tell = async (errors: readonly HeadraceError[]): Promise<void> => {
-		if (!output.json || output.verbose) {
+		const isJob = VERBS.some((verb) => verb.name === command && verb.job === true);
+		const isPlain = errors.every(
+			(error) => error.place.line === undefined && (error.values === undefined || !showValues),
+		);
+		const oneLine = isJob && isPlain && process.stderr.isTTY !== true;
+		if (output.logFormat === "json" || (oneLine && !output.json && !output.verbose)) {
+			const { aboutTable } = await import("./error-text.ts");
+			for (const error of errors) output.errorLine(aboutTable(error));
+		} else if (!output.json || output.verbose) {
 			// Loaded only when something went wrong.
 			const { errorLines } = await import("./error-text.ts");
 			const lines = errorLines(errors, {
@@ -86,7 +101,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
 	}
 }
 
-type OutputFlags = Pick<OutputOptions, "json" | "quiet" | "verbose">;
+type OutputFlags = Pick<OutputOptions, "json" | "quiet" | "verbose" | "logFormat">;
 
 async function runVerb(request: Request & { kind: "verb" }, output: Output, stop: StopSignals): Promise<VerbResult> {
 	const { verb, args, globals } = request;

@@ -1,4 +1,5 @@
 import { HeadraceError } from "../core/errors.ts";
+import { errorText, jsonLine, stamped } from "../observe/lines.ts";
 import { Redactor } from "../observe/redact.ts";
 import { type Paint, painter, printableLines, type Terminal } from "../observe/terminal.ts";
 
@@ -11,6 +12,8 @@ export interface OutputOptions {
 	readonly json: boolean;
 	readonly quiet: boolean;
 	readonly verbose: boolean;
+	/** How lines on stderr are written. */
+	readonly logFormat: "text" | "json";
 }
 
 /** Data goes to stdout, all else to stderr; with `--json` stdout holds one object. Secrets leave by neither. */
@@ -18,6 +21,7 @@ export class Output {
 	readonly json: boolean;
 	readonly quiet: boolean;
 	readonly verbose: boolean;
+	readonly logFormat: "text" | "json";
 	readonly stderr: Terminal;
 	readonly stdout: Terminal;
 	/** Colours for stdout, where `print` writes. */
@@ -33,11 +37,15 @@ export class Output {
 		this.json = options.json;
 		this.quiet = options.quiet;
 		this.verbose = options.verbose;
+		this.logFormat = options.logFormat;
 		this.stdout = options.stdout;
 		this.stderr = options.stderr;
 		this.paint = options.json ? (_style, text) => text : painter(options.stdout, options.env);
 		this.paintNote = painter(options.stderr, options.env);
-		this.#printNote = (line) => this.stderr.write(`${line}\n`);
+		this.#printNote =
+			options.logFormat === "json"
+				? (line) => this.stderr.write(`${jsonLine("info", line)}\n`)
+				: (line) => this.stderr.write(`${line}\n`);
 	}
 
 	/** A line of the answer; with `--json` or `-q` people get none. */
@@ -58,6 +66,19 @@ export class Output {
 	/** A line that even `-q` shows. */
 	error(line: string): void {
 		this.#printNote(printableStyled(this.redactor.redact(line)));
+	}
+
+	/** An error in one line, with its time where nobody watches. */
+	errorLine(error: HeadraceError): void {
+		const redact = this.redactor.redact;
+		if (this.logFormat === "json") {
+			const { code, place, hint } = error;
+			const fields: Record<string, unknown> = this.redactor.redactData({ code, ...place, hint });
+			this.stderr.write(`${jsonLine("error", redact(error.message), fields)}\n`);
+			return;
+		}
+		const sign = this.paintNote("red", "✗");
+		this.stderr.write(`${stamped(`${sign} ${errorText(error, redact)}`, this.stderr)}\n`);
 	}
 
 	/** Ends the line on which a terminal shows `^C`; what is redrawn wipes it anyway. */

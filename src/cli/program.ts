@@ -14,6 +14,7 @@ export interface GlobalOptions {
 	readonly quiet: boolean;
 	readonly verbose: boolean;
 	readonly showValues: boolean;
+	readonly logFormat: "text" | "json";
 }
 
 /**
@@ -33,6 +34,11 @@ export function readCommandLine(argv: readonly string[]): Request {
 		.option("-q, --quiet", "print errors only", false)
 		.option("-v, --verbose", "print more", false)
 		.option("--show-values", "show row values with errors that have some", false)
+		.addOption(
+			new Option("--log-format <format>", "what goes to stderr, as text or a JSON object a line")
+				.choices(["text", "json"])
+				.default("text"),
+		)
 		.option("-V, --version", "print the version")
 		.addHelpText("after", "\nStart with `headrace init` or `headrace demo`; `headrace help <verb>` tells about one.");
 	program.helpCommand("help [verb]", "tell about a verb");

@@ -5,6 +5,7 @@ const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
 	["--json", "print one JSON object"],
 	["-q, --quiet", "print errors only"],
 	["-v, --verbose", "print more: statements, notes, where an error came from"],
+	["--log-format <format>", "what goes to stderr: `text` (default), or `json`, an object a line"],
 ];
 
 const EXIT_CODES: readonly (readonly [string, string])[] = [

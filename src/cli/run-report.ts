@@ -5,6 +5,7 @@ import { ERRORS, type ErrorCode, HeadraceError } from "../core/errors.ts";
 import type { EventSink } from "../core/events.ts";
 import type { ReceiptError, RunReceipt } from "../core/state-store.ts";
 import { intervalText, secondsText } from "../observe/format.ts";
+import { createJsonLog } from "../observe/json-log.ts";
 import { createProgress } from "../observe/progress.ts";
 import { receiptLines } from "../observe/receipt.ts";
 import { printable } from "../observe/terminal.ts";
@@ -42,7 +43,8 @@ export async function reportRuns(context: VerbContext, runs: RunsToReport): Prom
 		if (insecure !== "") output.print(output.paint("yellow", `   ! ${insecure}`));
 		output.print(output.paint("dim", `   took ${secondsText((performance.now() - started) / 1000)}`));
 	}
-	if (output.quiet) for (const error of errorsOf(receipts)) output.error(`${error.code}  ${error.message}`);
+	// JSON lines have said so already, with the table's end.
+	if (output.quiet && output.logFormat === "text") for (const error of errorsOf(receipts)) output.errorLine(error);
 	return { data: { runs: receipts }, exit: exitOfRuns(receipts), errors: errorsOf(receipts) };
 }
 
@@ -52,10 +54,9 @@ async function withProgress(context: VerbContext, runs: RunsToReport): Promise<R
 	// Drivers make a small object a packet that dies at once: a young generation that grows only holds memory (60 MB).
 	// Not before the modules are loaded, which it would slow.
 	setFlagsFromString("--semi-space-growth-factor=1");
-	using progress = createProgress(
-		{ terminal: output.stderr, paint: output.paintNote, redact: output.redactor.redact, quiet: output.quiet },
-		context.env,
-	);
+	const { paintNote: paint, quiet, redactor, stderr: terminal } = output;
+	const options = { terminal, paint, redact: redactor.redact, quiet };
+	using progress = output.logFormat === "json" ? createJsonLog(options) : createProgress(options, context.env);
 	const restore = output.notesThrough((line) => progress.print(line));
 	try {
 		return await runs.work(app, progress.onEvent);

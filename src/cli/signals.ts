@@ -11,15 +11,22 @@ const SAME_SIGNAL_MS = 250;
 /** A clean stop that takes longer than this is given up: whatever is cut off, the next run finds it. */
 const STOP_MAX_MS = 30_000;
 
+export interface StopOptions {
+	/** Told of the signal that asks for a clean stop. */
+	readonly onFirst: (name: StopSignal) => void;
+	/** The process ends now; what is written to a pipe or file here still arrives. */
+	readonly onForced?: () => void;
+}
+
 /** The first signal aborts `signal`, the second ends the process at once. */
 export class StopSignals implements Disposable {
 	readonly #controller = new AbortController();
-	readonly #onFirst: (name: StopSignal) => void;
+	readonly #options: StopOptions;
 	readonly #handlers: [StopSignal, () => void][];
 	#first: { readonly name: StopSignal; readonly atMs: number } | null = null;
 
-	constructor(onFirst: (name: StopSignal) => void) {
-		this.#onFirst = onFirst;
+	constructor(options: StopOptions) {
+		this.#options = options;
 		this.#handlers = (Object.keys(SIGNALS) as StopSignal[]).map((name) => [name, () => this.#receive(name)]);
 		for (const [name, handler] of this.#handlers) process.on(name, handler);
 	}
@@ -37,10 +44,15 @@ export class StopSignals implements Disposable {
 		const now = performance.now();
 		if (this.#first === null) {
 			this.#first = { name, atMs: now };
-			this.#onFirst(name);
-			setTimeout(() => process.exit(SIGNALS[name]), STOP_MAX_MS).unref();
+			this.#options.onFirst(name);
+			setTimeout(() => this.#exit(name), STOP_MAX_MS).unref();
 			this.#controller.abort(new HeadraceError("E_STOPPED", `stopped by ${name}`));
-		} else if (now - this.#first.atMs > SAME_SIGNAL_MS) process.exit(SIGNALS[name]);
+		} else if (now - this.#first.atMs > SAME_SIGNAL_MS) this.#exit(name);
+	}
+
+	#exit(name: StopSignal): never {
+		this.#options.onForced?.();
+		process.exit(SIGNALS[name]);
 	}
 
 	[Symbol.dispose](): void {

@@ -17,6 +17,8 @@ export interface VerbSpec {
 	readonly arguments?: string;
 	readonly describe: string;
 	readonly options?: readonly OptionSpec[];
+	/** Done by timers as much as by people: away from a terminal each of its errors is one line with its time. */
+	readonly job?: true;
 	/** A line that works, for its help. */
 	readonly example: string;
 	/** Imports the verb's file only when it is called, so that the others cost nothing. */
@@ -56,6 +58,7 @@ export const VERBS: readonly VerbSpec[] = [
 	},
 	{
 		name: "copy",
+		job: true,
 		arguments: "<from> <to>",
 		describe: "copy tables without a pipeline file",
 		options: [
@@ -87,6 +90,7 @@ export const VERBS: readonly VerbSpec[] = [
 	},
 	{
 		name: "run",
+		job: true,
 		arguments: "<pipeline>",
 		describe: "one run",
 		options: [
@@ -104,6 +108,7 @@ export const VERBS: readonly VerbSpec[] = [
 	},
 	{
 		name: "backfill",
+		job: true,
 		arguments: "<pipeline>",
 		describe: "a run for each interval from start (included) to end (excluded)",
 		options: [
@@ -135,6 +140,7 @@ export const VERBS: readonly VerbSpec[] = [
 	},
 	{
 		name: "tasks run",
+		job: true,
 		arguments: "<pipeline> [task] [interval]",
 		describe: "run one task",
 		options: [PARAMS, ...LIMITS],

@@ -19,7 +19,7 @@ const ADDRESSES_FORM = "an e-mail address or a list of addresses";
 const events = z.enum(ALERT_EVENTS, { error: EVENTS_FORM });
 
 function listOrOne(form: string) {
-	return z.union([text(form), z.array(text(form)).min(1)], { error: form });
+	return z.union([text(form), z.array(text(form)).min(1, { error: form })], { error: form });
 }
 
 const smtpOptions = z.strictObject({
@@ -57,7 +57,7 @@ export const alertOptions = z.strictObject({
 	from: text("an e-mail address").describe("Sender of an `email`.").optional(),
 	smtp: smtpOptions.describe("Mail server of `email`.").optional(),
 	on: z
-		.union([events, z.array(events).min(1)], { error: EVENTS_FORM })
+		.union([events, z.array(events).min(1, { error: EVENTS_FORM })], { error: EVENTS_FORM })
 		.describe(
 			"What it is told: `failed`, `recovered`, `late` (see `late_after`), `schema_changed`, `check_warned`, `succeeded` (every run: for a dead man's switch).",
 		)

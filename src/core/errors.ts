@@ -154,7 +154,7 @@ export const ERRORS = {
 	),
 	E_ALERT: failed(
 		"A channel did not take an alarm.",
-		"Check the channel's address and `headrace alert test <pipeline>`; the next run tries again.",
+		"Check the channel's address; `headrace alert test <pipeline>` tries it.",
 	),
 	E_SKIPPED: failed(
 		"Something was not done because what it depends on has failed.",

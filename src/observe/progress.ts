@@ -1,6 +1,7 @@
 import type { EventSink, RunEvent } from "../core/events.ts";
 import type { RunReceipt } from "../core/state-store.ts";
 import { bytesText, clockText, countText, intervalText, rowsText, secondsText } from "./format.ts";
+import { errorText, stamped } from "./lines.ts";
 import { LiveBlock } from "./live-block.ts";
 import { Meter } from "./meter.ts";
 import { stateSign } from "./receipt.ts";
@@ -44,7 +45,7 @@ class QuietProgress implements Progress {
 		if (event.type === "notice" && event.level === "warn") this.print(noticeText(event, this.#options));
 	};
 	print(line: string): void {
-		this.#options.terminal.write(`${line}\n`);
+		this.#options.terminal.write(`${stamped(line, this.#options.terminal)}\n`);
 	}
 	[Symbol.dispose](): void {}
 }
@@ -134,10 +135,7 @@ class PlainProgress implements Progress {
 			case "table-finished": {
 				const { receipt } = event;
 				this.#working.delete(key(event.runId, receipt.table));
-				const error =
-					receipt.error === null
-						? ""
-						: `  ${receipt.error.code}  ${printable(this.#options.redact(receipt.error.message))}`;
+				const error = receipt.error === null ? "" : `  ${errorText(receipt.error, this.#options.redact)}`;
 				this.print(
 					`${this.#labels.of(event.runId, receipt.table)}  ${receipt.state}  ${rowsText(receipt.rows_read)}  ${bytesText(receipt.bytes)}  ${secondsText(receipt.seconds)}${error}`,
 				);

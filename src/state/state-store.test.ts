@@ -307,6 +307,21 @@ describe("the file", () => {
 		expect(notices).toEqual([]);
 	});
 
+	test("of version 1 gets what alarms need, and keeps its runs", async () => {
+		{
+			await using store = await open();
+			await store.saveRun(run("r1"));
+		}
+		const database = new DatabaseSync(path);
+		database.exec("DROP TABLE alerts; ALTER TABLE runs DROP COLUMN details; PRAGMA user_version = 1");
+		database.close();
+		await using store = await open();
+		expect(await store.run("r1")).toEqual(run("r1"));
+		expect(await store.alerts("shop")).toEqual([]);
+		await store.saveRun({ ...run("r2"), error: { code: "E_CONNECT", message: "with s3cret", hint: "" } });
+		expect((await store.run("r2"))?.error?.message).toBe("with ***");
+	});
+
 	test("of a newer version is refused and stays as it is", async () => {
 		{
 			await using store = await open();

@@ -7,7 +7,7 @@ import type { AlertChannel, EmailChannel, HttpChannel } from "../../src/core/ale
 import { HeadraceError, Secret } from "../../src/core/index.ts";
 import { type AlertMessage, sendAlert } from "../../src/observe/alerts/index.ts";
 import { type Certificates, makeCertificates, tlsUnavailable } from "../support/certificates.ts";
-import { temporaryFolder } from "../support/processes.ts";
+import { isRoot, temporaryFolder } from "../support/processes.ts";
 import { type SmtpOptions, startSmtpServer } from "../support/smtp-server.ts";
 import { startWebhookServer, type WebhookServer } from "../support/webhook-server.ts";
 
@@ -357,6 +357,14 @@ repeat: ${message.commands.repeat}
 `);
 		expect(server.lines.at(-1)).toBe("QUIT");
 		for (const line of server.mails[0]!.text.split("\r\n")) expect(line.length).toBeLessThanOrEqual(78);
+	});
+
+	// Only root may listen below 1024; the port decides how TLS begins.
+	test.skipIf(!isRoot)("on port 465 TLS is there from the start", async () => {
+		const { server, channel } = await started({ certificates, implicitTls: true, port: 465 });
+		await send(channel());
+		expect(server.mails).toMatchObject([{ secure: true }]);
+		expect(server.lines).not.toContain("STARTTLS");
 	});
 
 	test("a login by LOGIN, and none at all", async () => {

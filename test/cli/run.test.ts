@@ -53,7 +53,9 @@ describe("run", () => {
 		expect(await run("run shop -q")).toMatchObject({ code: 0, stdout: "", stderr: "" });
 		const failed = await run("run shop -q", { env: { STAND_IN_FAILURE: "E_VALUE" } });
 		expect(failed).toMatchObject({ code: 1, stdout: "" });
-		expect(failed.stderr).toBe("E_VALUE  shop.orders: the stand-in was told to fail\n");
+		expect(failed.stderr).toMatch(
+			/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}✗ E_VALUE {2}shop\.orders: the stand-in was told to fail; cure: Set the policy.*\n$/,
+		);
 	});
 
 	test("--json gives the receipts in the contract's form", async () => {

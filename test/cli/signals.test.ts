@@ -8,7 +8,10 @@ const SIGNALS = join(import.meta.dirname, "../../src/cli/signals.ts");
 function worker(stopMs: number) {
 	const program = `
 		import { StopSignals } from ${JSON.stringify(SIGNALS)};
-		const stop = new StopSignals((name) => process.stdout.write("stopping " + name + "\\n"));
+		const stop = new StopSignals({
+			onFirst: (name) => process.stdout.write("stopping " + name + "\\n"),
+			onForced: () => process.stdout.write("last words\\n"),
+		});
 		const alive = setInterval(() => {}, 1000);
 		stop.signal.addEventListener("abort", () => {
 			process.stdout.write(stop.signal.reason.code + "\\n");
@@ -64,6 +67,6 @@ describe("a signal", () => {
 		await work.printed("stopping");
 		await pause(400);
 		work.kill("SIGTERM");
-		expect(await work.ended).toMatchObject({ code: 143, output: expect.not.stringContaining("clean") });
+		expect(await work.ended).toEqual({ code: 143, output: "ready\nstopping SIGINT\nE_STOPPED\nlast words\n" });
 	});
 });

@@ -18,6 +18,8 @@ export interface SmtpOptions {
 	readonly certificates?: Certificates;
 	/** TLS from the start, as on port 465; without it STARTTLS is offered when there are certificates. */
 	readonly implicitTls?: boolean;
+	/** Default: any that is free. */
+	readonly port?: number;
 	/** Login methods that are offered after TLS; default none. */
 	readonly logins?: string;
 	/** Answers to a command instead of the server's own, by its first word; `DATA.` is the end of the message. */
@@ -45,7 +47,7 @@ export async function startSmtpServer(options: SmtpOptions = {}): Promise<SmtpSe
 		new Conversation(socket, options, tls, { mails, lines }).begin();
 	};
 	const server: Server = options.implicitTls === true ? createTlsServer({ ...tls }, accept) : createServer(accept);
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
 	return {
 		port: (server.address() as AddressInfo).port,
 		mails,

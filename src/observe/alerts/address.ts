@@ -1,5 +1,5 @@
 import { lookup as systemLookup } from "node:dns/promises";
-import { BlockList, isIP } from "node:net";
+import { BlockList, isIP, type LookupFunction } from "node:net";
 import { DeliveryError } from "./delivery.ts";
 
 export interface Address {
@@ -88,6 +88,14 @@ export async function addressesOf(
 			});
 	}
 	return found;
+}
+
+/** For `connect`: the addresses that were checked, whatever name server is asked meanwhile. */
+export function fixedLookup(addresses: readonly Address[]): LookupFunction {
+	return (_name, options, done) => {
+		if (options.all === true) done(null, [...addresses]);
+		else done(null, addresses[0]!.address, addresses[0]!.family);
+	};
 }
 
 async function lookUp(host: string, lookup: Lookup): Promise<readonly Address[]> {

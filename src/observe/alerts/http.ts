@@ -1,7 +1,6 @@
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import type { LookupFunction } from "node:net";
-import { addressesOf, type Lookup } from "./address.ts";
+import { addressesOf, fixedLookup, type Lookup } from "./address.ts";
 import { DeliveryError } from "./delivery.ts";
 
 export interface Post {
@@ -42,16 +41,12 @@ interface Answer {
 async function once(url: URL, { body, headers, allowPrivate, signal, lookup }: Post): Promise<Answer> {
 	const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
 	const addresses = await addressesOf(host, allowPrivate, lookup);
-	const fixed: LookupFunction = (_name, options, done) => {
-		if (options.all === true) done(null, [...addresses]);
-		else done(null, addresses[0]!.address, addresses[0]!.family);
-	};
 	const send = url.protocol === "https:" ? requestHttps : requestHttp;
 	return new Promise((resolve, reject) => {
 		const request = send(url, {
 			method: "POST",
 			agent: false,
-			lookup: fixed,
+			lookup: fixedLookup(addresses),
 			signal,
 			headers: { ...headers, "content-type": "application/json", "content-length": Buffer.byteLength(body) },
 		});

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ConnectionOptions, connect as tlsConnect } from "node:tls";
 import type { EmailChannel, MailServer } from "../../core/alert.ts";
-import { addressesOf, type Lookup } from "./address.ts";
+import { type Address, addressesOf, fixedLookup, type Lookup } from "./address.ts";
 import { DeliveryError } from "./delivery.ts";
 
 /** On this port TLS is there from the start: https://www.rfc-editor.org/rfc/rfc8314#section-7.3 */
@@ -28,7 +28,7 @@ export interface Mail {
 export async function submit({ channel, text, signal, lookup }: Mail): Promise<void> {
 	const { smtp } = channel;
 	const addresses = await addressesOf(smtp.host, channel.allowPrivate, lookup);
-	using session = new SmtpSession(smtp, addresses[0]!.address, signal);
+	using session = new SmtpSession(smtp, addresses, signal);
 	await session.open();
 	await session.logIn();
 	await session.command(`MAIL FROM:<${channel.from}>`, [250]);
@@ -47,7 +47,7 @@ interface Reply {
 class SmtpSession implements Disposable {
 	readonly #server: MailServer;
 	readonly #signal: AbortSignal;
-	readonly #address: string;
+	readonly #addresses: readonly Address[];
 	#socket: Socket | null = null;
 	#received = "";
 	#wake: (() => void) | null = null;
@@ -56,17 +56,17 @@ class SmtpSession implements Disposable {
 	/** What the server says it can: `STARTTLS`, `AUTH PLAIN LOGIN`. */
 	#can: readonly string[] = [];
 
-	constructor(server: MailServer, address: string, signal: AbortSignal) {
+	constructor(server: MailServer, addresses: readonly Address[], signal: AbortSignal) {
 		this.#server = server;
-		this.#address = address;
+		this.#addresses = addresses;
 		this.#signal = signal;
 		signal.addEventListener("abort", this.#onAbort, { once: true });
 	}
 
 	/** Connects, greets, and is encrypted afterwards unless `tls` is off. */
 	async open(): Promise<void> {
-		const { tls, port } = this.#server;
-		const target = { host: this.#address, port };
+		const { tls, host, port } = this.#server;
+		const target = { host, port, lookup: fixedLookup(this.#addresses) };
 		if (tls !== "off" && port === TLS_PORT) await this.#attachTls(target);
 		else await this.#attach(netConnect(target), "connect");
 		this.#expect(await this.#reply(), "the greeting", [220]);
@@ -119,22 +119,15 @@ class SmtpSession implements Disposable {
 		const { host, tls, ca } = this.#server;
 		const socket = tlsConnect({
 			...target,
-			...(isIP(host) === 0 ? { servername: host } : {}),
 			// The certificate is compared with the name, whatever address was looked up for it.
 			host,
-			...("host" in target ? { lookup: (_name, options, done) => this.#fixedLookup(options, done) } : {}),
+			...(isIP(host) === 0 ? { servername: host } : {}),
 			rejectUnauthorized: tls !== "insecure",
 			minVersion: "TLSv1.2",
 			...(ca === undefined ? {} : { ca }),
 		});
 		await this.#attach(socket, "secureConnect");
 		this.#secure = true;
-	}
-
-	#fixedLookup(options: { readonly all?: boolean | undefined }, done: (...results: never[]) => void): void {
-		const family = isIP(this.#address);
-		const answer = options.all === true ? [null, [{ address: this.#address, family }]] : [null, this.#address, family];
-		done(...(answer as never[]));
 	}
 
 	#attach(socket: Socket, ready: "connect" | "secureConnect"): Promise<void> {
