@@ -50,8 +50,8 @@ function happenedTo(receipt: TableReceipt, runId: string): Happening[] {
 		happenings.push({
 			...about,
 			event: "schema_changed",
-			code: `${change} ${column}`,
-			message: `column ${column}: ${change}, ${action}`,
+			code: `${change} ${column}`.trim(),
+			message: `${column === "" ? "key" : `column ${column}`}: ${change}; ${action}`,
 			hint: "",
 		});
 	for (const { name, severity, state, failing } of receipt.checks ?? [])
