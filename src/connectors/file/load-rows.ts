@@ -7,7 +7,7 @@ import {
 	qualified,
 } from "../../core/index.ts";
 import { duckdbType, type EngineConnection, parquetRelation, selectList } from "../../engine/index.ts";
-import { duckdbDialect } from "../../sql/index.ts";
+import { countKeys, duckdbDialect } from "../../sql/index.ts";
 import { type Incoming, oldNameOf, tagOf } from "./load-shape.ts";
 import { rowsNotReplaced } from "./overlap.ts";
 
@@ -290,10 +290,9 @@ async function merge(
 export async function checkUnique(connection: EngineConnection, relation: string, request: LoadRequest): Promise<void> {
 	const { key, name } = request.target;
 	if (key.length === 0) return;
-	const keys = key.map(quoteIdentifier).join(", ");
-	const twice = await connection.query(
-		`SELECT 1 AS twice FROM ${relation} AS loaded GROUP BY ${keys} HAVING count(*) > 1 LIMIT 1`,
-	);
-	if (twice.length > 0)
+	const [counts] = await connection.query(countKeys(duckdbDialect, `${relation} AS loaded`, key));
+	if (Number(counts!["nulls"]) > 0)
+		throw new HeadraceError("E_NULL_KEY", `${counts!["nulls"]} rows for ${qualified(name)} have NULL in the key`);
+	if (counts!["keys"] !== counts!["row_count"])
 		throw new HeadraceError("E_DUPLICATE_KEY", `the key of ${qualified(name)} is not unique in the rows that came`);
 }

@@ -1,5 +1,8 @@
-SELECT coalesce(sum(n), 0) AS row_count, count(*) AS keys, coalesce(sum(n) FILTER (WHERE "id" IS NULL OR "region" IS NULL), 0) AS nulls
-FROM (SELECT "id", "region", count(*) AS n FROM "temp"."main"."stage_x" GROUP BY "id", "region") AS by_key;
+SELECT count(*) AS row_count, count(*) FILTER (WHERE NOT is_repeated) AS keys, count(*) FILTER (WHERE is_null) AS nulls
+FROM (
+	SELECT coalesce(lag("id") OVER by_key = "id" AND lag("region") OVER by_key = "region", false) AS is_repeated, "id" IS NULL OR "region" IS NULL AS is_null
+	FROM "temp"."main"."stage_x" WINDOW by_key AS (ORDER BY "id", "region")
+) AS checked;
 
 DELETE FROM "temp"."main"."stage_x" WHERE rowid IN (
 	SELECT row_identifier FROM (
