@@ -2,6 +2,9 @@ import { type Batch, type Field, HeadraceError } from "../core/index.ts";
 import type { ErrorContext } from "./errors.ts";
 import type { Feed, Slot } from "./feed.ts";
 
+/** Fewer rows than one of DuckDB's vectors. */
+const WIDE_ROWS_MAX = 2048;
+
 export interface ConsumeRequest {
 	readonly fields: readonly Field[];
 	readonly batches: AsyncIterable<Batch>;
@@ -11,6 +14,8 @@ export interface ConsumeRequest {
 	readonly bufferBytesMax: number;
 	/** Most rows of a group. */
 	readonly rowsMax?: number;
+	/** Bytes at which a group of few rows ends, where the engine takes several times their memory for them. */
+	readonly wideBytesMax?: number;
 	/** Native threads that pull and work; with 1 the rows keep their order. Default: the engine's. */
 	readonly threads?: number;
 	readonly signal?: AbortSignal;
@@ -73,6 +78,7 @@ class Consumption {
 	readonly #request: ConsumeRequest;
 	readonly #groupBytesMax: number;
 	readonly #groupRowsMax: number;
+	readonly #wideBytesMax: number;
 	readonly #changed: number[];
 	readonly #free: GroupRunner[];
 	readonly #running = new Map<GroupRunner, { readonly done: Promise<void>; slot: Slot | null }>();
@@ -85,6 +91,7 @@ class Consumption {
 		this.#free = [...runners];
 		this.#groupBytesMax = Math.max(1, Math.floor(request.bufferBytesMax / (runners.length + 1)));
 		this.#groupRowsMax = request.rowsMax ?? Number.POSITIVE_INFINITY;
+		this.#wideBytesMax = Math.min(this.#groupBytesMax, request.wideBytesMax ?? this.#groupBytesMax);
 		this.#changed = new Array<number>(request.fields.length).fill(0);
 	}
 
@@ -105,7 +112,8 @@ class Consumption {
 		group.rows += batch.rowCount;
 		group.bytes += bytes;
 		group.heldBytes += batch.heldBytes;
-		if (group.heldBytes >= this.#groupBytesMax || group.rows >= this.#groupRowsMax) await this.#start();
+		const bytesMax = group.rows < WIDE_ROWS_MAX ? this.#wideBytesMax : this.#groupBytesMax;
+		if (group.heldBytes >= bytesMax || group.rows >= this.#groupRowsMax) await this.#start();
 	}
 
 	async finish(): Promise<ConsumeResult> {

@@ -10,7 +10,7 @@ import {
 } from "../core/index.ts";
 import { duckdbDialect, quoteSingle } from "../sql/index.ts";
 import { EngineConnection } from "./connection.ts";
-import { Engine } from "./engine.ts";
+import { ENGINE_MEMORY_BYTES_DEFAULT, Engine } from "./engine.ts";
 import { engineError } from "./errors.ts";
 import { selectItem } from "./types.ts";
 
@@ -18,6 +18,9 @@ import { selectItem } from "./types.ts";
 const FILE_ROWS_MAX = 491_520;
 /** Files that are written at once, each by one thread: two cores compress while the event loop decodes. */
 const LANES_MAX = 2;
+
+/** A file of few long values is in the engine as rows, as a page that grows by doubling, and compressed; two at once. */
+const WIDE_MEMORY_FACTOR = 20;
 
 export interface ParquetOptions {
 	/** Bounds the engine that writes or reads; batches come on top. */
@@ -69,6 +72,7 @@ export class ParquetFormat implements FileFormat {
 			batches: withFirst(first, iterator),
 			bufferBytesMax: request.bufferBytesMax,
 			rowsMax: FILE_ROWS_MAX,
+			wideBytesMax: Math.floor((this.#options.memoryBytes ?? ENGINE_MEMORY_BYTES_DEFAULT) / WIDE_MEMORY_FACTOR),
 			threads: 1,
 			statement: async (relation) => {
 				const next = begun ?? request.nextPath();
