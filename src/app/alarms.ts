@@ -16,7 +16,6 @@ import {
 	afterTelling,
 	itemOf,
 	noted,
-	sendAlert,
 	titleOf,
 	waitingFor,
 } from "../observe/alerts/index.ts";
@@ -239,6 +238,7 @@ export class Alarms {
 
 	async #try(channel: AlertChannel, message: AlertMessage, signal: AbortSignal): Promise<HeadraceError | null> {
 		try {
+			const { sendAlert } = await import("../observe/alerts/send.ts");
 			await sendAlert(channel, message, { signal, nowMs: this.#options.nowMs });
 			return null;
 		} catch (thrown) {

@@ -121,6 +121,16 @@ test("a configuration that is wrong tells nobody and ends with 2: cron mails it"
 	expect(result.stderr).toMatch(/shop\.yaml:4:43 {2}E_INVALID_VALUE {2}alerts\[0\] has a url that is no https:/);
 });
 
+test("a mail server that is not verified is shown in every report", async () => {
+	const email = (tls: string) =>
+		`alerts: [{ type: email, to: a@b.c, from: d@e.f, smtp: { host: mail.example.com, tls: ${tls} } }]`;
+	pipeline(email("insecure"));
+	for (const verb of ["plan", "run", "check"])
+		expect((await run(`${verb} shop`)).stdout).toContain("alerts email: tls insecure");
+	pipeline(email("on"));
+	expect((await run("plan shop")).stdout).not.toContain("tls");
+});
+
 test("--log-format json: every line of stderr is an object", async () => {
 	const failed = await run("run shop --log-format json", { env: { STAND_IN_FAILURE: "E_VALUE" } });
 	const lines = failed.stderr
