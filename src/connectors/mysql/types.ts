@@ -98,7 +98,8 @@ export function sourceColumn(native: NativeColumn, policy: TypePolicy): SourceCo
 		...(exact.single ? { single: true } : {}),
 		...(exact.wire === "bytes" && isText(wanted) ? { bytesAs: policy.mode === "lenient" ? "text" : "hex" } : {}),
 	};
-	const base = { name: native.name, nativeType: native.nativeType, nullable: native.nullable };
+	const { name, nativeType, nullable, collation } = native;
+	const base = { name, nativeType, nullable, ...(collation === undefined ? {} : { collation }) };
 	const loose = looseEquality(native.collation);
 	const made = (
 		type: ColumnType,

@@ -74,6 +74,8 @@ export function replacedMeanwhile(): HeadraceError {
 
 export interface Attribute {
 	readonly name: string;
+	/** The table and the number of the column in it, which a rename leaves as they are. */
+	readonly identity: string;
 	readonly typeOid: string;
 	readonly modifier: number;
 	readonly dimensions: number;
@@ -82,6 +84,8 @@ export interface Attribute {
 	/** pg_get_expr of a default that is no generation expression. */
 	readonly defaultExpression: string | null;
 	readonly readable: boolean;
+	/** Null for types that have none. */
+	readonly collation: string | null;
 	/** A collation that calls different texts equal. */
 	readonly looseCollation: string | null;
 	/** Computed from other columns: nothing can be written to it. */
@@ -101,7 +105,7 @@ export async function readAttributes(session: Session, oids: readonly string[]):
 		   CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
 		   pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
 		   CASE WHEN NOT l.collisdeterministic THEN l.collname END,
-		   a.attgenerated <> '', a.atthasdef OR a.attidentity <> ''
+		   a.attgenerated <> '', a.atthasdef OR a.attidentity <> '', l.collname, a.attnum
 		 FROM pg_catalog.pg_attribute AS a
 		 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		 LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation
@@ -111,9 +115,11 @@ export async function readAttributes(session: Session, oids: readonly string[]):
 	);
 	const byRelation = new Map<string, Attribute[]>(oids.map((oid) => [oid, []]));
 	for (const row of rows) {
-		const [relation, name, typeOid, modifier, dimensions, nativeType, nullable, expression, readable, loose] = row;
+		const [relation, name, typeOid, modifier, dimensions, nativeType, nullable, expression, readable] = row;
+		const [loose, generated, filled, collation, number] = row.slice(9);
 		byRelation.get(relation!)?.push({
 			name: name!,
+			identity: `${relation}.${number}`,
 			typeOid: typeOid!,
 			modifier: Number(modifier),
 			dimensions: Number(dimensions),
@@ -121,9 +127,10 @@ export async function readAttributes(session: Session, oids: readonly string[]):
 			nullable: nullable === "t",
 			defaultExpression: expression ?? null,
 			readable: readable === "t",
+			collation: collation ?? null,
 			looseCollation: loose ?? null,
-			generated: row[10] === "t",
-			filled: row[11] === "t",
+			generated: generated === "t",
+			filled: filled === "t",
 		});
 	}
 	return byRelation;

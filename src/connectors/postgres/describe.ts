@@ -172,7 +172,8 @@ async function describeQuery(session: Session, request: QueryRequest): Promise<r
 	}
 }
 
-type ColumnFacts = Pick<Attribute, "name" | "nativeType" | "nullable" | "defaultExpression" | "looseCollation">;
+type ColumnFacts = Pick<Attribute, "name" | "nativeType" | "nullable" | "defaultExpression" | "looseCollation"> &
+	Partial<Pick<Attribute, "identity" | "collation">>;
 
 function columnOf(column: ColumnFacts, native: NativeType, policy: TypePolicy, facts: ServerFacts): SourceColumn {
 	const override =
@@ -198,6 +199,8 @@ function columnOf(column: ColumnFacts, native: NativeType, policy: TypePolicy, f
 		...(reading.note === undefined ? {} : { note: reading.note }),
 		...(defaultSql === undefined ? {} : { defaultSql }),
 		...(loose === undefined ? {} : { looseEquality: loose }),
+		...(column.identity === undefined ? {} : { identity: column.identity }),
+		...((column.collation ?? null) === null ? {} : { collation: column.collation! }),
 		decoder,
 	};
 }
