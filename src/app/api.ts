@@ -7,6 +7,7 @@ import type {
 	Finding,
 	HeadraceError,
 	RunReceipt,
+	SchemaChange,
 	StoredPosition,
 } from "../core/index.ts";
 
@@ -127,6 +128,8 @@ export interface PlanTable {
 	/** What is asked of its new rows before they are seen; absent when nothing is. */
 	readonly checks?: readonly { readonly name: string; readonly severity: "error" | "warn" }[];
 	readonly hooks?: readonly PlanHook[];
+	/** What changed in the source's columns since the last load, and what a run does about it. */
+	readonly schema_changes: readonly SchemaChange[];
 }
 
 export interface PlanColumn {

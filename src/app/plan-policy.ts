@@ -43,6 +43,7 @@ export async function planSummaryTable(session: Session, { summary, needs }: Sum
 		estimated_rows: existing?.rows ?? null,
 		ddl: [],
 		columns: [],
+		schema_changes: [],
 		change: existing === null ? "new" : "same",
 		notes: needs.length === 0 ? [] : [`built after ${needs.slice(0, 5).join(", ")}${needs.length > 5 ? ", …" : ""}`],
 		checks: summary.checks.map(({ name, severity }) => ({ name, severity })),

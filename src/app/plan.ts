@@ -1,4 +1,5 @@
-import { type ExistingTable, type Finding, qualified } from "../core/index.ts";
+import { type Finding, qualified, type Write } from "../core/index.ts";
+import { landingTask, type TableTask } from "../flow/index.ts";
 import type { Plan, PlanOptions, PlanTable, RunInterval } from "./api.ts";
 import { maskNotes, planHooks, planSummaryTable } from "./plan-policy.ts";
 import { newRunId } from "./run-id.ts";
@@ -13,7 +14,7 @@ export async function planOf(session: Session, options: PlanOptions, interval: R
 	const positions = new Map((await session.destination.positions(pipeline.name)).map((row) => [row.stream, row]));
 	for (const plan of planned.tables) {
 		const existing = await session.destination.describe(plan.into);
-		const ddl = plan.task === null ? [] : await session.destination.planDdl(plan.task.target, plan.write);
+		const ddl = plan.task === null ? [] : await ddlOf(session, plan.task);
 		const { cursor, mode } = plan.selected.options;
 		const position = positions.get(plan.source)?.position ?? null;
 		tables.push({
@@ -25,12 +26,13 @@ export async function planOf(session: Session, options: PlanOptions, interval: R
 			estimated_rows: plan.table.estimatedRows ?? null,
 			ddl,
 			columns: plan.columns,
-			change: existing === null ? "new" : sameShape(plan, existing) ? "same" : "changed",
+			change: existing === null ? "new" : ddl.length === 0 ? "same" : "changed",
 			notes: [
 				...cursorNote(mode, cursor, position),
 				...plan.notes,
 				...maskNotes(plan, positions.get(plan.task?.stream ?? plan.source)),
 			],
+			schema_changes: (plan.changes ?? []).map(({ column, change, action }) => ({ column, change, action })),
 			...policyOf(planned, plan),
 		});
 	}
@@ -64,13 +66,10 @@ function policyOf({ policy }: SessionPlan, plan: TablePlan): Pick<PlanTable, "ch
 	return { ...(checks.length === 0 ? {} : { checks }), ...(hooks.length === 0 ? {} : { hooks }) };
 }
 
-/** Whether the table that is there has the columns that the plan wants, by name and type. */
-function sameShape(plan: TablePlan, existing: ExistingTable): boolean {
-	const there = new Map(existing.columns.map((column) => [column.name, column.destinationType.toUpperCase()]));
-	return (
-		there.size === plan.columns.length &&
-		plan.columns.every((column) => there.get(column.name) === column.destination_type.toUpperCase())
-	);
+/** What the load will run to make the table fit its rows. */
+async function ddlOf({ destination }: Session, task: TableTask): Promise<string[]> {
+	const write: Write = task.fullRefresh || task.reading === "anew" ? "replace" : task.write;
+	return destination.planDdl(landingTask(task, write).target, write);
 }
 
 function cursorNote(mode: string, cursor: string | undefined, position: string | null): string[] {

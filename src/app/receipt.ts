@@ -46,7 +46,14 @@ export function finishedReceipt(
 		attempts,
 		position: outcome.position,
 		values_changed: outcome.valuesChanged,
+		...changesOf(plan),
 	};
+}
+
+/** Absent when nothing changed. */
+function changesOf({ changes = [] }: TablePlan): Pick<TableReceipt, "schema_changes"> {
+	if (changes.length === 0) return {};
+	return { schema_changes: changes.map(({ column, change, action }) => ({ column, change, action })) };
 }
 
 export function failedReceipt(
@@ -62,6 +69,8 @@ export function failedReceipt(
 		state,
 		seconds,
 		attempts,
+		// What was to be done about other changes was not done.
+		...(plan.task === null ? changesOf(plan) : {}),
 		error: error === undefined ? null : receiptError(error, showValues),
 	};
 }

@@ -1,5 +1,6 @@
 import type { PositionRow, ReceiptError, RunReceipt, RunState, StateStore, TableReceipt } from "../core/index.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
+import { changeNotices, throwIfForbidden } from "./evolution.ts";
 import { runHooks } from "./hooks.ts";
 import type { HeldLease } from "./lease.ts";
 import type { PolicyPlan } from "./policy-plan.ts";
@@ -55,6 +56,7 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 	await run.save();
 	onEvent({ type: "run-started", run: run.receipt });
 	for (const message of warnings) onEvent({ type: "notice", runId, level: "warn", message });
+	for (const notice of changeNotices(plans, runId)) onEvent(notice);
 	const setTable = async (index: number, receipt: TableReceipt) => {
 		await run.setTable(index, receipt);
 		onEvent({ type: "table-finished", runId, receipt });
@@ -131,6 +133,7 @@ async function begin(session: Session, context: RunContext): Promise<Begun> {
 	const { policy } = plan;
 	const plans = scope.summaries === "only" ? [] : plan.tables.filter(scope.tables ?? (() => true));
 	const summaries = scope.summaries === "none" || options.stage === "extract" ? [] : policy.summaries;
+	throwIfForbidden(session.pipeline, plans);
 	const streams = plans.flatMap((p) => (p.task === null ? [] : [p.task.stream]));
 	const staged = await stagingOf(session, options);
 	await held.confirm();

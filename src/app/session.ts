@@ -11,6 +11,7 @@ import {
 	type TableName,
 } from "../core/index.ts";
 import type { PlanOptions, RunInterval } from "./api.ts";
+import { evolvePlans } from "./evolution.ts";
 import { type PolicyPlan, planPolicy } from "./policy-plan.ts";
 import { openDestination, openSource, type Resources, stagingDirectoryOf } from "./registry.ts";
 import { selectTables, withMissingRights } from "./select.ts";
@@ -94,7 +95,6 @@ export async function planSession(
 	runId: string,
 ): Promise<SessionPlan> {
 	const { pipeline, source, destination } = session;
-	refuseUnbuilt(pipeline);
 	const available = await source.listTables();
 	const resolved = await resolve(pipeline, available, source);
 	const { tables: chosen, summaries } = selectTables(resolved.tables, pipeline.summaries, options.tables);
@@ -123,7 +123,9 @@ export async function planSession(
 		...policy.faults,
 	];
 	if (faults.length > 0) throw new HeadraceErrors(faults);
-	return { tables: plans, warnings: resolved.warnings.map((warning) => warning.message), policy };
+	const evolved = await evolvePlans(session, plans, available);
+	const warnings = [...resolved.warnings.map((warning) => warning.message), ...evolved.warnings];
+	return { tables: evolved.tables, warnings, policy };
 }
 
 async function resolve(pipeline: CheckedPipeline, available: readonly TableName[], source: Source) {
@@ -132,21 +134,6 @@ async function resolve(pipeline: CheckedPipeline, available: readonly TableName[
 	} catch (error) {
 		throw await withMissingRights(error, source);
 	}
-}
-
-/** Options that are part of the file's language but do nothing yet are refused: none is silently left out. */
-function refuseUnbuilt(pipeline: CheckedPipeline): void {
-	const unbuilt = [
-		...(pipeline.schemaChanges === "evolve" ? [] : [{ what: `schema_changes: ${pipeline.schemaChanges}`, place: {} }]),
-	].map(({ what, place }) => {
-		const file = pipeline.file === undefined ? {} : { file: pipeline.file };
-		return new HeadraceError("E_NOT_BUILT_IN", `${what} is not built in yet`, {
-			...file,
-			...place,
-			hint: "Leave it out.",
-		});
-	});
-	if (unbuilt.length > 0) throw new HeadraceErrors(unbuilt);
 }
 
 function requestOf(selected: SelectedTable, session: Session, query: string | undefined): DescribeRequest["table"] {

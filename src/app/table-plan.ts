@@ -13,8 +13,16 @@ import {
 	typeName,
 	type Write,
 } from "../core/index.ts";
-import { type ColumnMasks, maskedSchemaVersion, maskedType, maskNote, type TableTask } from "../flow/index.ts";
+import {
+	type ColumnMasks,
+	type Decision,
+	maskedSchemaVersion,
+	maskedType,
+	maskNote,
+	type TableTask,
+} from "../flow/index.ts";
 import type { PlanColumn, RunInterval } from "./api.ts";
+import { checkChangeOptions } from "./table-columns.ts";
 import { checkMasks, masksOf } from "./table-masks.ts";
 import { checkModes, type Fault } from "./table-modes.ts";
 import { notesOf } from "./table-notes.ts";
@@ -32,6 +40,8 @@ export interface TablePlan {
 	readonly columns: readonly PlanColumn[];
 	readonly notes: readonly string[];
 	readonly errors: readonly HeadraceError[];
+	/** What changed in the source's columns since the last load, and what is done about it. */
+	readonly changes?: readonly Decision[];
 }
 
 interface PlanContext {
@@ -89,6 +99,7 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 
 	checkModes(context, selected, columns, { cursor, write, key }, fault);
 	checkMasks(selected, masks, { cursor, deleted, key: sourceKey }, fault);
+	checkChangeOptions(selected, table, { write }, fault);
 	const { planned, targets } = mapColumns(context, selected, columns, { rename, masks }, fault);
 	for (const message of collisions(targets, context.destination))
 		fault("E_NAME_COLLISION", `${source}: ${message}`, "columns");
@@ -113,6 +124,7 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 					...(options.mode === "interval" && context.interval !== null
 						? { interval: utcInterval(context.interval) }
 						: {}),
+					...(options.onConflict === "ignore" ? { onConflict: options.onConflict } : {}),
 					allowEmpty: options.allowEmpty,
 					fullRefresh: context.fullRefresh && options.mode !== "interval",
 					schemaVersion: maskedSchemaVersion(schemaVersionOf(targets), masks, sourceKey),

@@ -21,6 +21,7 @@ function table(name: string, more: Partial<PlanTable> = {}): PlanTable {
 		columns,
 		change: "same",
 		notes: [],
+		schema_changes: [],
 		...more,
 	};
 }

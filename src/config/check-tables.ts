@@ -1,3 +1,4 @@
+import { typeName } from "../core/column-type.ts";
 import { type ErrorPlace, HeadraceError } from "../core/errors.ts";
 import { hooksOf, maskFaults, type TemplateCheck } from "./check-policy.ts";
 import { placed, type Settings } from "./check-settings.ts";
@@ -53,6 +54,7 @@ function tableRule(name: string, entry: Entry, context: TablesContext, faults: H
 		place: positions.key(path),
 		places: optionPlaces(own, path, base.defaults, positions),
 		ownColumns: Object.keys(own.columns ?? {}),
+		ownFixes: Object.keys(own.fix ?? {}),
 		hooks: own.hooks === undefined ? inherited : hooksOf(own.hooks, [...path, "hooks"], policy, [TABLE_VARIABLE]),
 	};
 	const pattern = collecting(faults, () => placed(rule.place, () => parsePattern(name)));
@@ -70,6 +72,7 @@ function tableRule(name: string, entry: Entry, context: TablesContext, faults: H
 	if (context.defaultsKnown && !(context.files && options.mode === "incremental"))
 		checkCursor(name, options, rule.place, faults);
 	checkColumns(name, options, at, faults);
+	checkChanges(name, options, at, faults);
 	if (options.into !== undefined) {
 		const sample = { schema: "s", table: "t", source: "c", pipeline: "p" };
 		collecting(faults, () => placed(at("into"), () => fillInto(options.into!, sample)));
@@ -112,5 +115,46 @@ function checkColumns(
 				new HeadraceError("E_NAME_COLLISION", `columns ${other} and ${column} of ${name} get the same name`, place),
 			);
 		targets.set(rule.rename, column);
+	}
+}
+
+/** Types that every value of a text can be tried against, with an answer that is never a guess. */
+const FIXABLE = new Set<string>([
+	"boolean",
+	...["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"],
+	...["float32", "float64", "decimal", "date", "timestamp", "timestamptz", "uuid", "json"],
+]);
+
+/** Options about conflicts and changes of columns. */
+function checkChanges(
+	name: string,
+	options: TableOptions,
+	at: (key: string) => ErrorPlace,
+	faults: HeadraceError[],
+): void {
+	if (options.onConflict === "ignore" && options.deleted !== undefined)
+		faults.push(
+			invalidValue(`${name} has deleted and on_conflict: ignore, which would leave deleted rows`, at("on_conflict")),
+		);
+	for (const [column, type] of options.fix) {
+		const place = at(`fix.${column}`);
+		if (!FIXABLE.has(type.kind))
+			faults.push(invalidValue(`column ${column} of ${name} can't be fixed to ${typeName(type)}`, place));
+		const rule = options.columns.get(column);
+		if (rule?.type !== undefined || rule?.drop === true || rule?.mask !== undefined)
+			faults.push(
+				invalidValue(`column ${column} of ${name} has fix, and columns gives it a type, a mask or drops it`, place),
+			);
+	}
+	for (const [column, { renamedFrom }] of options.columns) {
+		if (renamedFrom === undefined) continue;
+		const other = [...options.columns].find(([, rule]) => rule.renamedFrom === renamedFrom);
+		if (renamedFrom === column || (other !== undefined && other[0] !== column))
+			faults.push(
+				invalidValue(
+					`renamed_from of column ${column} of ${name} must name another column, once`,
+					at(`columns.${column}`),
+				),
+			);
 	}
 }

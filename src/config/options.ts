@@ -11,6 +11,7 @@ import {
 import {
 	columnName,
 	columnNames,
+	columnType,
 	count,
 	duration,
 	flag,
@@ -114,6 +115,24 @@ const common = {
 		.describe("What happens to single columns: `drop`, or a map with `rename`, `mask`, `type`.")
 		.optional(),
 	types: typeOptions.describe("Type policies of this table, over those of the pipeline.").optional(),
+	on_conflict: oneOf(["update", "ignore"])
+		.describe(
+			"What `merge` does with a row whose key is there: `update` takes its values, `ignore` leaves the old row.",
+		)
+		.meta({ default: "update" })
+		.optional(),
+	on_type_change: oneOf(["resnapshot", "to_string", "variant_column"])
+		.describe(
+			"What `schema_changes: evolve` does when a column gets a type that can't hold its old values: `resnapshot` reads all rows into a new table and swaps it in; `to_string` does so with the column as text; `variant_column` puts new values into a column `<name>__v2`.",
+		)
+		.meta({ default: "resnapshot" })
+		.optional(),
+	fix: z
+		.record(z.string(), columnType(), { error: "a map of columns and types" })
+		.describe(
+			"Types for columns that landed as text: every value is tried, the table is built anew beside and swapped in, and rows to come land so; one value that is none of the type stops it.",
+		)
+		.optional(),
 	retries: retries().describe("How often this table is tried again; default the pipeline's `retries`.").optional(),
 	retry_delay: duration()
 		.describe("Pause before this table's first retry; default the pipeline's `retry_delay`.")
@@ -206,7 +225,7 @@ export const pipelineOptions = z.strictObject({
 	types: typeOptions.describe("What happens to types and values without an exact counterpart.").optional(),
 	schema_changes: oneOf(["evolve", "freeze", "discard", "fail"])
 		.describe(
-			"When the source's columns change: `evolve` adds columns, `freeze` keeps the destination's and warns, `discard` drops values of new columns, `fail` stops.",
+			"When the source's columns change: `evolve` changes the destination's too, `freeze` keeps them and warns, `discard` leaves out, counted, what does not fit them, `fail` stops before any table is touched. See the page \"When the source's columns change\".",
 		)
 		.meta({ default: DEFAULTS.schemaChanges })
 		.optional(),

@@ -124,6 +124,8 @@ export interface ColumnRule {
 	/** Characters that `mask: partial` shows. */
 	readonly keep?: number;
 	readonly type?: ColumnType;
+	/** The name that it had in the source. */
+	readonly renamedFrom?: string;
 }
 
 /** Options of a table or query: its own over `defaults` over the pipeline's `types`. */
@@ -148,6 +150,12 @@ export interface TableOptions {
 	readonly where?: string;
 	readonly columns: ReadonlyMap<string, ColumnRule>;
 	readonly types: TypePolicy;
+	/** Default `update`. */
+	readonly onConflict: "update" | "ignore";
+	/** Default `resnapshot`. */
+	readonly onTypeChange: "resnapshot" | "to_string" | "variant_column";
+	/** Types that text columns get, by their names in the source. */
+	readonly fix: ReadonlyMap<string, ColumnType>;
 	/** Default false. */
 	readonly allowEmpty: boolean;
 	/** Absent: the pipeline's. */
@@ -168,6 +176,8 @@ export interface TableRule {
 	readonly places: Readonly<Record<string, ErrorPlace>>;
 	/** Columns that this entry itself names; those of `defaults` need not exist in every table. */
 	readonly ownColumns: readonly string[];
+	/** The same of its `fix`. */
+	readonly ownFixes: readonly string[];
 	/** Its own, else those of `defaults`. */
 	readonly hooks: Hooks;
 }

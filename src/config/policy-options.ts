@@ -26,11 +26,16 @@ const columnOptions = z.strictObject({
 		.meta({ default: 4 })
 		.optional(),
 	type: columnType().describe("Type to move the column as, instead of its own.").optional(),
+	renamed_from: columnName()
+		.describe("The name that the column had in the source: the destination's column is renamed.")
+		.optional(),
 });
 
 export const columns = z.record(
 	z.string(),
-	z.union([z.literal("drop"), columnOptions], { error: "drop, or a map with rename, mask, secret, keep or type" }),
+	z.union([z.literal("drop"), columnOptions], {
+		error: "drop, or a map with rename, mask, secret, keep, type or renamed_from",
+	}),
 	{ error: "a map of column names" },
 );
 

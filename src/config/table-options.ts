@@ -1,4 +1,4 @@
-import { parseColumnType } from "../core/column-type.ts";
+import { type ColumnType, parseColumnType } from "../core/column-type.ts";
 import type { ErrorPlace } from "../core/errors.ts";
 import { DEFAULT_TYPE_POLICY, type TypePolicy } from "../core/table.ts";
 import { durationMs } from "./durations.ts";
@@ -39,11 +39,19 @@ export function mergeOptions(own: OwnTableOptions, ownPath: Path, base: MergeBas
 		...(merged.where !== undefined && { where: merged.where }),
 		columns,
 		types: typePolicy(typePolicy(base.types, base.defaults.types), own.types),
+		onConflict: merged.on_conflict ?? "update",
+		onTypeChange: merged.on_type_change ?? "resnapshot",
+		fix: new Map(Object.entries({ ...base.defaults.fix, ...own.fix }).flatMap(typeOf)),
 		allowEmpty: String(merged.allow_empty ?? false) === "true",
 		...(merged.retries !== undefined && { retries: Number(merged.retries) }),
 		...(merged.retry_delay !== undefined && { retryDelayMs: durationMs(merged.retry_delay)! }),
 		...(lateAfterMs !== undefined && { lateAfterMs }),
 	};
+}
+
+function typeOf([column, text]: [string, string]): [string, ColumnType][] {
+	const type = parseColumnType(text);
+	return type === null ? [] : [[column, type]];
 }
 
 /** A query chooses its rows itself: it has no condition, and no cursor when it asks for the interval. */
@@ -92,6 +100,7 @@ function columnRules(
 				...(rule.keep !== undefined && { keep: Number(rule.keep) }),
 				...(rule.secret !== undefined && { secret: secretFrom(rule.secret, origin([...path, name, "secret"])) }),
 				...(type !== null && { type }),
+				...(rule.renamed_from !== undefined && { renamedFrom: rule.renamed_from }),
 			},
 		];
 	});
@@ -112,6 +121,8 @@ export function optionPlaces(
 		for (const key of Object.keys(options)) places[key] = positions.value([...path, key]);
 		for (const column of Object.keys(options.columns ?? {}))
 			places[`columns.${column}`] = positions.key([...path, "columns", column]);
+		for (const column of Object.keys(options.fix ?? {}))
+			places[`fix.${column}`] = positions.key([...path, "fix", column]);
 	}
 	return places;
 }

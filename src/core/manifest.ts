@@ -27,6 +27,8 @@ export interface Manifest {
 	readonly fields: readonly Field[];
 	/** The table as these rows need it: the source's columns may have changed again before they are loaded. */
 	readonly target?: TargetTable;
+	/** The table is built anew of them, though its mode is not `full`. */
+	readonly reading?: "again" | "anew";
 	/** See LoadRequest.schema. */
 	readonly schema?: LoadRequest["schema"];
 	readonly files: readonly ManifestFile[];

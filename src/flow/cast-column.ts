@@ -33,6 +33,9 @@ function castValue(from: Column, to: Column, row: number): boolean {
 			// A text of hex digits is a text: nothing says that it stands for bytes.
 			return source === "binary" && setText(to, row, text);
 		case "float32":
+			// A double's text is that of another float too, which is not the same number.
+			if (source === "float64" && !Object.is(Math.fround(from.f64[row]!), from.f64[row]!)) return false;
+			return setText(to, row, text) && sameNumber(valueText(to, row) ?? "", text);
 		case "float64":
 			return setText(to, row, text) && sameNumber(valueText(to, row) ?? "", text);
 		case "date":

@@ -14,6 +14,7 @@ import { cursorRefusal, intervalWindow, isTimeCursor, nextCursor } from "./curso
 import { Masker } from "./mask.ts";
 import { mergeBatches } from "./merge-batches.ts";
 import { previousPosition } from "./previous-position.ts";
+import { PLAIN_SHAPE, RowShaper } from "./shape-rows.ts";
 import type { FlowContext, TableTask } from "./task.ts";
 
 /** Rows that make it worth while to read a table by several connections. */
@@ -22,6 +23,8 @@ export const CHUNK_ROWS = 500_000;
 /** What an extract reads, and the position that the destination holds once it is loaded. */
 export interface ExtractPlan {
 	readonly window?: Window;
+	/** Read instead of `window`, one after the other. */
+	readonly windows?: readonly Window[];
 	readonly position: Position;
 	readonly from: string | null;
 	readonly to: string;
@@ -51,9 +54,14 @@ export async function planExtract(
 		const { start, end } = task.interval;
 		const position: Position = { kind: "interval", start, end };
 		if (task.cursor === undefined) return plan(position);
-		return plan(position, { window: intervalWindow(columnOf(task, task.cursor), start, end, task.timezone) });
+		const column = columnOf(task, task.cursor);
+		const windowOf = (range: { start: string; end: string }) =>
+			intervalWindow(column, range.start, range.end, task.timezone);
+		if (task.reading === undefined) return plan(position, { window: windowOf({ start, end }) });
+		return plan(position, { windows: joined([...(task.loadedIntervals ?? []), { start, end }]).map(windowOf) });
 	}
-	const previous = task.fullRefresh ? null : previousPosition(row);
+	const anew = task.fullRefresh || task.reading === "anew";
+	const previous = anew ? null : previousPosition(row);
 	if (task.cursor === undefined) return planFiles(task, snapshot, previous, plan);
 
 	const column = columnOf(task, task.cursor);
@@ -74,10 +82,22 @@ export async function planExtract(
 		notice(
 			`the highest ${column.name} is below the saved position: rows that were numbered anew are not seen; --full-refresh reads them`,
 		);
-	return plan(next.position, {
-		...(next.window === undefined ? {} : { window: next.window }),
-		whole: next.window === undefined,
-	});
+	// The position is the same whether rows before it are read again or not.
+	const window = task.reading === "again" ? undefined : next.window;
+	return plan(next.position, { ...(window === undefined ? {} : { window }), whole: window === undefined });
+}
+
+type Range = { readonly start: string; readonly end: string };
+
+/** Ranges put together where they touch or overlap, in order: no row is read twice. */
+export function joined(ranges: readonly Range[]): Range[] {
+	const result: Range[] = [];
+	for (const range of [...ranges].sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0))) {
+		const last = result.at(-1);
+		if (last === undefined || last.end < range.start) result.push(range);
+		else if (last.end < range.end) result[result.length - 1] = { start: last.start, end: range.end };
+	}
+	return result;
 }
 
 /** Incremental without a cursor: new and changed files of a folder. */
@@ -92,7 +112,8 @@ async function planFiles(
 			table: task.stream,
 		});
 	const stamps = await snapshot.fileStamps(task.table);
-	const known: Readonly<Record<string, string>> = previous?.kind === "files" ? previous.files : {};
+	const read = previous?.kind === "files" && task.reading !== "again" ? previous.files : {};
+	const known: Readonly<Record<string, string>> = read;
 	const files = stamps.filter(({ name, stamp }) => known[name] !== stamp).map(({ name }) => name);
 	const position: Position = { kind: "files", files: Object.fromEntries(stamps.map((s) => [s.name, s.stamp])) };
 	return plan(position, { files, whole: previous?.kind !== "files" });
@@ -131,12 +152,12 @@ export async function* readExtract(
 	const chunks = await chunksOf(context, task, snapshot, plan);
 	const parallel = Math.min(chunks.length, context.readers, snapshot.readers);
 	const pool = new BatchPool(task.columns);
-	const read = (chunk: Chunk | undefined): AsyncIterable<Batch> =>
+	const read = (chunk: Chunk | undefined, window = plan.window): AsyncIterable<Batch> =>
 		snapshot.read({
 			table: task.table,
 			columns: task.columns,
 			types: task.types,
-			...(plan.window === undefined ? {} : { window: plan.window }),
+			...(window === undefined ? {} : { window }),
 			...(plan.files === undefined ? {} : { files: plan.files }),
 			...(chunk === undefined ? {} : { chunk }),
 			...(task.where === undefined ? {} : { where: task.where }),
@@ -144,15 +165,20 @@ export async function* readExtract(
 			pool,
 			bufferBytesMax: Math.max(1 << 20, Math.floor(context.bufferBytesMax / 8 / Math.max(1, parallel))),
 		});
+	async function* readAll(): AsyncGenerator<Batch, void, undefined> {
+		for (const window of plan.windows ?? [plan.window]) yield* read(undefined, window);
+	}
 	const queue = [...chunks];
 	async function* reader(): AsyncGenerator<Batch, void, undefined> {
 		for (let chunk = queue.shift(); chunk !== undefined; chunk = queue.shift()) yield* read(chunk);
 	}
-	const batches = parallel < 2 ? read(undefined) : mergeBatches(Array.from({ length: parallel }, () => reader()));
+	const batches = parallel < 2 ? readAll() : mergeBatches(Array.from({ length: parallel }, () => reader()));
 	const estimatedRows = plan.whole ? task.table.estimatedRows : undefined;
 	const masker = new Masker(task.columns, task.masks ?? new Map());
+	const shape = task.shape ?? PLAIN_SHAPE;
+	const shaper = new RowShaper(task.columns, task.target.columns, shape, counter.valuesChanged);
 	for await (const raw of batches) {
-		const batch = masker.apply(raw);
+		const batch = shaper.apply(masker.apply(raw));
 		counter.add(batch);
 		context.onEvent({
 			type: "progress",

@@ -10,6 +10,7 @@ import type { TableOutcome, TableTask } from "./task.ts";
 
 /** A column's name in the destination. */
 export function targetName(task: TableTask, sourceName: string): string {
+	if (task.shape?.discarded.has(sourceName) === true) return sourceName;
 	const index = task.columns.findIndex((column) => column.name === sourceName);
 	return task.target.columns[index]?.name ?? sourceName;
 }

@@ -16,7 +16,7 @@ import { ExtractCounter, type ExtractPlan, planExtract, readExtract } from "./ex
 import { confirmMasks, withSameMasks } from "./mask-changes.ts";
 import { addOutcomes, nothingLoaded, outcomeOf, renamed, stagedOutcome, targetName, unbalanced } from "./outcome.ts";
 import { cleanStaging, discardManifest, stageExtract, targetFields, usableManifest } from "./stage.ts";
-import { type FlowContext, loadIntervalOf, type TableOutcome, type TableTask } from "./task.ts";
+import { type FlowContext, landingTask, loadIntervalOf, type TableOutcome, type TableTask } from "./task.ts";
 
 type StagedContext = FlowContext & { readonly staging: Staging };
 
@@ -29,11 +29,12 @@ type StagedContext = FlowContext & { readonly staging: Staging };
  */
 export async function runTable(
 	context: FlowContext,
-	task: TableTask,
+	wanted: TableTask,
 	row: PositionRow,
 	openSnapshot: () => Promise<Snapshot>,
 ): Promise<TableOutcome> {
-	if (!hasStaging(context)) return loadDirectly(context, task, row, openSnapshot);
+	if (!hasStaging(context)) return loadDirectly(context, wanted, row, openSnapshot);
+	let task = wanted;
 	const pending = await withSameMasks(context, task, await usableManifest(context, task.stream, row));
 	if (context.stage === "load") return loadPending(context, task, row, pending);
 
@@ -53,6 +54,7 @@ export async function runTable(
 	const plan = await planExtract(context, task, snapshot, current);
 	const write = await writeOf(context, task, plan);
 	confirmMasks(context, task, current, write);
+	task = landingTask(task, write);
 	const counter = new ExtractCounter();
 	const id = nameLoad(context, task, current, plan);
 	const landing = { id, write, overlap: overlapOf(task, plan, write) };
@@ -83,7 +85,7 @@ function nameLoad(context: FlowContext, task: TableTask, row: PositionRow, plan:
  * which is faster than a merge, when the key is known to be unique.
  */
 async function writeOf(context: FlowContext, task: TableTask, plan: ExtractPlan): Promise<Write> {
-	if (task.fullRefresh) return "replace";
+	if (task.fullRefresh || task.reading === "anew") return "replace";
 	if (!plan.whole || task.mode === "full" || task.deletedColumn !== undefined) return task.write;
 	const { primaryKey } = task.table;
 	const sourceKey = new Set(primaryKey.map((name) => targetName(task, name)));
@@ -98,15 +100,16 @@ async function writeOf(context: FlowContext, task: TableTask, plan: ExtractPlan)
 /** Source → destination without files: one transaction, the same receipt and the same position rule. */
 async function loadDirectly(
 	context: FlowContext,
-	task: TableTask,
+	wanted: TableTask,
 	row: PositionRow,
 	openSnapshot: () => Promise<Snapshot>,
 ): Promise<TableOutcome> {
 	if (context.stage !== "all") throw new HeadraceError("E_INTERNAL", "a single stage needs staging");
 	const snapshot = await openSnapshot();
-	const plan = await planExtract(context, task, snapshot, row);
-	const write = await writeOf(context, task, plan);
-	confirmMasks(context, task, row, write);
+	const plan = await planExtract(context, wanted, snapshot, row);
+	const write = await writeOf(context, wanted, plan);
+	confirmMasks(context, wanted, row, write);
+	const task = landingTask(wanted, write);
 	const counter = new ExtractCounter();
 	const id = nameLoad(context, task, row, plan);
 	crashPoint("c01");
@@ -140,7 +143,13 @@ async function loadDirectly(
  */
 function overlapOf(task: TableTask, plan: ExtractPlan, write: Write): LoadRequest["overlap"] {
 	if (write !== "append" || task.mode !== "incremental" || task.targetCursor === undefined) return undefined;
-	return plan.from === null ? undefined : { column: task.targetCursor, from: plan.window?.from ?? null };
+	if (plan.from === null) return undefined;
+	const added = task.addedColumns ?? [];
+	return {
+		column: task.targetCursor,
+		from: plan.window?.from ?? null,
+		...(added.length === 0 ? {} : { added }),
+	};
 }
 
 function loadRequest(
@@ -167,6 +176,8 @@ function loadRequest(
 		...(task.deletedColumn === undefined ? {} : { deletedColumn: task.deletedColumn }),
 		...(interval === undefined ? {} : { interval }),
 		...(overlap === undefined ? {} : { overlap }),
+		...(task.schema === undefined ? {} : { schema: task.schema }),
+		...(task.onConflict === undefined ? {} : { onConflict: task.onConflict }),
 		allowEmpty: task.allowEmpty,
 		...(context.verify === undefined ? {} : { verify: context.verify }),
 		input,
@@ -217,7 +228,7 @@ async function loadManifest(
 			from: manifest.fromPosition,
 			to: manifest.toPosition,
 		};
-		const sealedTask = { ...task, schemaVersion: manifest.schemaVersion };
+		const sealedTask = sealedAs(task, manifest);
 		const request = loadRequest(context, sealedTask, row, load, manifest.overlap, {
 			kind: "files",
 			fields: manifest.fields,
@@ -238,6 +249,18 @@ async function loadManifest(
 	} finally {
 		for (const copy of copies) await copy[Symbol.asyncDispose]();
 	}
+}
+
+/** The task as it was when its rows were sealed: the source's columns may have changed since. */
+function sealedAs({ schema: _schema, reading: _reading, ...task }: TableTask, manifest: Manifest): TableTask {
+	const { schema, target = task.target, schemaVersion, reading } = manifest;
+	return {
+		...task,
+		schemaVersion,
+		target,
+		...(schema === undefined ? {} : { schema }),
+		...(reading === undefined ? {} : { reading }),
+	};
 }
 
 /** Only another run takes staged files away that are sealed: this one has been fenced, or may try again. */

@@ -3,6 +3,7 @@ import type {
 	EventSink,
 	FileFormat,
 	LoadInterval,
+	LoadRequest,
 	Mode,
 	PositionRow,
 	Source,
@@ -16,13 +17,26 @@ import type {
 } from "../core/index.ts";
 import type { ColumnMasks } from "./mask.ts";
 
+import type { RowShape } from "./shape-rows.ts";
+
 /** One table of one run, planned: all that the flow needs to know. */
 export interface TableTask {
 	/** Name of the position row: the table, and for an interval its start. */
 	readonly stream: string;
 	readonly table: SourceTable;
-	/** Columns that are read; the same order as the target's. */
+	/** Columns that are read; the same order as the target's. Those that are read only to be counted come last. */
 	readonly columns: readonly SourceColumn[];
+	/** How rows become those of the table, where the source's columns are not the table's. */
+	readonly shape?: RowShape;
+	/** `again`: all rows are read once more and merged. `anew`: all rows are read into a new table. */
+	readonly reading?: "again" | "anew";
+	/** Intervals of this table that were loaded before, UTC: `reading` reads them too. */
+	readonly loadedIntervals?: readonly { readonly start: string; readonly end: string }[];
+	/** Columns that the table gets with this load; see LoadOverlap. */
+	readonly addedColumns?: readonly string[];
+	/** See LoadRequest. */
+	readonly schema?: NonNullable<LoadRequest["schema"]>;
+	readonly onConflict?: NonNullable<LoadRequest["onConflict"]>;
 	readonly types: TypePolicy;
 	/** Columns whose values are hidden before anything else sees them. */
 	readonly masks?: ColumnMasks;
@@ -90,7 +104,16 @@ export interface TableOutcome {
 
 /** The destination's view of a task's interval. */
 export function loadIntervalOf(task: TableTask): LoadInterval | undefined {
-	if (task.interval === undefined) return undefined;
+	// A table that is built anew is more than one interval's rows.
+	if (task.interval === undefined || task.reading === "anew") return undefined;
 	const { start, end } = task.interval;
 	return task.targetCursor === undefined ? { start, end } : { column: task.targetCursor, start, end };
+}
+
+/** The task as its rows land: a table that is built anew keeps the columns that the source no longer has, empty. */
+export function landingTask(task: TableTask, write: Write): TableTask {
+	const kept = task.shape?.kept ?? [];
+	// What `--full-refresh` makes is like the source.
+	if (write !== "replace" || kept.length === 0 || task.fullRefresh) return task;
+	return { ...task, target: { ...task.target, columns: [...task.target.columns, ...kept] } };
 }
