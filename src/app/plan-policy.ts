@@ -20,7 +20,7 @@ export function planHooks({ before, after }: Hooks): PlanHook[] {
 /** What becomes of rows that are there already when the masks are no longer those that they were loaded with. */
 export function maskNotes(plan: TablePlan, row: PositionRow | undefined): string[] {
 	const { task } = plan;
-	if (task === null || plan.write === "replace" || task.fullRefresh) return [];
+	if (task === null || plan.write === "replace" || task.fullRefresh || task.reading === "anew") return [];
 	if (row?.schemaVersion === null || row?.schemaVersion === undefined) return [];
 	switch (maskChange(row.schemaVersion, task.schemaVersion)) {
 		case "key":

@@ -215,10 +215,13 @@ class Decider {
 			type: before.type !== typeName(column.type),
 			declaration: before.source_type !== column.sourceType,
 		};
-		const from = changed.declaration ? before.source_type : typeName(landed);
 		const decided = decideType(this.#input, column, landed, changed);
 		const { type, told, misfit } = decided;
-		const change = (word: string) => `${word} ${from} → ${column.sourceType}`;
+		// The pipeline asks for another type, where the source's is as it was.
+		const [from, to] = changed.declaration
+			? [before.source_type, column.sourceType]
+			: [typeName(landed), typeName(column.type)];
+		const change = (word: string) => `${word} ${from} → ${to}`;
 		if (told !== undefined) this.#say(column.name, told.kind, told.does, change(told.kind), told.note, told.action);
 		if (type === null) return null;
 		if (decided.variant === true) {

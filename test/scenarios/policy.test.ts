@@ -131,11 +131,15 @@ describe.each<[ServerName]>([["mariadb"], ["postgres15"]])("what may land, %s to
 				await project.succeed("run", "p");
 				expect(project.output.join()).toContain("the masks of its columns have changed");
 				write(table(`columns: { id: { mask: hmac, secret: "${SECRET}" } }`));
+				const hidden = async () =>
+					(await query(`select count(*) as n from "${shop.schema}".orders where length(id) = 64`))[0]!["n"];
+				// A number becomes text: the table is built anew, with every key masked.
+				await project.succeed("run", "p");
+				expect(await hidden()).toBe(20n);
+				write(table(`columns: { id: { mask: hmac, secret: "another ${SECRET}" } }`));
 				expect((await failed(1, "run", "p")).errors[0]!.code).toBe("E_SCHEMA");
 				await project.succeed("run", "p", "--full-refresh");
-				expect((await query(`select count(*) as n from "${shop.schema}".orders where length(id) = 64`))[0]).toEqual({
-					n: 20n,
-				});
+				expect(await hidden()).toBe(20n);
 			});
 		});
 
