@@ -36,7 +36,7 @@ export class PostgresDestinationSql implements DestinationSql {
 		return this.#working(signal, async (session) => {
 			await session.script(["BEGIN READ ONLY", settingsSql("transaction", "write"), USER_PATH]);
 			try {
-				return await session.records(sql, undefined, { ownSql: true });
+				return await session.records(sql, undefined, { ownSql: true, single: true });
 			} finally {
 				if (!session.broken) await session.script(["ROLLBACK"]);
 			}

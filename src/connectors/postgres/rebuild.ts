@@ -25,7 +25,7 @@ export async function rebuild(
 	const relation = await readRelation(writer.session, place);
 	const show = (table: string) => request.verify?.({ relation: table, query: (sql) => writer.userQuery(sql) });
 	if (relation === null)
-		return writer.transaction(async () => {
+		return await writer.transaction(async () => {
 			const rows = await asUser(writer, `CREATE TABLE ${place.sql} AS SELECT * FROM ${bracketed(request.select)} AS q`);
 			await show(place.sql);
 			return { rows };
@@ -33,7 +33,7 @@ export async function rebuild(
 	const kept = await readKeepsakes(writer.session, writer.facts.version, relation.oid, place);
 	const build = buildPlace(place, randomBytes(13).toString("hex"));
 	const parts: Swap = { writer, place, relation, kept, build };
-	return writer.transaction(async () => {
+	return await writer.transaction(async () => {
 		const columns = await columnsOf(writer, request.select);
 		const insert = (into: string, from: string) => `INSERT INTO ${into} (${columns}) OVERRIDING SYSTEM VALUE ${from}`;
 		const select = `SELECT * FROM ${bracketed(request.select)} AS q`;

@@ -70,6 +70,7 @@ export class Session {
 			const result = await this.#client.query<SqlRow>({
 				text: sql,
 				...(parameters === undefined ? {} : { values: [...parameters] }),
+				...(about.single === true ? { queryMode: "extended" } : {}),
 			});
 			return result.rows;
 		});
@@ -184,4 +185,6 @@ export interface Outcome {
 export interface StatementAbout {
 	readonly table?: TableName;
 	readonly ownSql?: boolean;
+	/** The text may be one statement only: a second one, such as COMMIT, is refused by the server. */
+	readonly single?: boolean;
 }

@@ -115,7 +115,7 @@ export class WriteSession implements AsyncDisposable {
 		await this.execute(`SAVEPOINT ${SAVEPOINT}`);
 		try {
 			await this.#session.script(["SET LOCAL transaction_read_only = on", "SET LOCAL search_path TO DEFAULT"]);
-			return await this.#stopped(this.#session.records(sql, undefined, { ...this.#about, ownSql: true }));
+			return await this.#stopped(this.#session.records(sql, undefined, { ...this.#about, ownSql: true, single: true }));
 		} finally {
 			if (!this.#session.broken) await this.#session.script([`ROLLBACK TO ${SAVEPOINT}`, `RELEASE ${SAVEPOINT}`]);
 		}
