@@ -6,6 +6,7 @@ const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
 	["-q, --quiet", "print errors only"],
 	["-v, --verbose", "print more: statements, notes, where an error came from"],
 	["--log-format <format>", "what goes to stderr: `text` (default), or `json`, an object a line"],
+	["--show-values", "show row values with errors that have some, on this terminal and in --json only"],
 ];
 
 const EXIT_CODES: readonly (readonly [string, string])[] = [

@@ -400,6 +400,29 @@ tables:
 				expect((await rows("raw.orders"))!.some((line) => line.includes("from hook"))).toBe(true);
 			});
 
+			test("a run that is killed between load and after-hook: the hook runs behind the next load", async () => {
+				write(`tables:
+  shop.orders: { mode: incremental, cursor: modified, into: raw.orders, hooks: { after: [{ on: source, sql: "${insert("after orders")}" }] } }`);
+				const killed = await project.start(["run", "p"], { env: { HEADRACE_CRASH: "c11" } }).ended;
+				expect(killed.signal).toBe("SIGKILL");
+				expect(await rows("raw.orders")).toHaveLength(20);
+				expect(await done()).toEqual([]);
+				await project.succeed("run", "p");
+				expect(await done()).toEqual(["after orders"]);
+			});
+
+			test("a stop ends a hook's statement, and nothing of it stays", async () => {
+				const sleep = shop.dialect === "mysql" ? "select sleep(60)" : "select pg_sleep(60)";
+				write(`hooks: { before: [{ on: source, sql: ["${insert("half")}", "${sleep}"] }] }
+tables: { shop.orders: { into: raw.orders } }`);
+				const running = project.start(["run", "p"]);
+				await running.says(/started/);
+				running.kill("SIGTERM");
+				const ended = await running.ended;
+				expect([ended.code, ended.milliseconds < 30_000]).toEqual([143, true]);
+				expect(await done()).toEqual([]);
+			});
+
 			test("one that fails before the run stops it; the statements before it in its transaction are undone", async () => {
 				write(`hooks: { before: [{ on: source, sql: ["${insert("half")}", "nonsense"] }] }
 tables: { shop.orders: { into: raw.orders } }`);
