@@ -11,7 +11,6 @@ export async function execute(
 	statements: readonly string[],
 	signal?: AbortSignal,
 ): Promise<void> {
-	if (signal?.aborted) throw stopped(signal);
 	const connection = await open();
 	const stop = (): void => {
 		void kill(connection.threadId)
@@ -20,6 +19,8 @@ export async function execute(
 	};
 	signal?.addEventListener("abort", stop, { once: true });
 	try {
+		// While it logged in, nobody listened.
+		if (signal?.aborted) throw stopped(signal);
 		await connection.rows("START TRANSACTION");
 		for (const statement of statements) await connection.rows(statement);
 		if (signal?.aborted) throw stopped(signal);

@@ -12,7 +12,6 @@ export async function execute(
 	statements: readonly string[],
 	signal?: AbortSignal,
 ): Promise<void> {
-	if (signal?.aborted) throw stopped(signal);
 	const { session } = await connect(options, "headrace hook");
 	const [[processId = null] = []] = await session.rows("SELECT pg_catalog.pg_backend_pid()");
 	const stop = (): void => {
@@ -21,6 +20,8 @@ export async function execute(
 	};
 	signal?.addEventListener("abort", stop, { once: true });
 	try {
+		// While it logged in, nobody listened.
+		if (signal?.aborted) throw stopped(signal);
 		await session.script(["RESET search_path", "BEGIN READ WRITE"]);
 		for (const statement of statements) await session.script([statement]);
 		if (signal?.aborted) throw stopped(signal);
