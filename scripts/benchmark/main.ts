@@ -14,6 +14,7 @@ import { cClient } from "./clients.ts";
 import { raceIncremental } from "./incremental.ts";
 import { alternate } from "./measure.ts";
 import { findPeers, peersOn } from "./peers.ts";
+import { makeTarget, psqlContestants } from "./postgres-target.ts";
 import { machine, markdown, type Section, targetsOf } from "./report.ts";
 import { headrace, headraceCommand, type Route, repository } from "./routes.ts";
 import { DATABASE, type Generated, generate, load, warm } from "./tables.ts";
@@ -23,6 +24,8 @@ const SECTIONS = [
 	"mysql-parquet",
 	"postgres-duckdb",
 	"postgres-parquet",
+	"mysql-postgres",
+	"postgres-postgres",
 	"incremental",
 	"startup",
 	"big",
@@ -87,13 +90,14 @@ async function raceRoutes(routes: readonly Route[], repeat: number, peerRepeat: 
 	const sections: Section[] = [];
 	for (const route of routes) {
 		say(`\n${route.name}`);
-		const client = cClient(route.server);
+		const clients =
+			route.into === undefined ? [cClient(route.server)] : psqlContestants(route.into, route.generated, route.folder);
 		const peers = found === undefined ? undefined : peersOn(route, found, peerRepeat);
 		const ours = values.headrace ? [headrace(route), headrace(route, ["--memory", "256MB"])] : [];
-		const contestants = [client, ...ours, ...(peers?.contestants ?? [])];
+		const contestants = [...clients, ...ours, ...(peers?.contestants ?? [])];
 		const results = await alternate(contestants, Math.max(repeat, peerRepeat), say);
 		const { name, generated } = route;
-		sections.push({ name, rows: generated.rows, results, base: client.name, absent: peers?.absent ?? [] });
+		sections.push({ name, rows: generated.rows, results, base: clients[0]!.name, absent: peers?.absent ?? [] });
 	}
 	return sections;
 }
@@ -136,8 +140,13 @@ async function main(): Promise<void> {
 			return server;
 		};
 		const stop = async (server: RunningServer | undefined) => server?.stop();
-		const mariadb = wants("mysql-duckdb", "mysql-parquet", "incremental") ? await start("mariadb") : undefined;
-		const postgres = wants("postgres-duckdb", "postgres-parquet") ? await start(postgresName) : undefined;
+		const mariadb = wants("mysql-duckdb", "mysql-parquet", "mysql-postgres", "incremental")
+			? await start("mariadb")
+			: undefined;
+		const intoPostgres = wants("mysql-postgres", "postgres-postgres");
+		const postgres =
+			intoPostgres || wants("postgres-duckdb", "postgres-parquet") ? await start(postgresName) : undefined;
+		if (intoPostgres && postgres !== undefined) await makeTarget(postgres);
 		if (mariadb !== undefined || postgres !== undefined) {
 			const generated: Generated = await timed(`${rows} rows made`, () => generate(folder.path, rows));
 			for (const server of [mariadb, postgres].filter((each) => each !== undefined)) {
@@ -151,16 +160,20 @@ async function main(): Promise<void> {
 				key: string,
 			): Route[] => {
 				if (server === undefined || !wanted.includes(key)) return [];
+				if (target === "postgres" && postgres === undefined) return [];
 				const ofRoute = join(folder.path, key);
 				mkdirSync(ofRoute);
 				const schema = server.kind === "postgres" ? "public" : DATABASE;
-				return [{ name, server, schema, target, generated, folder: ofRoute }];
+				const into = target === "postgres" ? { into: postgres! } : {};
+				return [{ name, server, schema, target, generated, folder: ofRoute, ...into }];
 			};
 			const routes = [
 				...route("MySQL → DuckDB", mariadb, "duckdb", "mysql-duckdb"),
 				...route("MySQL → Parquet", mariadb, "parquet", "mysql-parquet"),
 				...route("PostgreSQL → DuckDB", postgres, "duckdb", "postgres-duckdb"),
 				...route("PostgreSQL → Parquet", postgres, "parquet", "postgres-parquet"),
+				...route("MySQL → PostgreSQL", mariadb, "postgres", "mysql-postgres"),
+				...route("PostgreSQL → PostgreSQL", postgres, "postgres", "postgres-postgres"),
 			];
 			sections.push(...(await raceRoutes(routes, repeat, peerRepeat)));
 			await stop(postgres);

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { TestServer } from "../../test/support/server.ts";
 import type { Command, Contestant, Measurement } from "./measure.ts";
+import { clearTarget, copyRelation, targetUrl } from "./postgres-target.ts";
 import { compare, DATABASE, type Generated } from "./tables.ts";
 
 export interface Route {
@@ -10,7 +11,9 @@ export interface Route {
 	readonly server: TestServer;
 	/** Schema of the table at the source: MySQL's database, Postgres's schema. */
 	readonly schema: string;
-	readonly target: "duckdb" | "parquet";
+	readonly target: "duckdb" | "parquet" | "postgres";
+	/** The server of a copy into PostgreSQL. */
+	readonly into?: TestServer;
 	readonly generated: Generated;
 	/** A folder of the route's own. */
 	readonly folder: string;
@@ -37,6 +40,7 @@ export function headraceCommand(args: readonly string[], cwd: string): Command {
 
 /** Where a contestant puts its copy, and what DuckDB selects from to read it. */
 export interface Place {
+	/** A file or folder; for PostgreSQL a folder of the contestant's own. */
 	readonly path: string;
 	readonly copy: { readonly attach?: string; readonly relation: string };
 }
@@ -48,6 +52,7 @@ export function placeOf(route: Route, contestant: string, table: string): Place 
 		return { path, copy: { attach: path, relation: `copied.${table}` } };
 	}
 	const path = join(folder, "copy");
+	if (route.target === "postgres") return { path, copy: { relation: table } };
 	return { path, copy: { relation: `read_parquet('${path}/**/*.parquet')` } };
 }
 
@@ -60,7 +65,11 @@ export function clear(place: Place): void {
 
 /** Compares what a contestant made with the truth. Headrace must be exact; for the others it is a note. */
 export async function examine(route: Route, place: Place, mustBeExact: boolean): Promise<string> {
-	const { missing, surplus, types } = await compare(route.generated.reference, place.copy);
+	const copy =
+		route.into === undefined
+			? place.copy
+			: { relation: await copyRelation(route.into, place.copy.relation, place.path) };
+	const { missing, surplus, types } = await compare(route.generated.reference, copy);
 	const rows = missing + surplus === 0 ? "" : `${missing} rows missing, ${surplus} surplus`;
 	const columns = types.length === 0 ? "" : `other types: ${types.join(", ")}`;
 	const differences = [rows, columns].filter(Boolean).join("; ");
@@ -79,7 +88,8 @@ export function rowsLoaded(measurement: Measurement): number {
 export function headrace(route: Route, options: readonly string[] = []): Contestant {
 	const name = ["headrace", ...options].join(" ");
 	const place = placeOf(route, name, `${route.schema}.lineitem`);
-	const target = route.target === "duckdb" ? `duckdb:${place.path}` : place.path;
+	const { into } = route;
+	const target = into !== undefined ? targetUrl(into) : route.target === "duckdb" ? `duckdb:${place.path}` : place.path;
 	const tables = `${route.schema}.lineitem`;
 	return {
 		name,
@@ -87,7 +97,10 @@ export function headrace(route: Route, options: readonly string[] = []): Contest
 			["copy", sourceUrl(route.server), target, "--tables", tables, "--json", ...options],
 			join(place.path, ".."),
 		),
-		prepare: () => clear(place),
+		prepare: async () => {
+			clear(place);
+			if (into !== undefined) await clearTarget(into);
+		},
 		examine: async (measurement) => {
 			const rows = rowsLoaded(measurement);
 			if (rows !== route.generated.rows) throw new Error(`it says it loaded ${rows} of ${route.generated.rows} rows`);

@@ -76,11 +76,26 @@ const firstModified = "timestamp '2020-01-01' + to_microseconds(l_id * 1000003)"
 /** The cursor's value of the rows that a round changes or adds: later than all before. */
 const roundModified = (round: number) => `timestamp '2021-01-01' + to_days(${round}) + to_microseconds(l_id)`;
 
-const COLUMNS = [
-	...["l_id", "l_orderkey", "l_suppkey", "l_quantity", "l_extendedprice", "l_discount", "l_tax", "l_returnflag"],
-	...["l_linestatus", "l_shipdate", "l_commitdate", "l_receiptdate", "l_shipinstruct", "l_shipmode", "l_comment"],
-	"l_modified",
-];
+/** Columns with their types in DuckDB. */
+export const COLUMN_TYPES: Readonly<Record<string, string>> = {
+	l_id: "BIGINT",
+	l_orderkey: "INTEGER",
+	l_suppkey: "INTEGER",
+	l_quantity: "DECIMAL(15,2)",
+	l_extendedprice: "DECIMAL(15,2)",
+	l_discount: "DECIMAL(15,2)",
+	l_tax: "DECIMAL(15,2)",
+	l_returnflag: "VARCHAR",
+	l_linestatus: "VARCHAR",
+	l_shipdate: "DATE",
+	l_commitdate: "DATE",
+	l_receiptdate: "DATE",
+	l_shipinstruct: "VARCHAR",
+	l_shipmode: "VARCHAR",
+	l_comment: "VARCHAR",
+	l_modified: "TIMESTAMP",
+};
+const COLUMNS = Object.keys(COLUMN_TYPES);
 
 function toTsv(query: string, path: string): string {
 	const escaped = (column: string) =>
@@ -110,7 +125,7 @@ const MYSQL_TABLE = `create table lineitem (
 	l_shipdate date not null, l_commitdate date, l_receiptdate date not null,
 	l_shipinstruct varchar(25), l_shipmode varchar(10) not null, l_comment varchar(60), l_modified datetime(6) not null
 ) engine=innodb default charset=utf8mb4`;
-const POSTGRES_TABLE = MYSQL_TABLE.replace("datetime(6)", "timestamp(6)").replace(/ engine=.*/, "");
+export const POSTGRES_TABLE = MYSQL_TABLE.replace("datetime(6)", "timestamp(6)").replace(/ engine=.*/, "");
 
 /** Creates database, table and a reading account `bench` (password `bench`), and fills the table. */
 export async function load(server: TestServer, generated: Generated): Promise<void> {
