@@ -158,7 +158,9 @@ async function columnStatements(session: Session, oid: string): Promise<string[]
 		const column = quoteIdentifier(name!);
 		if (target !== null && target !== "-1")
 			statements.push(`ALTER TABLE ${TABLE} ALTER COLUMN ${column} SET STATISTICS ${target}`);
-		const parameters = arrayOf(options).map(parameter);
+		const parameters = arrayOf(options)
+			.filter((option) => option.startsWith("n_distinct"))
+			.map(parameter);
 		if (parameters.length > 0)
 			statements.push(`ALTER TABLE ${TABLE} ALTER COLUMN ${column} SET (${parameters.join(", ")})`);
 		if (text) statements.push(`COMMENT ON COLUMN ${TABLE}.${column} IS ${quoteLiteral(text)}`);

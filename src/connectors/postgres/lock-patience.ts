@@ -10,8 +10,8 @@ const LOCK_WAIT_MS = 400;
 const PAUSE_MS = 300;
 const PAUSE_MS_MAX = 2_000;
 
-/** How often a lock that keeps readers out is tried: 25 s, with the pauses. */
-export const ATTEMPTS = 15;
+/** How often a lock that keeps readers out is tried: 15 s, with the pauses. */
+export const ATTEMPTS = 10;
 
 /**
  * Work that takes a strong lock, inside a transaction; while it can't have it, it is taken back and tried again.

@@ -20,11 +20,20 @@ export function buildPlace(place: Place, loadId: string): Place {
 	return place.beside(`_headrace_new_${loadId}`);
 }
 
-/** The empty table, with the columns, defaults, checks and storage of the old one. */
+/** The empty table, with the columns, defaults, checks and storage of the old one; its identities go on counting. */
 export async function createBuild({ writer, place, kept, build }: Swap): Promise<void> {
 	const kind = kept.unlogged ? "UNLOGGED TABLE" : "TABLE";
 	const like = `LIKE ${place.sql} INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS`;
 	await writer.execute(`CREATE ${kind} ${build.sql} (${like})${kept.storage}`);
+	for (const { sql, column } of kept.identities)
+		await writer.execute(continueSequence(await identitySequence(writer, build, column), sql));
+}
+
+/** Sets a sequence to where it or the other is, whichever has counted further. */
+function continueSequence(fresh: string, old: string): string {
+	return `SELECT pg_catalog.setval(${quoteLiteral(fresh)}, CASE WHEN q.seqincrement > 0
+	THEN greatest(f.last_value, o.last_value) ELSE least(f.last_value, o.last_value) END, f.is_called OR o.is_called)
+FROM ${fresh} AS f, ${old} AS o, pg_catalog.pg_sequence AS q WHERE q.seqrelid = ${quoteLiteral(old)}::pg_catalog.regclass`;
 }
 
 const indexName = (build: Place, index: number): string => `${build.name}_${index}`;
@@ -103,7 +112,7 @@ async function swapStatements({ writer, place, kept, build }: Swap): Promise<str
 	const renames: string[] = [];
 	for (const { sql, name, column } of kept.identities) {
 		const fresh = await identitySequence(writer, build, column);
-		statements.push(`SELECT pg_catalog.setval(${quoteLiteral(fresh)}, s.last_value, s.is_called) FROM ${sql} AS s`);
+		statements.push(continueSequence(fresh, sql));
 		renames.push(`ALTER SEQUENCE ${fresh} RENAME TO ${quoteIdentifier(name)}`);
 	}
 	statements.push(`DROP TABLE ${place.sql}`, `ALTER TABLE ${build.sql} RENAME TO ${quoteIdentifier(place.name)}`);
