@@ -34,12 +34,14 @@ const stagedOf = (name: string) => `s.${staged(dialect, name)}`;
 /**
  * Staged rows into a table that has a unique index on the key; a row that is equal already is not written. One row:
  * how many were inserted and how many updated. A row version that no other transaction has locked or ended has xmax 0,
- * and one that ON CONFLICT made from another has not: it carries the lock that was taken on its predecessor.
+ * and one that ON CONFLICT made from another has not: it carries the lock that was taken on its predecessor. Rows of a
+ * partitioned table do not show it: there the keys that are new are counted by themselves, as of before the statement.
  */
 export function upsertStaged(
 	tables: MergeTables,
 	comparisonOf: ComparisonOf,
 	onConflict: "update" | "ignore" = "update",
+	partitioned = false,
 ): string {
 	const changing = others(tables);
 	const key = quotedList(dialect, tables.key);
@@ -49,10 +51,18 @@ export function upsertStaged(
 			? "DO NOTHING"
 			: `DO UPDATE SET ${changing.map((name) => `${dialect.quoteIdentifier(name)} = ${excluded(name)}`).join(", ")}
 	WHERE ${differs(changing, comparisonOf, excluded)}`;
-	return `WITH written AS (
-INSERT INTO ${tables.target} AS t (${quotedList(dialect, tables.columns)}) OVERRIDING SYSTEM VALUE
+	const insert = `INSERT INTO ${tables.target} AS t (${quotedList(dialect, tables.columns)}) OVERRIDING SYSTEM VALUE
 SELECT ${stagedList(dialect, tables.columns)} FROM ${tables.stage}
-ON CONFLICT (${key}) ${action}
+ON CONFLICT (${key}) ${action}`;
+	if (partitioned)
+		return `WITH known AS MATERIALIZED (
+SELECT count(*) AS new_keys FROM ${tables.stage} AS s
+WHERE NOT EXISTS (SELECT FROM ${tables.target} AS t WHERE ${sameKey(dialect, tables.key)})), written AS (
+${insert}
+RETURNING 1)
+SELECT new_keys AS inserted, (SELECT count(*) FROM written) - new_keys AS updated FROM known`;
+	return `WITH written AS (
+${insert}
 RETURNING t.xmax = 0 AS is_new)
 SELECT count(*) FILTER (WHERE is_new) AS inserted, count(*) FILTER (WHERE NOT is_new) AS updated FROM written`;
 }

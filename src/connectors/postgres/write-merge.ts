@@ -79,7 +79,8 @@ export async function mergeStaged(
 	const same = comparisonOf(relation);
 	if (hasUniqueIndex(relation, tables.key) || (await makeUnique(context, tables)))
 		try {
-			const written = await writer.part(() => writer.counts(upsertStaged(tables, same, onConflict)));
+			const upsert = upsertStaged(tables, same, onConflict, relation.relkind === "p");
+			const written = await writer.part(() => writer.counts(upsert));
 			return { inserted: written["inserted"]!, updated: written["updated"]!, deleted: 0 };
 		} catch (error) {
 			if (!(error instanceof HeadraceError) || error.code !== "E_DUPLICATE_KEY") throw error;
