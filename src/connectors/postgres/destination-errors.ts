@@ -71,7 +71,9 @@ export function writeError(fault: ServerFault, cause: unknown, context: WriteCon
 	if (state === "23505" || (stateClass === "23" && state !== "23502")) {
 		const name = fault.constraint === undefined ? "" : ` ${quoteIdentifier(fault.constraint)}`;
 		const code = state === "23505" ? "E_DUPLICATE_KEY" : "E_VALUE";
-		return new HeadraceError(code, `the rows for ${what} break the constraint${name} (SQLSTATE ${state})`, {
+		const column = columnOf(fault.where);
+		const rows = column === undefined ? "the rows" : `values of column ${column} in the rows`;
+		return new HeadraceError(code, `${rows} for ${what} break the constraint${name} (SQLSTATE ${state})`, {
 			...place,
 			hint: `Look at the constraint${name}; it is the table owner's, or the key's.`,
 		});

@@ -1,4 +1,4 @@
-import { HeadraceError, type SqlRow, type TableName } from "../../core/index.ts";
+import { HeadraceError, qualified, type SqlRow, type TableName } from "../../core/index.ts";
 import { connect, type PostgresOptions, settingsSql } from "./connect.ts";
 import type { ControlConnection } from "./control.ts";
 import type { Feed } from "./copy-in.ts";
@@ -70,7 +70,12 @@ export class WriteSession implements AsyncDisposable {
 
 	async copyIn(sql: string, bytesMax: number, feed: Feed): Promise<number> {
 		this.#check();
-		return this.#stopped(this.#session.copyIn(sql, bytesMax, feed, this.#about));
+		try {
+			return await this.#stopped(this.#session.copyIn(sql, bytesMax, feed, this.#about));
+		} catch (error) {
+			const { table } = this.#about;
+			throw error instanceof HeadraceError && table !== undefined ? error.at({ table: qualified(table) }) : error;
+		}
 	}
 
 	/**
