@@ -49,7 +49,7 @@ describe.each(SERVERS)("destination %s", (server) => {
 				const [id, v] = target.columns;
 				const named = { ...target, columns: [id!, { ...v!, name: 'odd, "column' }] };
 				for (const write of ["replace", "merge", "append"] as const) {
-					const error = await errorOf(loads.load([["1", value]], { target: named, write }));
+					const error = await errorOf(loads.load([["1", value ?? null]], { target: named, write }));
 					expect(error).toMatchObject({ code: "E_VALUE" });
 					expect(error.message).toContain('odd, "column');
 					expect(error.message + JSON.stringify((error as { place?: unknown }).place)).toContain("raw.t");

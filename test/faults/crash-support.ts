@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
+import type { TestDatabase } from "../support/shared.ts";
+import { readPostgres } from "./postgres-warehouse.ts";
 import { Project } from "./project.ts";
 import { SHOP_TABLES, type Shop, type ShopTable } from "./shop.ts";
 import { assertConsistent, type Contents, leftovers, readFolder, readWarehouse } from "./warehouse.ts";
@@ -24,8 +26,9 @@ export const IN_DAY = "at >= '2026-01-02' and at < '2026-01-03'";
 
 export interface CopyOptions {
 	readonly staging: boolean;
-	/** A DuckDB file by default, or a folder of Parquet files. */
-	readonly into?: "duckdb" | "folder";
+	/** A DuckDB file by default, a folder of Parquet files, or the database `target`. */
+	readonly into?: "duckdb" | "folder" | "postgres";
+	readonly target?: TestDatabase;
 	/** More keys of the pipeline file. */
 	readonly keys?: string;
 }
@@ -34,12 +37,18 @@ export interface CopyOptions {
 export class ShopCopy implements AsyncDisposable {
 	readonly project: Project;
 	readonly shop: Shop;
-	readonly into: "duckdb" | "folder";
+	readonly into: "duckdb" | "folder" | "postgres";
+	readonly #target: TestDatabase | undefined;
 
 	constructor(shop: Shop, options: CopyOptions) {
 		this.shop = shop;
 		this.into = options.into ?? "duckdb";
-		const to = this.into === "duckdb" ? "{ type: duckdb, path: warehouse.duckdb }" : "{ type: file, path: out }";
+		this.#target = options.target;
+		const to = {
+			duckdb: "{ type: duckdb, path: warehouse.duckdb }",
+			folder: "{ type: file, path: out }",
+			postgres: options.target?.url,
+		}[this.into];
 		this.project = new Project({
 			"connections.yaml": `shop_db: ${shop.url}\ncopy: ${to}\n`,
 			"pipelines/shop.yaml":
@@ -69,7 +78,8 @@ export class ShopCopy implements AsyncDisposable {
 	}
 
 	async read(): Promise<Contents> {
-		const contents = await readWarehouse(this.warehouse);
+		const contents =
+			this.#target === undefined ? await readWarehouse(this.warehouse) : await readPostgres(this.#target);
 		assertConsistent(contents);
 		return contents;
 	}
@@ -100,6 +110,7 @@ export class ShopCopy implements AsyncDisposable {
 const SHOWN = {
 	duckdb: ["c10", "c11", "c12#2", "c13#2"],
 	folder: ["file-pointed", "c11"],
+	postgres: ["c10", "c11", "c12#2", "c13#2"],
 };
 
 /**

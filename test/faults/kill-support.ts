@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { TextClient } from "../support/client.ts";
+import type { TestDatabase } from "../support/shared.ts";
 import { IN_DAY, ShopCopy } from "./crash-support.ts";
 import { Random } from "./random.ts";
 import { Shop } from "./shop.ts";
@@ -108,12 +109,15 @@ export interface Killing {
 	readonly seed: number;
 	readonly kills: number;
 	readonly staging: boolean;
+	/** A PostgreSQL database to copy into, in place of a DuckDB file. */
+	readonly target?: TestDatabase;
 }
 
 /** Kills runs until `kills` of them were hit before their end; after each the destination is whole, and after the next plain run equal to the source. */
-export async function killAtRandom(shop: Shop, { seed, kills, staging }: Killing): Promise<{ killed: number }> {
+export async function killAtRandom(shop: Shop, { seed, kills, staging, target }: Killing): Promise<{ killed: number }> {
 	const random = new Random(seed);
-	await using copy = new ShopCopy(shop, { staging, keys: "concurrency: 2\n" });
+	const into = target === undefined ? {} : ({ into: "postgres", target } as const);
+	await using copy = new ShopCopy(shop, { staging, keys: "concurrency: 2\n", ...into });
 	const writer = new Writer(shop, random);
 	const usual = await copy.project.start(["run", "shop", "--interval", "2026-01-02"]).ended;
 	expect(usual.code, usual.stdout).toBe(0);

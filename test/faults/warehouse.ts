@@ -101,5 +101,5 @@ export function assertConsistent({ positions, loads }: Contents): void {
 
 /** Tables that a load builds beside the real ones and that must not stay. */
 export function leftovers({ tables }: Contents): string[] {
-	return [...tables.keys()].filter((name) => name.includes("__headrace_"));
+	return [...tables.keys()].filter((name) => name.includes("_headrace_"));
 }
