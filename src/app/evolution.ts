@@ -11,6 +11,7 @@ import {
 	qualified,
 	type RecordedSchema,
 	type RunEvent,
+	sameType,
 	type TableName,
 	typeName,
 } from "../core/index.ts";
@@ -194,7 +195,12 @@ function applied(
 	const place = new Map(task.columns.map((column, index) => [column.name, index]));
 	const landing = evolution.landing.filter((column) => column.discarded !== true);
 	const discarded = evolution.landing.filter((column) => column.discarded === true);
-	const destinationType = (column: LandingColumn) => destination.mapType(column.type).destinationType;
+	const destinationType = (column: LandingColumn) => {
+		const planned = task.target.columns[place.get(column.name)!]!;
+		return sameType(planned.type, column.type)
+			? planned.destinationType
+			: destination.mapType(column.type).destinationType;
+	};
 	const columns = [...landing, ...discarded].map((column) => task.columns[place.get(column.name)!]!);
 	const targets = landing.map((column) => {
 		const planned = task.target.columns[place.get(column.name)!]!;

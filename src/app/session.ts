@@ -113,7 +113,8 @@ export async function planSession(
 		const { where } = filled[index] ?? {};
 		const tableOptions = { ...selected.options, types, ...(where === undefined ? {} : { where }) };
 		const fullRefresh = options.fullRefresh === true;
-		return planTable({ pipeline, destination, interval, fullRefresh }, { ...selected, options: tableOptions }, table);
+		const context = { pipeline, destination, system: source.system, interval, fullRefresh };
+		return planTable(context, { ...selected, options: tableOptions }, table);
 	});
 	const tables = resolved.tables;
 	const policy = await planPolicy(session, { options, interval, runId, tables, plans, summaries });

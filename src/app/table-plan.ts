@@ -47,6 +47,8 @@ export interface TablePlan {
 interface PlanContext {
 	readonly pipeline: CheckedPipeline;
 	readonly destination: Destination;
+	/** See Source.system. */
+	readonly system: string | undefined;
 	readonly interval: RunInterval | null;
 	readonly fullRefresh: boolean;
 }
@@ -156,7 +158,10 @@ function mapColumns(
 	for (const column of columns) {
 		const mask = masks.get(column.name);
 		const type = mask === undefined ? column.type : maskedType(mask, column.type);
-		const mapping = context.destination.mapType(type);
+		const mapping = context.destination.mapType(
+			type,
+			mask === undefined ? nativeOf(context, selected, column) : undefined,
+		);
 		const fidelity = worse(worse(column.fidelity, mapping.fidelity), mask === undefined ? "exact" : "lossy");
 		const note = [column.note, mapping.note, mask && maskNote(mask)].filter((text) => text !== undefined).join("; ");
 		const name = rename.get(column.name) ?? column.name;
@@ -184,6 +189,14 @@ function mapColumns(
 		});
 	}
 	return { planned, targets };
+}
+
+/** The source's own type, where the destination is of the same kind and nothing in the pipeline asks for another. */
+function nativeOf({ system, destination }: PlanContext, { options }: SelectedTable, column: SourceColumn) {
+	if (system === undefined || system !== destination.system || options.types.mode !== "exact") return undefined;
+	return options.types.overrides !== undefined && Object.hasOwn(options.types.overrides, column.name)
+		? undefined
+		: column.nativeType;
 }
 
 /** Types that every value fits into: no policy makes a NULL of one. */

@@ -14,8 +14,13 @@ export interface Destination extends Port {
 		readonly formats: readonly FormatName[];
 	};
 	readonly writes: readonly Write[];
-	/** How a type is kept here; `refused` with a note when it can't be. */
-	mapType(type: ColumnType): TypeMapping;
+	/** The kind of database, when a source of the same kind has types that are best kept as they are: see `mapType`. */
+	readonly system?: string;
+	/**
+	 * How a type is kept here; `refused` with a note when it can't be. `native` is the source's own name of the type, when
+	 * the source is of the same `system` and its values come as their own type's exact text.
+	 */
+	mapType(type: ColumnType, native?: string): TypeMapping;
 	/** The name as the engine stores it: folded only where it must be. */
 	foldName(name: string): string;
 	/** What exists now; null when the table does not. */

@@ -16,6 +16,8 @@ export interface DescribeRequest {
 
 /** Where tables are read from. */
 export interface Source extends Port {
+	/** The kind of database; see Destination.mapType. */
+	readonly system?: string;
 	/** Schema of a name written without one. */
 	readonly defaultSchema: string;
 	/** Whether `describe` and `read` take SQL text. */

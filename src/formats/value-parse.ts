@@ -130,10 +130,10 @@ function setUuid(column: Column, row: number, text: string): boolean {
 	return true;
 }
 
-/** Digits, exponent, `NaN`, `Infinity`: what a float's text may be; JS `Number("")` being 0 must not pass. */
+/** Digits, exponent, `NaN`, `Infinity` (or `inf`): what a float's text may be; JS `Number("")` being 0 must not pass. */
 function setFloat(column: Column, row: number, text: string): boolean {
-	if (!/^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|infinity)$|^nan$/i.test(text)) return false;
-	const value = /nan/i.test(text) ? Number.NaN : Number(text.replace(/infinity/i, "Infinity"));
+	if (!/^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)$|^nan$/i.test(text)) return false;
+	const value = /nan/i.test(text) ? Number.NaN : Number(text.replace(/inf(?:inity)?/i, "Infinity"));
 	if (column.type.kind === "float32") column.f32[row] = value;
 	else column.f64[row] = value;
 	return true;

@@ -156,7 +156,12 @@ export function fidelityOf(server: ServerName, dialect: Dialect): void {
 	});
 }
 
-async function createTable(database: TestDatabase, dialect: Dialect, cases: readonly TypeCase[], rowCount: number) {
+export async function createTable(
+	database: TestDatabase,
+	dialect: Dialect,
+	cases: readonly TypeCase[],
+	rowCount: number,
+) {
 	const { quote } = dialect;
 	const [cursorDdl, cursorValue] = dialect.cursor;
 	const table = dialect.tableName(database);
@@ -169,7 +174,7 @@ async function createTable(database: TestDatabase, dialect: Dialect, cases: read
 }
 
 /** The server's own text of every value, by column. */
-async function printed(database: TestDatabase, dialect: Dialect, cases: readonly TypeCase[], mode: TypeMode) {
+export async function printed(database: TestDatabase, dialect: Dialect, cases: readonly TypeCase[], mode: TypeMode) {
 	const texts = new Map<string, (string | null)[]>();
 	for (const each of cases) {
 		const column = dialect.quote(nameOf(each));

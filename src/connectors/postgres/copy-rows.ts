@@ -47,7 +47,7 @@ export async function copyRows(
 		const found = findColumn(relation, column.name);
 		if (field === undefined || found === undefined)
 			throw new HeadraceError("E_INTERNAL", `the rows for ${qualified(target.name)} lack the column ${column.name}`);
-		const encoder = encoderOf(field.type, found.pgType);
+		const encoder = encoderOf(field.type, found.pgType, column.destinationType);
 		if (encoder === null)
 			throw new HeadraceError("E_SCHEMA", `column ${column.name} is ${found.spelled}, which the rows do not fit into`, {
 				table: qualified(target.name),

@@ -47,6 +47,7 @@ export async function createPostgresDestination(options: PostgresOptions): Promi
 class PostgresDestination implements Destination {
 	readonly accepts: Destination["accepts"] = { batches: true, formats: [] };
 	readonly writes: readonly Write[] = ["replace", "merge", "append"];
+	readonly system = "postgres";
 	readonly mapType = mapType;
 	readonly foldName = foldName;
 	readonly sql: DestinationSql;

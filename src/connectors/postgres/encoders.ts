@@ -3,6 +3,7 @@ import type { ColumnEncoder, Encode } from "./encode.ts";
 import { numericEncoder } from "./encode-decimal.ts";
 import * as fixed from "./encode-fixed.ts";
 import { listEncoder } from "./encode-list.ts";
+import { nativeEncoder } from "./encode-native.ts";
 import { bytesEncoder, jsonbEncoder, limitedTextEncoder } from "./encode-text.ts";
 import * as time from "./encode-time.ts";
 import { numericOf } from "./target-types.ts";
@@ -26,6 +27,13 @@ const ELEMENT_OIDS: Readonly<Record<string, number>> = {
 	numeric: 1700,
 	uuid: 2950,
 	jsonb: 3802,
+	macaddr8: 774,
+	cidr: 650,
+	macaddr: 829,
+	inet: 869,
+	timetz: 1266,
+	bit: 1560,
+	"bit varying": 1562,
 };
 
 const INTEGER_BYTES: Readonly<Record<string, 2 | 4 | 8>> = { smallint: 2, integer: 4, bigint: 8 };
@@ -55,9 +63,10 @@ const plain = (width: number, encode: Encode): ColumnEncoder => ({ width, variab
 
 /**
  * How values of a canonical type are written into a column of a PostgreSQL type (as `pgTypeName` spells it) without
- * change; null when the column does not hold all of them.
+ * change; null when the column does not hold all of them. `planned` is the type that was planned for the column: where it
+ * is one that the source has too, its text is that type's.
  */
-export function encoderOf(type: ColumnType, pgType: string): ColumnEncoder | null {
+export function encoderOf(type: ColumnType, pgType: string, planned?: string): ColumnEncoder | null {
 	switch (type.kind) {
 		case "boolean":
 			return pgType === "boolean" ? plain(1, fixed.encodeBoolean) : null;
@@ -90,7 +99,8 @@ export function encoderOf(type: ColumnType, pgType: string): ColumnEncoder | nul
 		case "uuid":
 			return pgType === "uuid" ? plain(16, fixed.encodeUuid) : null;
 		case "text":
-			return textEncoder(pgType);
+			if (pgType !== planned) return textEncoder(pgType);
+			return pgType === "jsonb" ? jsonbEncoder : (nativeEncoder(pgType) ?? textEncoder(pgType));
 		case "json":
 			if (pgType === "jsonb") return jsonbEncoder;
 			return pgType === "json" || pgType === "text" ? bytesEncoder : null;
@@ -99,8 +109,8 @@ export function encoderOf(type: ColumnType, pgType: string): ColumnEncoder | nul
 		case "list": {
 			if (!pgType.endsWith("[]")) return null;
 			const element = pgType.slice(0, -2);
-			const oid = ELEMENT_OIDS[element.startsWith("numeric") ? "numeric" : element];
-			const encoder = encoderOf(type.element, element);
+			const oid = ELEMENT_OIDS[element.replace(/\(.*$/, "")];
+			const encoder = encoderOf(type.element, element, planned?.slice(0, -2));
 			return encoder === null || oid === undefined ? null : listEncoder(type.element, encoder, oid);
 		}
 	}

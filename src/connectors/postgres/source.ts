@@ -17,6 +17,7 @@ export async function createPostgresSource(options: PostgresOptions): Promise<So
 }
 
 class PostgresSource implements Source {
+	readonly system = "postgres";
 	readonly defaultSchema = "public";
 	readonly queries = true;
 	readonly quoteString = quoteLiteral;

@@ -242,7 +242,7 @@ function columnDdl(
 	const ddl: string[] = [];
 	const isKey = target.key.includes(column.name) || relation.primaryKey.includes(found.name);
 	if (column.nullable && !found.nullable && !isKey) ddl.push(dropNotNull(postgresDialect, place.sql, column.name));
-	if (encoderOf(column.type, found.pgType) !== null) return ddl;
+	if (encoderOf(column.type, found.pgType, column.destinationType) !== null) return ddl;
 	if (anew || widens(column.destinationType, found.pgType)) {
 		const type = column.destinationType;
 		const using = anew ? ` USING NULL::${type}` : "";

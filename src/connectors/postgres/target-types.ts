@@ -33,7 +33,22 @@ const NOTES: Readonly<Record<string, string>> = {
 	timestamptz: "a time before 4713 BC stops the load",
 };
 
-export function mapType(type: ColumnType): TypeMapping {
+/** Types that a copy from PostgreSQL keeps, of values that come as text or JSON; as format_type spells them. */
+const KEPT = /^(numeric|bit|bit varying|inet|cidr|macaddr|macaddr8|time with time zone|jsonb)(\([\d,]+\))?(\[\])?$/;
+
+/** A type that the source has as well: its values come as the text of it. */
+function keptType(type: ColumnType, native: string): string | undefined {
+	const match = KEPT.exec(native.replace(/^time\(\d\) with/, "time with"));
+	if (match === null) return undefined;
+	const [, name, modifier = "", list] = match;
+	const element = list === undefined ? type : type.kind === "list" ? type.element : undefined;
+	if (element?.kind !== (name === "jsonb" && list === undefined ? "json" : "text")) return undefined;
+	return `${name === "time with time zone" ? "timetz" : name}${modifier}${list ?? ""}`;
+}
+
+export function mapType(type: ColumnType, native?: string): TypeMapping {
+	const kept = native === undefined ? undefined : keptType(type, native);
+	if (kept !== undefined) return { destinationType: kept, fidelity: "exact" };
 	const note = NOTES[type.kind === "list" ? type.element.kind : type.kind];
 	return { destinationType: typeDdl(type), fidelity: "exact", ...(note === undefined ? {} : { note }) };
 }
@@ -51,6 +66,7 @@ const NAMES: Readonly<Record<string, string>> = {
 	int8: "bigint",
 	float4: "real",
 	float8: "double precision",
+	varbit: "bit varying",
 };
 
 /** The name of a type as `mapType` spells it; `enum` and `citext` whatever they are called; else the catalog's name. */
@@ -70,6 +86,7 @@ export function pgTypeName(type: NativeType): string {
 		case "bpchar":
 			return `${name}(${type.modifier - 4})`;
 		case "time":
+		case "timetz":
 		case "timestamp":
 		case "timestamptz":
 			return type.modifier >= 6 ? name : `${name}(${type.modifier})`;
