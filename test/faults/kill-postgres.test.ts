@@ -1,6 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { describe, test } from "vitest";
 import { missing } from "../support/start.ts";
-import { killAtRandom, killShop } from "./kill-support.ts";
+import { killAtRandom, killShop, killTimeoutMs } from "./kill-support.ts";
 
 describe.skipIf(missing("postgres15"))("runs killed at random moments, PostgreSQL to DuckDB", () => {
 	test.each([
@@ -10,9 +10,8 @@ describe.skipIf(missing("postgres15"))("runs killed at random moments, PostgreSQ
 		"%s: whole transactions only, and the next run makes both sides equal",
 		async (_how, killing) => {
 			await using shop = await killShop("postgres15");
-			const { killed } = await killAtRandom(shop, killing);
-			expect(killed).toBe(killing.kills);
+			await killAtRandom(shop, killing);
 		},
-		280_000,
+		killTimeoutMs(30),
 	);
 });

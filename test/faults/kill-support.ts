@@ -111,16 +111,31 @@ export interface Killing {
 	readonly staging: boolean;
 	/** A PostgreSQL database to copy into, in place of a DuckDB file. */
 	readonly target?: TestDatabase;
+	/** Called when the first run has made the tables, before the first kill. */
+	readonly copied?: () => void;
 }
 
-/** Kills runs until `kills` of them were hit before their end; after each the destination is whole, and after the next plain run equal to the source. */
-export async function killAtRandom(shop: Shop, { seed, kills, staging, target }: Killing): Promise<{ killed: number }> {
-	const random = new Random(seed);
+/** Other than a test's own, by the environment: `KILLS=100 SEED=17 npx vitest run test/faults/kill-into-postgres.test.ts`. */
+const CHOSEN_KILLS = process.env["KILLS"];
+const CHOSEN_SEED = process.env["SEED"];
+
+/** How long a test of so many kills may take. */
+export const killTimeoutMs = (kills: number): number => 60_000 + Number(CHOSEN_KILLS ?? kills) * 8_000;
+
+/**
+ * Kills runs until `kills` of them were hit before their end; after each the destination is whole, and after the next
+ * plain run equal to the source.
+ */
+export async function killAtRandom(shop: Shop, killing: Killing): Promise<void> {
+	const { staging, target } = killing;
+	const kills = Number(CHOSEN_KILLS ?? killing.kills);
+	const random = new Random(Number(CHOSEN_SEED ?? killing.seed));
 	const into = target === undefined ? {} : ({ into: "postgres", target } as const);
 	await using copy = new ShopCopy(shop, { staging, keys: "concurrency: 2\n", ...into });
 	const writer = new Writer(shop, random);
 	const usual = await copy.project.start(["run", "shop", "--interval", "2026-01-02"]).ended;
 	expect(usual.code, usual.stdout).toBe(0);
+	killing.copied?.();
 	let usualMs = usual.milliseconds;
 	let killed = 0;
 	try {
@@ -165,7 +180,7 @@ export async function killAtRandom(shop: Shop, { seed, kills, staging, target }:
 		await writer.stop();
 		await writer.closeOpen();
 	}
-	return { killed };
+	expect(killed).toBe(kills);
 }
 
 /** A shop whose orders all have the same amount. */
