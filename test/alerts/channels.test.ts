@@ -340,7 +340,7 @@ describe.skipIf(tlsUnavailable() !== undefined)("by e-mail", () => {
 		const { headers, body } = parsed(server.mails[0]!.text);
 		expect(headers).toMatchObject({
 			From: "Headrace <headrace@example.com>",
-			To: "ops@example.com,data@example.com",
+			To: "ops@example.com, data@example.com",
 			Subject: "shop failed: prod.orders (E_TIMEOUT)",
 			Date: "Fri, 20 Nov 2026 02:00:01 +0000",
 			"Message-ID": `<${message.id}@etl-1>`,
@@ -380,7 +380,7 @@ repeat: ${message.commands.repeat}
 		await send(channel({ tls: "off" }));
 		expect(server.mails).toMatchObject([{ secure: false }]);
 		const error = await failureOf(channel());
-		expect(error.message).toContain("does not offer TLS");
+		expect(error.message).toMatch(/TLS with mail server .* failed \(what\?\)/);
 		expect(server.mails).toHaveLength(1);
 	});
 
@@ -389,17 +389,19 @@ repeat: ${message.commands.repeat}
 		const login = { user: "u", password: new Secret("p") };
 		const { ca: _ca, ...unknown } = channel(login).smtp;
 		const error = await failureOf({ ...channel(), smtp: unknown });
-		expect(error.message).toMatch(/TLS with mail server 127\.0\.0\.1:\d+ failed \((?:UNABLE_TO_|SELF_SIGNED)/);
+		expect(error.message).toMatch(/TLS with mail server 127\.0\.0\.1:\d+ failed \(unable to verify/);
 		expect(server.lines.some((line) => line.startsWith("AUTH"))).toBe(false);
 		expect(server.lines.filter((line) => line === "STARTTLS")).toHaveLength(1);
 		await send({ ...channel(), smtp: { ...unknown, tls: "insecure" } });
 		expect(server.mails).toMatchObject([{ secure: true }]);
 	});
 
-	test("what is injected between STARTTLS and TLS ends it", async () => {
-		const { server, channel } = await started({ certificates, afterStartTls: "250 AUTH PLAIN" });
-		expect((await failureOf(channel())).message).toContain("sent something between STARTTLS and TLS");
-		expect(server.mails).toEqual([]);
+	test("what is injected between STARTTLS and TLS is not taken for the server's", async () => {
+		// Were it taken as the answer to EHLO, each later answer would be one too early, and the message never sent.
+		const { server, channel } = await started({ certificates, afterStartTls: "250 AUTH LOGIN", logins: "PLAIN" });
+		await send(channel({ user: "u", password: new Secret("p") }));
+		expect(server.mails).toMatchObject([{ secure: true, login: ["u", "p"] }]);
+		expect(server.lines).not.toContain("AUTH LOGIN");
 	});
 
 	test("a password that is refused is not tried again and not told", async () => {
@@ -424,10 +426,10 @@ repeat: ${message.commands.repeat}
 		const { server, channel } = await started({ certificates });
 		const pipeline = "Läden-Ω-倉庫-📦-".repeat(8);
 		await send(channel(), { about: { ...message, pipeline, items: [] } });
-		const [, subject] = /^Subject: ((?:.|\r\n )*)$/m.exec(server.mails[0]!.text)!;
+		const [, subject] = /^Subject: (.*(?:\r\n .*)*)\r$/m.exec(server.mails[0]!.text)!;
 		const words = subject!.split("\r\n ");
 		for (const word of words) expect(word.length).toBeLessThanOrEqual(75);
-		const decoded = words.map((word) => Buffer.from(/^=\?utf-8\?B\?(.*)\?=$/.exec(word)![1]!, "base64").toString());
+		const decoded = words.map((word) => Buffer.from(/^=\?utf-8\?B\?(.*)\?=$/i.exec(word)![1]!, "base64").toString());
 		expect(decoded.join("")).toBe(`${pipeline} failed`);
 	});
 

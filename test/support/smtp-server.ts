@@ -120,7 +120,7 @@ class Conversation {
 		const own = this.#options.answers?.[word];
 		if (this.#asked !== null) this.#loginLine(line);
 		else if (own !== undefined) this.#say(own);
-		else if (word === "STARTTLS") this.#startTls();
+		else if (word === "STARTTLS" && this.#tls !== undefined) this.#startTls();
 		else {
 			this.#say(this.#answerTo(word, line));
 			if (word === "QUIT") this.#socket.end();

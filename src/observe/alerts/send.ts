@@ -68,7 +68,7 @@ async function attemptOnce(channel: AlertChannel, message: AlertMessage, options
 	try {
 		const work =
 			channel.type === "email"
-				? submit({ channel, text: emailText(channel, message), signal, lookup })
+				? submit({ channel, text: await emailText(channel, message), signal, lookup })
 				: post({
 						...httpMessage(channel, message, options.nowMs()),
 						allowPrivate: channel.allowPrivate,
