@@ -26,7 +26,8 @@ export function existingShape(table: ExistingTable, destination: Destination): E
 			const wanted = found.destinationType.toUpperCase();
 			const all: ColumnType[] = [...candidates, ...KINDS.map((kind) => ({ kind })), ...decimalOf(wanted)];
 			const { nullable } = found;
-			return { type: all.find((type) => nameOf(type) === wanted) ?? listOf(wanted, KINDS, nameOf), nullable };
+			const isKept = (type: ColumnType) => destination.keeps?.(wanted, type) ?? nameOf(type) === wanted;
+			return { type: all.find(isKept) ?? listOf(wanted, KINDS, nameOf), nullable };
 		},
 	};
 }

@@ -161,6 +161,7 @@ function mapColumns(
 		const mapping = context.destination.mapType(
 			type,
 			mask === undefined ? nativeOf(context, selected, column) : undefined,
+			mask === undefined ? column.nativeType : undefined,
 		);
 		const fidelity = worse(worse(column.fidelity, mapping.fidelity), mask === undefined ? "exact" : "lossy");
 		const note = [column.note, mapping.note, mask && maskNote(mask)].filter((text) => text !== undefined).join("; ");

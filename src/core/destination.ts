@@ -2,7 +2,7 @@ import type { Batch, Field } from "./batch.ts";
 import type { ColumnType } from "./column-type.ts";
 import type { Port } from "./port.ts";
 import type { RecordedColumn, RecordedSchema } from "./schema.ts";
-import type { FileFormat, FormatName } from "./staging.ts";
+import type { FileFormat, FormatName, ManifestFile, Staging } from "./staging.ts";
 import type { Fidelity, TableName, TargetTable, Write } from "./table.ts";
 
 /** Where tables land. */
@@ -12,15 +12,31 @@ export interface Destination extends Port {
 		readonly batches: boolean;
 		/** Formats it loads by itself; others are read into batches for it. */
 		readonly formats: readonly FormatName[];
+		/**
+		 * Schemes of addresses, such as `s3`, that it reads staged files from by itself: it is given addresses then, and
+		 * the files are as `fileFields` wants them. Absent: it takes batches, or files of this machine.
+		 */
+		readonly uriSchemes?: readonly string[];
 	};
 	readonly writes: readonly Write[];
 	/** The kind of database, when a source of the same kind has types that are best kept as they are: see `mapType`. */
 	readonly system?: string;
 	/**
 	 * How a type is kept here; `refused` with a note when it can't be. `native` is the source's own name of the type, when
-	 * the source is of the same `system` and its values come as their own type's exact text.
+	 * the source is of the same `system` and its values come as their own type's exact text. `declared` is the type in
+	 * the DDL of whatever source there is: `varchar(50)` says how long a text can be.
 	 */
-	mapType(type: ColumnType, native?: string): TypeMapping;
+	mapType(type: ColumnType, native?: string, declared?: string): TypeMapping;
+	/**
+	 * Whether a column of that type in the destination is one that a canonical type is kept in, where `mapType` gives
+	 * one name of several that differ in size; absent when equal names say it.
+	 */
+	keeps?(destinationType: string, type: ColumnType): boolean;
+	/**
+	 * The types that a target's values have in files that the destination reads by itself, in the order of its columns;
+	 * each holds every value of its column. After them comes `ROW_NUMBER_COLUMN`.
+	 */
+	fileFields?(target: TargetTable): readonly Field[];
 	/** The name as the engine stores it: folded only where it must be. */
 	foldName(name: string): string;
 	/** What exists now; null when the table does not. */
@@ -181,8 +197,19 @@ export type LoadInput =
 			readonly kind: "files";
 			readonly fields: readonly Field[];
 			readonly format: FileFormat;
+			/** Empty when the files are `remote`. */
 			readonly localPaths: readonly string[];
+			/** For a destination with `uriSchemes`; `fields` are its `fileFields`, then `ROW_NUMBER_COLUMN`. */
+			readonly remote?: RemoteFiles;
 	  };
+
+/** Sealed files where they were staged. */
+export interface RemoteFiles {
+	readonly staging: Staging;
+	readonly files: readonly ManifestFile[];
+	/** What stands for NULL in files of text. */
+	readonly nullText?: string;
+}
 
 export interface LoadResult {
 	/** Rows that came in; the receipt compares it with the rows that were read. */
@@ -196,3 +223,6 @@ export interface LoadResult {
 }
 
 export const INTERVAL_TAG_COLUMN = "_headrace_interval";
+
+/** An int64 column of staged files that a destination reads by itself: rows by the order in which they were read. */
+export const ROW_NUMBER_COLUMN = "_headrace_row";

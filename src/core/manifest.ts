@@ -1,6 +1,6 @@
 import type { Field } from "./batch.ts";
 import type { LoadOverlap, LoadRequest } from "./destination.ts";
-import type { FormatName } from "./staging.ts";
+import type { FormatName, ManifestFile } from "./staging.ts";
 import type { TableName, TargetTable, Write } from "./table.ts";
 
 export const MANIFEST_VERSION = 1;
@@ -24,7 +24,10 @@ export interface Manifest {
 	readonly overlap?: LoadOverlap;
 	readonly interval?: { readonly start: string; readonly end: string };
 	readonly format: FormatName;
+	/** As in the files. */
 	readonly fields: readonly Field[];
+	/** What stands for NULL in files of text that the destination reads by itself. */
+	readonly nullText?: string;
 	/** The table as these rows need it: the source's columns may have changed again before they are loaded. */
 	readonly target?: TargetTable;
 	/** The table is built anew of them, though its mode is not `full`. */
@@ -37,11 +40,4 @@ export interface Manifest {
 	/** Values per column that a stated policy altered. */
 	readonly valuesChanged: Readonly<Record<string, number>>;
 	readonly sealedAt: string;
-}
-
-export interface ManifestFile {
-	readonly path: string;
-	readonly rows: number;
-	readonly bytes: number;
-	readonly sha256: string;
 }

@@ -5,6 +5,8 @@ import type { Port } from "./port.ts";
 export interface Staging extends Port {
 	/** Shown in reports: a folder or an address without secrets. */
 	readonly location: string;
+	/** How other systems reach its files by themselves; absent when only this machine can. */
+	readonly address?: StagingAddress;
 	/** Begins a file: write it at `localPath`, then commit. Nothing has its final name before. */
 	create(path: string): Promise<StagedWrite>;
 	/**
@@ -19,6 +21,19 @@ export interface Staging extends Port {
 	remove(paths: readonly string[]): Promise<void>;
 	/** A copy on the local disk, checked against `sha256` when given; disposing it removes what was made for it. */
 	fetch(path: string, sha256?: string): Promise<LocalCopy>;
+}
+
+export interface StagingAddress {
+	/** `s3` */
+	readonly scheme: string;
+	readonly region?: string;
+	/** `s3://bucket/prefix/path` of a path as the other methods take it. */
+	uriOf(path: string): string;
+	/**
+	 * Looks that what lies there is what was staged: Redshift and its like read it without a checksum of ours.
+	 * @throws E_CONFLICT when the file is gone or another
+	 */
+	confirm(file: ManifestFile): Promise<void>;
 }
 
 export interface StagedEntry {
@@ -59,4 +74,16 @@ export interface WriteFilesRequest {
 	/** Told after each file is whole and closed. */
 	readonly written: (localPath: string, rows: number) => Promise<void>;
 	readonly bufferBytesMax: number;
+	/** Types of the values in the files, one for each of `fields`, when they are not the same; each holds all values. */
+	readonly stored?: readonly Field[];
+	/** What stands for NULL in files of text, never in quotes; a value that equals it stops the write. */
+	readonly nullText?: string;
+}
+
+/** A sealed file. */
+export interface ManifestFile {
+	readonly path: string;
+	readonly rows: number;
+	readonly bytes: number;
+	readonly sha256: string;
 }

@@ -66,6 +66,10 @@ export interface TargetTable {
 	readonly columns: readonly TargetColumn[];
 	/** Names of the key's columns; empty when rows have no key. */
 	readonly key: readonly string[];
+	/** Column by whose values rows are spread over the nodes, for destinations that have such. */
+	readonly distKey?: string;
+	/** Columns by which rows lie sorted, for destinations that have such. */
+	readonly sortKey?: readonly string[];
 }
 
 /** What a stated policy does with a value that has no exact counterpart. */

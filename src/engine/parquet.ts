@@ -12,7 +12,7 @@ import { duckdbDialect, quoteSingle } from "../sql/index.ts";
 import { EngineConnection } from "./connection.ts";
 import { ENGINE_MEMORY_BYTES_DEFAULT, Engine } from "./engine.ts";
 import { engineError } from "./errors.ts";
-import { selectItem } from "./types.ts";
+import { duckdbType, selectItem } from "./types.ts";
 
 /** Rows of one file when they are narrow: four of DuckDB's row groups. Wide rows end a file by their bytes. */
 const FILE_ROWS_MAX = 491_520;
@@ -64,7 +64,7 @@ export class ParquetFormat implements FileFormat {
 		const lanes: EngineConnection[] = [];
 		for (let lane = 0; lane < Math.min(LANES_MAX, engine.threads); lane++)
 			lanes.push(connections.use(await engine.connect()));
-		const items = request.fields.map(stored).join(", ");
+		const items = request.fields.map((field, at) => stored(field, request.stored?.[at])).join(", ");
 		const paths = new Map<string, string>();
 		let begun: string | null = path;
 		await EngineConnection.consumeInLanes(lanes, {
@@ -125,10 +125,51 @@ export function parquetRelation(localPaths: readonly string[], fields: readonly 
 	return `(SELECT ${items.join(", ")} FROM read_parquet([${paths}], binary_as_string = false, hive_partitioning = false))`;
 }
 
-function stored(field: Field): string {
+function stored(field: Field, as: Field | undefined): string {
+	if (as !== undefined) return storedAs(field, as);
 	if (field.type.kind !== "interval") return selectItem(field);
 	const name = duckdbDialect.quoteIdentifier(field.name);
 	return `${intervalText(name)} AS ${name}`;
+}
+
+/**
+ * A column under the type of other readers. Of types that have infinities there only finite values are written: others
+ * would read an infinity as a time of the far future.
+ */
+function storedAs(field: Field, as: Field): string {
+	const name = duckdbDialect.quoteIdentifier(field.name);
+	const { kind } = field.type;
+	const to = as.type.kind === "text" ? "VARCHAR" : duckdbType(as.type);
+	const finite = (expression: string) =>
+		kind === "date" || kind === "timestamp" || kind === "timestamptz"
+			? `CASE WHEN isinf(${name}) THEN error(${quoteSingle(`column ${field.name} holds an infinite ${kind}`)}) ELSE ${expression} END`
+			: expression;
+	// Lists and JSON are text in a batch already.
+	const isText = kind === "text" || kind === "json" || kind === "list";
+	if (as.type.kind === "text" && isText) return `CAST(${name} AS VARCHAR) AS ${name}`;
+	if (as.type.kind === "text" && kind === "interval") return `${intervalIsoText(name)} AS ${name}`;
+	return `CAST(${finite(name)} AS ${to}) AS ${name}`;
+}
+
+/** ISO 8601 as PostgreSQL prints it: `P1Y2M-3DT4H5M6.7S`, each part with its own sign. */
+function intervalIsoText(expression: string): string {
+	const part = (name: string) => `datepart('${name}', ${expression})`;
+	const whole = (value: string, unit: string) => `CASE WHEN ${value} = 0 THEN '' ELSE ${value} || '${unit}' END`;
+	const date = [whole(part("year"), "Y"), whole(part("month"), "M"), whole(part("day"), "D")].join(" || ");
+	// The microseconds of an interval are one number with one sign, of which these are parts.
+	const micros = part("microsecond");
+	const negative = `(${part("hour")} < 0 OR ${part("minute")} < 0 OR ${micros} < 0)`;
+	const sign = `CASE WHEN ${negative} THEN '-' ELSE '' END`;
+	const fraction = `rtrim(lpad(CAST(abs(${micros}) % 1000000 AS VARCHAR), 6, '0'), '0')`;
+	const seconds = `${sign} || (abs(${micros}) // 1000000) || CASE WHEN abs(${micros}) % 1000000 = 0 THEN '' ELSE '.' || ${fraction} END || 'S'`;
+	const time = [
+		whole(part("hour"), "H"),
+		whole(part("minute"), "M"),
+		`CASE WHEN ${micros} = 0 THEN '' ELSE ${seconds} END`,
+	].join(" || ");
+	return `CASE WHEN ${expression} IS NULL THEN NULL
+		WHEN (${date} || ${time}) = '' THEN 'PT0S'
+		ELSE 'P' || ${date} || CASE WHEN (${time}) = '' THEN '' ELSE 'T' || ${time} END END`;
 }
 
 /** `14 months -3 days 5000000 microseconds`: what DuckDB itself prints does not read back at the extremes. */

@@ -220,8 +220,9 @@ async function loadManifest(
 	const format = context.formats.find((f) => f.name === manifest.format);
 	if (format === undefined) throw new HeadraceError("E_STATE", `no reader for the staged format ${manifest.format}`);
 	const copies: LocalCopy[] = [];
+	const remote = context.destination.fileFields !== undefined;
 	try {
-		for (const file of manifest.files) copies.push(await fetchStaged(context.staging, file));
+		if (!remote) for (const file of manifest.files) copies.push(await fetchStaged(context.staging, file));
 		const load = {
 			id: manifest.loadId,
 			write: manifest.write,
@@ -229,11 +230,15 @@ async function loadManifest(
 			to: manifest.toPosition,
 		};
 		const sealedTask = sealedAs(task, manifest);
+		const { fields, nullText, files } = manifest;
 		const request = loadRequest(context, sealedTask, row, load, manifest.overlap, {
 			kind: "files",
-			fields: manifest.fields,
+			fields,
 			format,
 			localPaths: copies.map((copy) => copy.localPath),
+			...(remote
+				? { remote: { staging: context.staging, files, ...(nullText === undefined ? {} : { nullText }) } }
+				: {}),
 		});
 		const result = await loadOnce(context, request, () => manifest.rows);
 		crashPoint("c11");

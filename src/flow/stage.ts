@@ -1,4 +1,6 @@
+import { randomBytes } from "node:crypto";
 import {
+	type Batch,
 	crashPoint,
 	type Field,
 	HeadraceError,
@@ -7,12 +9,15 @@ import {
 	type Manifest,
 	type ManifestFile,
 	type PositionRow,
+	ROW_NUMBER_COLUMN,
 	type Snapshot,
 	type StagedWrite,
 	type Staging,
 	type Write,
+	type WriteFilesRequest,
 } from "../core/index.ts";
 import { type ExtractCounter, type ExtractPlan, readExtract } from "./extract.ts";
+import { withRowNumbers } from "./row-numbers.ts";
 import { epochOfPath, filesPrefix, manifestPath, streamPrefix } from "./staged-paths.ts";
 import type { FlowContext, TableTask } from "./task.ts";
 
@@ -29,14 +34,16 @@ export async function stageExtract(
 	const { staging, format } = context;
 	if (format === null) throw new HeadraceError("E_INTERNAL", "staging without a file format");
 	const prefix = filesPrefix(context.pipeline, task.stream, row.epoch, landing.id);
+	const form = fileForm(context, task);
 	const files: ManifestFile[] = [];
 	const open = new Map<string, { readonly path: string; readonly write: StagedWrite }>();
 	let begun = 0;
 	crashPoint("c01");
 	try {
 		await format.write({
-			fields: targetFields(task),
-			batches: readExtract(context, task, snapshot, plan, counter),
+			fields: form.fields,
+			batches: form.batchesOf(readExtract(context, task, snapshot, plan, counter)),
+			...form.options,
 			nextPath: async () => {
 				const path = `${prefix}part-${String(begun++).padStart(5, "0")}.${format.extension}`;
 				const write = await staging.create(path);
@@ -77,7 +84,8 @@ export async function stageExtract(
 		...(landing.overlap === undefined ? {} : { overlap: landing.overlap }),
 		...(task.interval === undefined ? {} : { interval: task.interval }),
 		format: format.name,
-		fields: targetFields(task),
+		fields: form.options.stored ?? form.fields,
+		...(form.options.nullText === undefined ? {} : { nullText: form.options.nullText }),
 		target: task.target,
 		...(task.schema === undefined ? {} : { schema: task.schema }),
 		...(task.reading === undefined ? {} : { reading: task.reading }),
@@ -98,6 +106,25 @@ export async function stageExtract(
 /** The batch's fields under their names in the destination. */
 export function targetFields(task: TableTask): Field[] {
 	return task.target.columns.map(({ name, type, nullable }) => ({ name, type, nullable }));
+}
+
+/** How the files are made: for a destination that reads them by itself with its types, and with the rows numbered. */
+function fileForm(context: FlowContext, task: TableTask) {
+	const fields = targetFields(task);
+	const { destination } = context;
+	const options: Pick<WriteFilesRequest, "stored" | "nullText"> = {};
+	const plain = { fields, options, batchesOf: (batches: AsyncIterable<Batch>) => batches };
+	if (destination.fileFields === undefined) return plain;
+	const row: Field = { name: ROW_NUMBER_COLUMN, type: { kind: "int64" }, nullable: false };
+	return {
+		fields: [...fields, row],
+		options: {
+			stored: [...destination.fileFields(task.target), row],
+			// Drawn anew for each extract: a value that happens to equal it fails once, and not for ever.
+			nullText: `NULL-${randomBytes(4).toString("hex")}`,
+		} satisfies typeof options,
+		batchesOf: withRowNumbers,
+	};
 }
 
 /** The sealed manifest that follows this position row; null when there is none. One that does not fit is damage. */

@@ -19,7 +19,7 @@ export interface TextFormatOptions {
 export function csvFormat(options: TextFormatOptions & CsvOptions = {}): FileFormat {
 	const header = options.header ?? true;
 	return textFormat("csv", options, {
-		encoderOf: (fields) => csvEncoder(fields, options),
+		encoderOf: (fields, nullText) => csvEncoder(fields, nullText === undefined ? options : { ...options, nullText }),
 		headerOf: header ? csvHeader : () => null,
 		read: (path, fields) => readCsvFile(path, fields, options),
 	});
@@ -28,14 +28,14 @@ export function csvFormat(options: TextFormatOptions & CsvOptions = {}): FileFor
 /** JSON lines as `jsonlEncoder` writes them. */
 export function jsonlFormat(options: TextFormatOptions = {}): FileFormat {
 	return textFormat("jsonl", options, {
-		encoderOf: jsonlEncoder,
+		encoderOf: (fields) => jsonlEncoder(fields),
 		headerOf: () => null,
 		read: (path, fields) => readJsonlFile(path, fields),
 	});
 }
 
 interface TextCoding {
-	readonly encoderOf: (fields: readonly Field[]) => RowEncoder;
+	readonly encoderOf: (fields: readonly Field[], nullText?: string) => RowEncoder;
 	readonly headerOf: (fields: readonly Field[]) => Buffer | null;
 	readonly read: FileFormat["read"];
 }
@@ -53,7 +53,7 @@ function textFormat(name: FormatName, options: TextFormatOptions, coding: TextCo
 				options.fileBytesTarget ?? FILE_BYTES_TARGET,
 				coding.headerOf(request.fields),
 			);
-			return writeFiles(request, coding.encoderOf(request.fields), files);
+			return writeFiles(request, coding.encoderOf(request.fields, request.nullText), files);
 		},
 	};
 }
