@@ -17,7 +17,7 @@ import { findPeers, peersOn } from "./peers.ts";
 import { makeTarget, psqlContestants } from "./postgres-target.ts";
 import { machine, markdown, type Section, targetsOf } from "./report.ts";
 import { headrace, headraceCommand, type Route, repository } from "./routes.ts";
-import { DATABASE, type Generated, generate, load, warm } from "./tables.ts";
+import { DATABASE, type Generated, generate, load, warm, writeParquet } from "./tables.ts";
 
 const SECTIONS = [
 	"mysql-duckdb",
@@ -26,7 +26,9 @@ const SECTIONS = [
 	"postgres-parquet",
 	"mysql-postgres",
 	"postgres-postgres",
+	"file-postgres",
 	"incremental",
+	"incremental-postgres",
 	"startup",
 	"big",
 ];
@@ -92,7 +94,7 @@ async function raceRoutes(routes: readonly Route[], repeat: number, peerRepeat: 
 		say(`\n${route.name}`);
 		const clients =
 			route.into === undefined ? [cClient(route.server)] : psqlContestants(route.into, route.generated, route.folder);
-		const peers = found === undefined ? undefined : peersOn(route, found, peerRepeat);
+		const peers = found === undefined || route.file !== undefined ? undefined : peersOn(route, found, peerRepeat);
 		const ours = values.headrace ? [headrace(route), headrace(route, ["--memory", "256MB"])] : [];
 		const contestants = [...clients, ...ours, ...(peers?.contestants ?? [])];
 		const results = await alternate(contestants, Math.max(repeat, peerRepeat), say);
@@ -140,10 +142,10 @@ async function main(): Promise<void> {
 			return server;
 		};
 		const stop = async (server: RunningServer | undefined) => server?.stop();
-		const mariadb = wants("mysql-duckdb", "mysql-parquet", "mysql-postgres", "incremental")
+		const mariadb = wants("mysql-duckdb", "mysql-parquet", "mysql-postgres", "incremental", "incremental-postgres")
 			? await start("mariadb")
 			: undefined;
-		const intoPostgres = wants("mysql-postgres", "postgres-postgres");
+		const intoPostgres = wants("mysql-postgres", "postgres-postgres", "file-postgres", "incremental-postgres");
 		const postgres =
 			intoPostgres || wants("postgres-duckdb", "postgres-parquet") ? await start(postgresName) : undefined;
 		if (intoPostgres && postgres !== undefined) await makeTarget(postgres);
@@ -165,7 +167,8 @@ async function main(): Promise<void> {
 				mkdirSync(ofRoute);
 				const schema = server.kind === "postgres" ? "public" : DATABASE;
 				const into = target === "postgres" ? { into: postgres! } : {};
-				return [{ name, server, schema, target, generated, folder: ofRoute, ...into }];
+				const file = key.startsWith("file-") ? { file: join(ofRoute, "lineitem.parquet") } : {};
+				return [{ name, server, schema, target, generated, folder: ofRoute, ...into, ...file }];
 			};
 			const routes = [
 				...route("MySQL → DuckDB", mariadb, "duckdb", "mysql-duckdb"),
@@ -174,16 +177,22 @@ async function main(): Promise<void> {
 				...route("PostgreSQL → Parquet", postgres, "parquet", "postgres-parquet"),
 				...route("MySQL → PostgreSQL", mariadb, "postgres", "mysql-postgres"),
 				...route("PostgreSQL → PostgreSQL", postgres, "postgres", "postgres-postgres"),
+				...route("Parquet → PostgreSQL", postgres, "postgres", "file-postgres"),
 			];
+			for (const { file } of routes) if (file !== undefined) await writeParquet(generated, file);
 			sections.push(...(await raceRoutes(routes, repeat, peerRepeat)));
-			await stop(postgres);
-			if (mariadb !== undefined && values.headrace && wanted.includes("incremental")) {
+			const followed = [
+				...(wanted.includes("incremental") ? [{ name: "Incremental" }] : []),
+				...(wanted.includes("incremental-postgres") && postgres !== undefined
+					? [{ name: "Incremental into PostgreSQL", into: postgres }]
+					: []),
+			];
+			if (mariadb !== undefined && values.headrace && followed.length > 0) {
 				say("\nIncremental");
-				sections.push({
-					name: "Incremental",
-					results: await raceIncremental(mariadb, generated, folder.path, repeat, say),
-				});
+				const results = await raceIncremental(mariadb, followed, generated, folder.path, repeat, say);
+				for (const [index, { name }] of followed.entries()) sections.push({ name, results: results[index]! });
 			}
+			await stop(postgres);
 			await stop(mariadb);
 		}
 		if (values.headrace && wanted.includes("startup")) {
@@ -211,7 +220,9 @@ async function main(): Promise<void> {
 	}
 	const failed = sections.flatMap(({ name, results }) =>
 		results
-			.filter((result) => result.error !== undefined && (name === "Incremental" || /^headrace|→/.test(result.name)))
+			.filter(
+				(result) => result.error !== undefined && (name.startsWith("Incremental") || /^headrace|→/.test(result.name)),
+			)
 			.map((result) => `${name}, ${result.name}: ${result.error}`),
 	);
 	for (const line of failed) say(`failed: ${line}`);

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command, Contestant } from "./measure.ts";
+import { clearTarget, targetUrl } from "./postgres-target.ts";
 import { SCRIPT } from "./report.ts";
 import { clear, examine, placeOf, type Route, repository, sourceUrl } from "./routes.ts";
 import { DATABASE } from "./tables.ts";
@@ -113,10 +114,12 @@ const PEERS: readonly Peer[] = [
 				...["run", "--src-conn"],
 				sourceUrl(route.server) + (route.server.kind === "postgres" ? "?sslmode=disable" : ""),
 				...["--src-stream", `${route.schema}.lineitem`, "--mode", "full-refresh"],
-				...(route.target === "duckdb"
-					? ["--tgt-conn", `duckdb://${path}`, "--tgt-object", "main.lineitem"]
-					: // One file as the target keeps the last part only, of a table this long.
-						["--tgt-object", `file://${path}`, "--tgt-options", "{format: parquet, file_max_rows: 500000}"]),
+				...(route.into !== undefined
+					? ["--tgt-conn", `${targetUrl(route.into)}?sslmode=disable`, "--tgt-object", "bench.lineitem"]
+					: route.target === "duckdb"
+						? ["--tgt-conn", `duckdb://${path}`, "--tgt-object", "main.lineitem"]
+						: // One file as the target keeps the last part only, of a table this long.
+							["--tgt-object", `file://${path}`, "--tgt-options", "{format: parquet, file_max_rows: 500000}"]),
 			],
 			env: {
 				HOME: homeWithDuckdb(found, route.folder),
@@ -136,7 +139,8 @@ const PEERS: readonly Peer[] = [
 				args: [
 					...[join(scripts, "dlt_pipeline.py"), backend],
 					sourceUrl(route.server, route.server.kind === "postgres" ? "postgresql+psycopg2" : "mysql+pymysql"),
-					...[route.schema, "lineitem", path, join(path, "../pipelines")],
+					...[route.schema, "lineitem", route.into === undefined ? path : targetUrl(route.into, "postgresql")],
+					join(path, "../pipelines"),
 				],
 				env: { RUNTIME__DLTHUB_TELEMETRY: "false" },
 			}),
@@ -156,7 +160,8 @@ const PEERS: readonly Peer[] = [
 				route.server.kind === "postgres"
 					? `${sourceUrl(route.server, "postgresql")}?sslmode=disable`
 					: sourceUrl(route.server),
-				...["--source-table", `${route.schema}.lineitem`, "--dest-uri", `duckdb:///${path}`],
+				...["--source-table", `${route.schema}.lineitem`, "--dest-uri"],
+				route.into === undefined ? `duckdb:///${path}` : `${targetUrl(route.into, "postgresql")}?sslmode=disable`,
 				...["--dest-table", "bench.lineitem"],
 			],
 			env: {
@@ -167,19 +172,26 @@ const PEERS: readonly Peer[] = [
 	},
 	{
 		name: "DuckDB extension",
-		missing: (found, route) => needs(found, "duckdb", `duckdb-extension-${kindOf(route)}-scanner`),
+		missing: (found, route) => {
+			const kinds = new Set([kindOf(route), ...(route.into === undefined ? [] : ["postgres"])]);
+			return needs(found, "duckdb", ...[...kinds].map((kind) => `duckdb-extension-${kind}-scanner`));
+		},
 		table: "main.lineitem",
 		command: (found, route, path) => ({
 			command: found.python!,
 			args: [
 				...[join(scripts, "duckdb_extension.py"), kindOf(route), route.server.host, `${route.server.port}`],
-				...[DATABASE, route.schema, "lineitem", route.target === "duckdb" ? path : `${path}/lineitem.parquet`],
+				...[DATABASE, route.schema, "lineitem"],
+				...(route.into !== undefined
+					? [targetUrl(route.into, "postgresql")]
+					: [route.target === "duckdb" ? path : `${path}/lineitem.parquet`]),
 			],
 		}),
 	},
 	{
 		name: SCRIPT,
-		missing: (found) => needs(found, "connectorx", "duckdb", "pyarrow"),
+		missing: (found, route) =>
+			route.into === undefined ? needs(found, "connectorx", "duckdb", "pyarrow") : "it writes into no server",
 		table: "main.lineitem",
 		command: (found, route, path) => ({
 			command: found.python!,
@@ -207,12 +219,16 @@ export function peersOn(
 			absent.push({ name: peer.name, reason });
 			continue;
 		}
-		const place = placeOf(route, peer.name, peer.table);
+		const { into } = route;
+		const place = placeOf(route, peer.name, into === undefined ? peer.table : "bench.lineitem");
 		contestants.push({
 			name: peer.name,
 			runsMax,
 			command: peer.command(found, route, place.path),
-			prepare: () => clear(place),
+			prepare: async () => {
+				clear(place);
+				if (into !== undefined) await clearTarget(into);
+			},
 			examine: () => examine(route, place, false),
 		});
 	}

@@ -14,6 +14,8 @@ export interface Route {
 	readonly target: "duckdb" | "parquet" | "postgres";
 	/** The server of a copy into PostgreSQL. */
 	readonly into?: TestServer;
+	/** A Parquet file that is copied in place of the server's table. */
+	readonly file?: string;
 	readonly generated: Generated;
 	/** A folder of the route's own. */
 	readonly folder: string;
@@ -87,16 +89,16 @@ export function rowsLoaded(measurement: Measurement): number {
 
 export function headrace(route: Route, options: readonly string[] = []): Contestant {
 	const name = ["headrace", ...options].join(" ");
-	const place = placeOf(route, name, `${route.schema}.lineitem`);
-	const { into } = route;
+	const { into, file } = route;
+	const place = placeOf(route, name, file === undefined ? `${route.schema}.lineitem` : "bench.lineitem");
 	const target = into !== undefined ? targetUrl(into) : route.target === "duckdb" ? `duckdb:${place.path}` : place.path;
-	const tables = `${route.schema}.lineitem`;
+	const from =
+		file === undefined
+			? [sourceUrl(route.server), target, "--tables", `${route.schema}.lineitem`]
+			: [file, target, "--into", "bench.{table}"];
 	return {
 		name,
-		command: headraceCommand(
-			["copy", sourceUrl(route.server), target, "--tables", tables, "--json", ...options],
-			join(place.path, ".."),
-		),
+		command: headraceCommand(["copy", ...from, "--json", ...options], join(place.path, "..")),
 		prepare: async () => {
 			clear(place);
 			if (into !== undefined) await clearTarget(into);

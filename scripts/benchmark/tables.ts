@@ -152,6 +152,12 @@ export async function load(server: TestServer, generated: Generated): Promise<vo
 		throw new Error(`${server.name} took ${row?.["n"]} of ${generated.rows} rows`);
 }
 
+/** The rows as a Parquet file, made by DuckDB. */
+export async function writeParquet({ reference }: Generated, file: string): Promise<void> {
+	await using duckdb = await openDuckdb(reference);
+	await duckdb.run(`copy (from lineitem order by l_id) to '${file}' (format parquet, compression zstd)`);
+}
+
 /** Reads the whole table once, so that the first contestant does not pay for a cold cache. */
 export async function warm(server: TestServer): Promise<void> {
 	await server.query(DATABASE, "select sum(l_quantity), max(length(l_comment)) from lineitem");
