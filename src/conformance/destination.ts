@@ -2,11 +2,12 @@ import { type Case, casesOf } from "./case.ts";
 import type { DestinationSetup } from "./destination-fixture.ts";
 import { destinationMergeCases } from "./destination-merges.ts";
 import { destinationSchemaCases } from "./destination-schemas.ts";
+import { destinationSqlCases, destinationVerifyCases } from "./destination-sql.ts";
 import { destinationTableCases } from "./destination-tables.ts";
 import { destinationTransactionCases } from "./destination-transactions.ts";
 import { destinationWriteCases } from "./destination-writes.ts";
 
-/** What every destination must do: whole loads or none, fencing, each write's rows, types and names. */
+/** What every destination must do: whole loads or none, fencing, each write's rows, types and names, and its own SQL. */
 export function destinationSuite(setup: DestinationSetup): Case[] {
 	return casesOf(setup, [
 		...destinationTransactionCases,
@@ -14,5 +15,7 @@ export function destinationSuite(setup: DestinationSetup): Case[] {
 		...destinationWriteCases,
 		...destinationTableCases,
 		...destinationSchemaCases,
+		...destinationVerifyCases,
+		...destinationSqlCases,
 	]);
 }

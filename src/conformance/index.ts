@@ -1,6 +1,7 @@
 export { type Case, caseTitle, type Gap, type Setup } from "./case.ts";
 export { destinationSuite } from "./destination.ts";
 export type { DestinationFixture, DestinationSetup } from "./destination-fixture.ts";
+export { withoutSql, withoutVerify } from "./destination-sql.ts";
 export { plainFormat } from "./plain-format.ts";
 export { batchesOf, collect, rowText, type TextRow } from "./rows.ts";
 export { AWKWARD_TEXTS, ODD_NAMES, TYPE_SAMPLES, type TypeSample, typeCaseName } from "./samples.ts";

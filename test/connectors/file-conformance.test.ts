@@ -2,12 +2,20 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "vitest";
-import { caseTitle, destinationSuite, sourceSuite, stagingSuite } from "../../src/conformance/index.ts";
+import {
+	caseTitle,
+	destinationSuite,
+	sourceSuite,
+	stagingSuite,
+	withoutSql,
+	withoutVerify,
+} from "../../src/conformance/index.ts";
 import { createLocalFolderStaging } from "../../src/connectors/local-folder/index.ts";
 import { fileFixture, fileSourceFixture } from "./file-support.ts";
 
 describe.each(["parquet", "csv", "jsonl"] as const)("a folder of %s as a destination", (format) => {
-	for (const entry of destinationSuite({ open: () => fileFixture(format) }))
+	const skip = [...withoutSql("it has no SQL"), ...withoutVerify("it has no SQL to check with")];
+	for (const entry of destinationSuite({ open: () => fileFixture(format), skip }))
 		it.skipIf(entry.skip !== undefined)(caseTitle(entry), () => entry.run());
 });
 

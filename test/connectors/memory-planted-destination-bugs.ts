@@ -276,6 +276,20 @@ export const DESTINATION_BUGS: readonly PlantedBug<DestinationFixture>[] = [
 		"merge that ignores conflicts leaves rows that are there, and adds the others once",
 		({ onConflict: _onConflict, ...request }) => request,
 	),
+	byRequest(
+		"nothing is verified",
+		"merge that verify refuses leaves the old rows and position, and can be repeated",
+		({ verify: _verify, ...request }) => request,
+	),
+	byLoad(
+		"rows are verified after their commit",
+		"replace is verified once, while others see the old rows",
+		async (destination, { verify, ...request }) => {
+			const result = await destination.load(request);
+			await verify?.({ relation: request.target.name.name, query: async () => [] });
+			return result;
+		},
+	),
 	byDestination("a table that is not there has no DDL", "planDdl tells the DDL of a load and runs none of it", () => ({
 		planDdl: async () => [],
 	})),

@@ -6,6 +6,7 @@ import {
 	sourceSuite,
 	stagingSuite,
 	stateStoreSuite,
+	withoutSql,
 } from "../../src/conformance/index.ts";
 import {
 	memoryDestinationFixture,
@@ -16,7 +17,7 @@ import {
 
 const suites: readonly (readonly [port: string, cases: readonly Case[]])[] = [
 	["source", sourceSuite({ open: () => memorySourceFixture() })],
-	["destination", destinationSuite({ open: () => memoryDestinationFixture() })],
+	["destination", destinationSuite({ open: () => memoryDestinationFixture(), skip: withoutSql("it has no SQL") })],
 	["staging", stagingSuite({ open: () => memoryStagingFixture() })],
 	["state store", stateStoreSuite({ open: () => memoryStateStoreFixture() })],
 ];

@@ -101,6 +101,7 @@ async function load(warehouse: MemoryWarehouse, request: LoadRequest, now: () =>
 	const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion } = request;
 	const { rowsInserted, rowsUpdated, rowsDeleted } = result;
 	const committedAt = now();
+	await request.verify?.({ relation: id, query: withoutSql });
 	if (before.loads.has(loadId)) throw new HeadraceError("E_DESTINATION", `load ${loadId} is committed already`);
 	warehouse.commit(before, {
 		tables: new Map(before.tables).set(id, table),
@@ -127,6 +128,10 @@ async function load(warehouse: MemoryWarehouse, request: LoadRequest, now: () =>
 		schemas: schemasAfter(before.schemas, request, committedAt),
 	});
 	return result;
+}
+
+async function withoutSql(): Promise<never> {
+	throw new HeadraceError("E_UNSUPPORTED", "a warehouse in memory has no SQL");
 }
 
 function schemasAfter(before: WarehouseState["schemas"], request: LoadRequest, committedAt: string) {
