@@ -565,6 +565,10 @@ describe.each(SERVERS)("%s", (name) => {
 			["int2", "-5", "int32", "-5", "exact"],
 			["int4", "7", "decimal(10,2)", "7.00", "exact"],
 			["float8", "0.1", "decimal(10,2)", "0.10", "lossy"],
+			["float8", "1e39", "float32", "E_VALUE", "lossy"],
+			["float4", "0.1", "float64", "0.10000000149011612", "exact"],
+			["float4", "0.5", "float32", "0.5", "exact"],
+			["float8", "0.1", "float64", "0.1", "exact"],
 			["text", "12.5", "decimal(10,1)", "12.5", "exact"],
 			["text", "not a number", "decimal(10,1)", "E_VALUE", "exact"],
 			["text", "2024-02-30", "date", "E_VALUE", "lossy"],
@@ -599,6 +603,28 @@ describe.each(SERVERS)("%s", (name) => {
 				expect(rows).toEqual([[expected], [null]]);
 				expect([typeName(table.columns[0]!.type), table.columns[0]!.fidelity]).toEqual([to, fidelity]);
 			}
+		});
+
+		test.each([
+			["float8", ["0.5", "0.1", "NaN", "-Infinity", "-0"], "float32", ["0.5", "0.1", "NaN", "-Infinity", "-0"], 1],
+			["int4", ["0", "1", "2", "-1"], "boolean", ["false", "true", "true", "true"], 2],
+			[
+				"timestamp",
+				["2024-01-01", "1969-12-31 23:00", "infinity"],
+				"date",
+				["2024-01-01", "1969-12-31", "infinity"],
+				1,
+			],
+			["timestamptz", ["2024-01-01 00:30+01", "0044-03-15 00:00+00 BC"], "date", ["2023-12-31", "0044-03-15 BC"], 1],
+		] as const)("%s fixed to a type of less: what is lost is counted", async (native, values, to, expected, lost) => {
+			const rows = values.map((value, i) => `(${i}, $v$${value}$v$)`).join(", ");
+			await database.query(
+				`drop table if exists less; create table less (i int, c ${native}); insert into less values ${rows}, (99, null)`,
+			);
+			const types = policy({ overrides: { c: parseColumnType(to) as ColumnType } });
+			const read = await readTable(source, "less", types);
+			expect(read.rows.map(([, value]) => value)).toEqual([...expected, null]);
+			expect(read.changed).toEqual({ c: lost });
 		});
 
 		test("what the role or the database sets changes no value", async () => {

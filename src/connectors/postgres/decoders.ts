@@ -2,6 +2,7 @@ import type { ColumnType, TypePolicy } from "../../core/index.ts";
 import type { Decode } from "./decode.ts";
 import { decodeDecimal, decodeIntegerOf, decodeRounded } from "./decode-decimal.ts";
 import * as fixed from "./decode-fixed.ts";
+import { decodeDay, decodeNarrowFloat, decodeTruth } from "./decode-narrow.ts";
 import * as text from "./decode-text.ts";
 import * as time from "./decode-time.ts";
 
@@ -15,6 +16,9 @@ export type DecodeName =
 	| "float8"
 	| "decimal"
 	| "rounded"
+	| "narrowFloat"
+	| "truth"
+	| "day"
 	| "integer"
 	| "date"
 	| "timestamp"
@@ -46,6 +50,12 @@ export function decoderOf(name: DecodeName, column: string, type: ColumnType, po
 			return decodeDecimal(column, type, policy);
 		case "rounded":
 			return decodeRounded(type, policy);
+		case "narrowFloat":
+			return decodeNarrowFloat(type, policy);
+		case "truth":
+			return decodeTruth;
+		case "day":
+			return decodeDay;
 		case "integer":
 			return decodeIntegerOf(column, type, policy);
 		case "date":

@@ -40,7 +40,7 @@ export function overrideReading(type: NativeType, column: string, to: ColumnType
 		case "float64":
 			return asFloat(type, column, to, exact);
 		case "boolean":
-			if (isInteger(type)) return castReading(`(${column} OPERATOR(pg_catalog.<>) 0)`, to, "0 is false, all else true");
+			if (isInteger(type)) return narrowed(cast(column, "int8"), to, "int8", "truth", "0 is false, all else true");
 			return isText(type) ? castReading(cast(column, "bool"), to) : refused(type, to, exact);
 		default:
 			return asTime(type, column, to, exact);
@@ -54,8 +54,6 @@ function refused(type: NativeType, to: ColumnType, exact: Reading): Reading {
 /** What the server's cast gives. */
 const CASTS: Readonly<Record<string, readonly [string, number, DecodeName]>> = {
 	boolean: ["bool", OID.bool, "boolean"],
-	float32: ["float4", OID.float4, "float4"],
-	float64: ["float8", OID.float8, "float8"],
 	date: ["date", OID.date, "date"],
 	time: ["time", OID.time, "time"],
 	timestamp: ["timestamp", OID.timestamp, "timestamp"],
@@ -118,15 +116,26 @@ function asNumber(type: NativeType, column: string, to: ColumnType, exact: Readi
 
 function asFloat(type: NativeType, column: string, to: ColumnType, exact: Reading): Reading {
 	const name = builtIn(type);
-	if (name === "float4" && to.kind === "float64")
-		return { type: to, fidelity: "exact", sql: cast(column, "float8"), wire: OID.float8, decode: "float8" };
-	const number = name.startsWith("float") ? column : asNumeric(type, column);
-	if (number === null) return refused(type, to, exact);
 	const note = `rounded to the digits of ${typeName(to)}`;
-	if (number !== column || name === "numeric")
-		return { type: to, fidelity: "lossy", note, sql: number, wire: OID.numeric, decode: "rounded" };
-	const [target] = CASTS[to.kind]!;
-	return castReading(cast(number, target), to, note);
+	if (name === "float4" || name === "float8") {
+		if (to.kind === "float64")
+			return { type: to, fidelity: "exact", sql: cast(column, "float8"), wire: OID.float8, decode: "float8" };
+		return name === "float4" ? { ...exact, type: to } : narrowed(column, to, "float8", "narrowFloat", note);
+	}
+	const number = asNumeric(type, column);
+	if (number === null) return refused(type, to, exact);
+	return { type: to, fidelity: "lossy", note, sql: number, wire: OID.numeric, decode: "rounded" };
+}
+
+/** A type of less than the value has: the decoder counts what it does not keep. */
+function narrowed(
+	sql: string,
+	to: ColumnType,
+	wire: "int8" | "float8" | "timestamp",
+	decode: DecodeName,
+	note: string,
+): Reading {
+	return { type: to, fidelity: "lossy", note, sql, wire: OID[wire], decode };
 }
 
 const TIMES = new Set(["date", "timestamp", "timestamptz"]);
@@ -138,10 +147,9 @@ function asTime(type: NativeType, column: string, to: ColumnType, exact: Reading
 		return { ...exact, type: to, note: "the same time, taken as UTC" };
 	if (isText(type)) return castReading(cast(cast(column, "text"), target), to);
 	if (TIMES.has(to.kind) && TIMES.has(name)) {
-		const reading = castReading(cast(column, target), to);
 		return to.kind === "date"
-			? { ...reading, note: "the day in UTC" }
-			: { ...reading, fidelity: "exact", note: "midnight UTC of the day" };
+			? narrowed(cast(column, "timestamp"), to, "timestamp", "day", "the day in UTC")
+			: { ...castReading(cast(column, target), to), fidelity: "exact", note: "midnight UTC of the day" };
 	}
 	return refused(type, to, exact);
 }
