@@ -85,6 +85,36 @@ export interface DestinationSql {
 	 * missing is made with the columns of the SELECT. Readers see the old rows until the commit.
 	 */
 	rebuild(request: RebuildRequest): Promise<{ readonly rows: number }>;
+	/** How texts are tried and made values; absent where the destination can't. */
+	readonly texts?: TextCasts;
+	/**
+	 * Gives columns of a table other types, in one transaction: readers see the old column until the commit, and what
+	 * belongs to the table stays.
+	 * @throws E_CONFLICT when the table changed meanwhile; E_UNSUPPORTED when something keeps the column as it is
+	 */
+	retype?(request: RetypeRequest): Promise<void>;
+}
+
+/** SQL that makes values of texts, exactly: nothing is rounded or guessed. `column` is a name. */
+export interface TextCasts {
+	/** True for a text that is no value of the type, false for one that is and for NULL; null: can't be told here. */
+	fails(column: string, type: ColumnType): string | null;
+	/** The value of a text that does not fail. */
+	value(column: string, type: ColumnType): string;
+	/** An aggregate of an expression: equal for equal values in any order, another for almost all others. */
+	checksum(expression: string): string;
+}
+
+export interface RetypeRequest {
+	readonly table: TableName;
+	readonly columns: readonly {
+		readonly name: string;
+		readonly destinationType: string;
+		/** SQL of the new value. */
+		readonly value: string;
+	}[];
+	readonly verify?: Verify;
+	readonly signal?: AbortSignal;
 }
 
 export interface RebuildRequest {

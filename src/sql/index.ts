@@ -4,3 +4,4 @@ export * from "./interval.ts";
 export * from "./merge.ts";
 export * from "./postgres-merge.ts";
 export * from "./table.ts";
+export * from "./text-values.ts";

@@ -159,6 +159,41 @@ describe("merge", () => {
 		expect(await table("SELECT count(*) FROM duckdb_indexes() WHERE table_name = 't'")).toEqual([[1n]]);
 	});
 
+	test("a type becomes wider where a key, a check, indexes and comments are on the column", async () => {
+		await reader.execute(`CREATE SCHEMA raw.raw; CREATE TABLE raw.raw.t
+			(id INTEGER PRIMARY KEY, "na""me" INTEGER DEFAULT 7 CHECK ("na""me" > 0), kept VARCHAR DEFAULT 'new');
+			CREATE INDEX by_name ON raw.raw.t ("na""me"); CREATE INDEX by_kept ON raw.raw.t (kept);
+			COMMENT ON COLUMN raw.raw.t.id IS 'the key'; COMMENT ON TABLE raw.raw.t IS 'named';
+			INSERT INTO raw.raw.t VALUES (1, 1, 'x'), (2, 2, 'y')`);
+		const fields = fieldsOf('id int64, na"me int64');
+		const rows: Cell[][] = [
+			[2, 3_000_000_000],
+			[3, 4],
+		];
+		expect(await load(rows, "merge", { fields })).toMatchObject({ rowsInserted: 1, rowsUpdated: 1 });
+		expect(await table()).toEqual([
+			[1n, 1n, "x"],
+			[2n, 3_000_000_000n, "y"],
+			[3n, 4n, "new"],
+		]);
+		const column = "SELECT data_type, is_nullable, column_default FROM duckdb_columns() WHERE table_name = 't'";
+		expect(await table(`${column} ORDER BY column_index`)).toEqual([
+			["BIGINT", false, null],
+			["BIGINT", true, "7"],
+			["VARCHAR", true, "'new'"],
+		]);
+		expect((await table("SELECT index_name FROM duckdb_indexes() WHERE table_name = 't' ORDER BY 1")).flat()).toEqual([
+			"by_kept",
+			"by_name",
+		]);
+		const comments = `SELECT comment FROM duckdb_tables() WHERE table_name = 't' UNION ALL
+			SELECT comment FROM duckdb_columns() WHERE table_name = 't' AND comment IS NOT NULL`;
+		expect((await table(comments)).flat()).toEqual(["named", "the key"]);
+		await expect(reader.execute("INSERT INTO raw.raw.t VALUES (1, 1, NULL)")).rejects.toThrow();
+		await expect(reader.execute("INSERT INTO raw.raw.t VALUES (9, 0, NULL)")).rejects.toThrow();
+		expect((await table("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'raw'")).flat()).toEqual(["t"]);
+	});
+
 	test("a value that breaks a constraint of the owner's leaves everything as it was and is not told", async () => {
 		await reader.execute(`CREATE SCHEMA raw.raw; CREATE TABLE raw.raw.t (id BIGINT, name VARCHAR UNIQUE);
 			INSERT INTO raw.raw.t VALUES (1, 'SECRET-NAME')`);
@@ -340,6 +375,39 @@ describe("transactions", () => {
 		);
 		expect(await table("SELECT count(*), count(DISTINCT id) FROM raw.raw.t")).toEqual([[24000n, 24000n]]);
 		expect((await destination.positions("crash")).filter((position) => position.seq === 1).length).toBe(8);
+	});
+
+	test("a table is not written anew beside a load that has yet to commit", async () => {
+		await reader.execute(
+			"CREATE SCHEMA raw.raw; CREATE TABLE raw.raw.t (id BIGINT, name VARCHAR); CREATE INDEX by_id ON raw.raw.t (id)",
+		);
+		const rows = await destination.takeOver("crash", ["slow", "wider", "again"]);
+		let entered = (): void => {};
+		let release = (): void => {};
+		const isIn = new Promise<void>((resolve) => {
+			entered = resolve;
+		});
+		const verify = async () => {
+			entered();
+			await new Promise<void>((resolve) => {
+				release = resolve;
+			});
+		};
+		const slow = destination.load({
+			...requestOf(rows.get("slow")!, [[1, "a"]], "append", { fields: FIELDS }),
+			verify,
+		});
+		await isIn;
+		const fields = fieldsOf("id decimal(20,0), name text");
+		const wider = (stream: string) => destination.load(requestOf(rows.get(stream)!, [[2, "b"]], "append", { fields }));
+		await expect(wider("wider")).rejects.toMatchObject({ code: "E_CONFLICT" });
+		release();
+		await slow;
+		await wider("again");
+		expect(await table("SELECT id::VARCHAR, name FROM raw.raw.t ORDER BY 1")).toEqual([
+			["1", "a"],
+			["2", "b"],
+		]);
 	});
 
 	test("the control tables have the columns of the contract", async () => {

@@ -17,12 +17,15 @@ import {
 } from "../../core/index.ts";
 import { Engine } from "../../engine/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
+import { statementsOf } from "./alter.ts";
 import { ControlTables } from "./control.ts";
-import { createSchema, type LoadContext, tableDdl, targetOf } from "./load.ts";
+import { createSchema, type LoadContext, tableChange, targetOf } from "./load.ts";
 import { rebuild } from "./rebuild.ts";
+import { retype } from "./retype.ts";
 import { createDdl, definitionsOf, describeTable, Place, shapeDiffers } from "./schema.ts";
 import { Session } from "./session.ts";
 import { textRows } from "./statements.ts";
+import { duckdbTexts } from "./text-casts.ts";
 import { foldName, mapType } from "./types.ts";
 import { append, merge } from "./write-merge.ts";
 import { removeLeftovers, replace } from "./write-replace.ts";
@@ -78,6 +81,11 @@ export class DuckdbDestination implements Destination {
 						}),
 					signal,
 				),
+			texts: duckdbTexts,
+			retype: async (request) => {
+				const { engine, catalog } = await this.#open();
+				return retype(engine, new Place(catalog, request.table), request);
+			},
 			rebuild: async (request) => {
 				const { engine, catalog } = await this.#open();
 				return rebuild(engine, new Place(catalog, request.table), request);
@@ -114,7 +122,7 @@ export class DuckdbDestination implements Destination {
 				const existing = await describeTable(session, place);
 				if (existing !== null) return shapeDiffers(existing, columns) ? [createDdl(place, columns)] : [];
 			}
-			return (await tableDdl(session, place, target)).ddl;
+			return statementsOf(place, await tableChange(session, place, target));
 		});
 	}
 

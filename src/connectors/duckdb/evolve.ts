@@ -1,5 +1,6 @@
 import { type ExistingTable, HeadraceError, qualified, type TableName } from "../../core/index.ts";
-import { addColumn, changeType, dropNotNull, duckdbDialect, renameColumn, setNotNull } from "../../sql/index.ts";
+import { addColumn, dropNotNull, duckdbDialect, renameColumn, setNotNull } from "../../sql/index.ts";
+import type { Retype, TableChange } from "./alter.ts";
 import { findColumn, type Place, type WantedColumn } from "./schema.ts";
 import { foldName, holds } from "./types.ts";
 
@@ -13,8 +14,9 @@ export function evolveDdl(
 	existing: ExistingTable,
 	columns: readonly WantedColumn[],
 	table: TableName,
-): { readonly ddl: string[]; readonly renamed: ReadonlyMap<string, string> } {
+): TableChange {
 	const ddl: string[] = [];
+	const retypes: Retype[] = [];
 	const renamed = new Map<string, string>();
 	for (const column of columns) {
 		let found = findColumn(existing.columns, column.name);
@@ -43,7 +45,7 @@ export function evolveDdl(
 					hint: `Fix the type by \`columns: { ${found.name}: { type: … } }\`, or rebuild the table with --full-refresh.`,
 				},
 			);
-		ddl.push(changeType(duckdbDialect, place.sql, found.name, column.type));
+		retypes.push({ name: found.name, type: column.type });
 	}
 	for (const found of existing.columns) {
 		const comes = columns.some((column) => foldName(column.name) === foldName(found.name));
@@ -51,7 +53,7 @@ export function evolveDdl(
 		if (!comes && !renamed.has(found.name) && !found.nullable && !isKeyOf(existing, found.name))
 			ddl.push(dropNotNull(duckdbDialect, place.sql, found.name));
 	}
-	return { ddl, renamed };
+	return { ddl, retypes, renamed };
 }
 
 /** The column that the table still has under its old name, when no column of the rows has that name. */

@@ -10,10 +10,11 @@ import {
 } from "../../core/index.ts";
 import type { Engine } from "../../engine/index.ts";
 import { deleteRange, deleteTagged, duckdbDialect } from "../../sql/index.ts";
+import { alterTable, type TableChange } from "./alter.ts";
 import { type ControlTables, withoutConflict } from "./control.ts";
 import { evolveDdl } from "./evolve.ts";
-import { acquire } from "./locks.ts";
-import { alterTable, createDdl, definitionsOf, describeTable, findColumn, type Place, schemaExists } from "./schema.ts";
+import { acquire, enter } from "./locks.ts";
+import { createDdl, definitionsOf, describeTable, findColumn, type Place, schemaExists } from "./schema.ts";
 import type { Session } from "./session.ts";
 import { newRows } from "./statements.ts";
 
@@ -48,21 +49,17 @@ export function targetOf(request: LoadRequest): TargetTable {
 	return { ...request.target, columns: [...request.target.columns, tag] };
 }
 
-/** DDL that gives the target's table its columns; the statements run in the caller's transaction. */
-export async function tableDdl(
+/** What gives the target's table its columns, in the caller's transaction. */
+export async function tableChange(
 	session: Session,
 	place: Place,
 	target: TargetTable,
-): Promise<{
-	readonly ddl: string[];
-	/** New names of columns by their old ones. */
-	readonly renamed: ReadonlyMap<string, string>;
-	readonly existing: ExistingTable | null;
-}> {
+): Promise<TableChange & { readonly existing: ExistingTable | null }> {
 	const columns = definitionsOf(target);
 	const existing = await describeTable(session, place);
 	if (existing !== null) return { ...evolveDdl(place, existing, columns, target.name), existing };
-	return { ddl: [...(await schemaDdl(session, place)), createDdl(place, columns)], renamed: new Map(), existing };
+	const ddl = [...(await schemaDdl(session, place)), createDdl(place, columns)];
+	return { ddl, retypes: [], renamed: new Map(), existing };
 }
 
 export async function schemaDdl(session: Session, place: Place): Promise<string[]> {
@@ -88,17 +85,17 @@ export async function createSchema(session: Session, place: Place): Promise<void
  */
 export async function onTable<T>(context: LoadContext, work: (existing: ExistingTable) => Promise<T>): Promise<T> {
 	const { session, place, target } = context;
-	const release = await acquire(place.sql);
+	const turn = await enter(place.sql);
 	try {
 		return await session.transaction(async () => {
-			const { ddl, renamed, existing } = await tableDdl(session, place, target);
-			if (ddl.length === 0) release();
-			await alterTable(session, place, ddl, renamed);
-			const ready = ddl.length === 0 ? existing : await describeTable(session, place);
-			return work(ready!);
+			const change = await tableChange(session, place, target);
+			const isReady = change.ddl.length === 0 && change.retypes.length === 0;
+			if (isReady) turn.pass();
+			await alterTable(session, place, change, turn.alone);
+			return work(isReady ? change.existing! : (await describeTable(session, place))!);
 		});
 	} finally {
-		release();
+		turn.leave();
 	}
 }
 

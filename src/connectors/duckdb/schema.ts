@@ -146,10 +146,11 @@ function successorOf<Column extends Pick<WantedColumn, "name" | "renamedFrom">>(
 	return columns.find((column) => isIt(column.name)) ?? columns.find((column) => isIt(column.renamedFrom));
 }
 
-/** The columns and constraints of a table as lines of a CREATE TABLE that makes one like it. */
+/** The columns and constraints of a table as lines of a CREATE TABLE that makes one like it, but for some types. */
 export async function tableLike(
 	session: Session,
 	place: Place,
+	types: ReadonlyMap<string, string> = new Map(),
 ): Promise<{ readonly columns: string[]; readonly constraints: string[] }> {
 	const names = [place.schema, place.name];
 	const columns = await session.query(
@@ -164,7 +165,7 @@ export async function tableLike(
 		columns: columns.map((row) =>
 			columnDefinition(duckdbDialect, {
 				name: String(row["column_name"]),
-				type: String(row["data_type"]),
+				type: types.get(String(row["column_name"])) ?? String(row["data_type"]),
 				nullable: row["is_nullable"] === true,
 				...(row["column_default"] === null ? {} : { defaultSql: String(row["column_default"]) }),
 			}),
@@ -174,7 +175,7 @@ export async function tableLike(
 }
 
 /** The table's own indexes (those of its constraints aside), as what drops each and what makes it again. */
-async function indexesOf(
+export async function indexesOf(
 	session: Session,
 	place: Place,
 ): Promise<{ readonly drop: string; readonly create: string }[]> {
@@ -188,25 +189,8 @@ async function indexesOf(
 	}));
 }
 
-/**
- * Runs DDL on a table. DuckDB alters no table that has an index, so its indexes are made anew; `renamed` holds the new
- * names of columns by their old ones.
- */
-export async function alterTable(
-	session: Session,
-	place: Place,
-	ddl: readonly string[],
-	renamed: ReadonlyMap<string, string> = new Map(),
-): Promise<void> {
-	const indexes = ddl.length === 0 ? [] : await indexesOf(session, place);
-	for (const { drop } of indexes) await session.execute(drop);
-	for (const statement of ddl) await session.execute(statement);
-	for (const { create } of indexes)
-		for (const statement of renamedIn(create, renamed)) await session.execute(statement);
-}
-
 /** An index's statement with columns under their new names; none when one of its columns is gone (null). */
-function renamedIn(create: string, successors: ReadonlyMap<string, string | null>): string[] {
+export function renamedIn(create: string, successors: ReadonlyMap<string, string | null>): string[] {
 	const columns = create.indexOf("(", create.indexOf(" ON "));
 	const byName = new Map([...successors].map(([name, successor]) => [foldName(name), successor]));
 	let gone = false;
