@@ -18,6 +18,7 @@ import {
 import { type Evolution, evolve, type LandingColumn, recordOf, type TableTask } from "../flow/index.ts";
 import type { PlanColumn } from "./api.ts";
 import { existingShape } from "./existing-shape.ts";
+import { refusedFixes } from "./fixes.ts";
 import type { Session } from "./session.ts";
 import { currentColumns } from "./table-columns.ts";
 import type { TablePlan } from "./table-plan.ts";
@@ -165,6 +166,8 @@ async function evolvePlan(session: Session, plan: TablePlan, recorded: Recorded)
 			changes: stops,
 		};
 	const planned = applied(session, plan, task, evolution, { stream, known });
+	const refused = refusedFixes(session, planned);
+	if (refused.length > 0) return { ...planned, task: null, errors: [...planned.errors, ...refused] };
 	return planned.task?.reading === undefined || task.mode !== "interval"
 		? planned
 		: { ...planned, task: { ...planned.task, loadedIntervals: intervals } };
@@ -250,6 +253,7 @@ function applied(
 		key: plan.key.map(renamed),
 		columns: planColumns,
 		changes: evolution.decisions,
+		fixes: evolution.fixes,
 		notes: [...plan.notes, ...notesOf(evolution, task)],
 	};
 }

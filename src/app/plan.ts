@@ -1,6 +1,7 @@
-import { type Finding, qualified, type Write } from "../core/index.ts";
-import { landingTask, type TableTask } from "../flow/index.ts";
+import { type Finding, qualified, type TargetTable, type Write } from "../core/index.ts";
+import { landingTask } from "../flow/index.ts";
 import type { Plan, PlanOptions, PlanTable, RunInterval } from "./api.ts";
+import { fixNotes } from "./fixes.ts";
 import { maskNotes, planHooks, planSummaryTable } from "./plan-policy.ts";
 import { newRunId } from "./run-id.ts";
 import { planSession, type Session, type SessionPlan } from "./session.ts";
@@ -14,7 +15,7 @@ export async function planOf(session: Session, options: PlanOptions, interval: R
 	const positions = new Map((await session.destination.positions(pipeline.name)).map((row) => [row.stream, row]));
 	for (const plan of planned.tables) {
 		const existing = await session.destination.describe(plan.into);
-		const ddl = plan.task === null ? [] : await ddlOf(session, plan.task);
+		const ddl = await ddlOf(session, plan);
 		const { cursor, mode } = plan.selected.options;
 		const position = positions.get(plan.source)?.position ?? null;
 		tables.push({
@@ -30,6 +31,7 @@ export async function planOf(session: Session, options: PlanOptions, interval: R
 			notes: [
 				...cursorNote(mode, cursor, position),
 				...plan.notes,
+				...(await fixNotes(session, plan)),
 				...maskNotes(plan, positions.get(plan.task?.stream ?? plan.source)),
 			],
 			schema_changes: (plan.changes ?? []).map(({ column, change, action }) => ({ column, change, action })),
@@ -66,10 +68,26 @@ function policyOf({ policy }: SessionPlan, plan: TablePlan): Pick<PlanTable, "ch
 	return { ...(checks.length === 0 ? {} : { checks }), ...(hooks.length === 0 ? {} : { hooks }) };
 }
 
-/** What the load will run to make the table fit its rows. */
-async function ddlOf({ destination }: Session, task: TableTask): Promise<string[]> {
+/** What the load will run to make the table fit its rows; columns that are fixed change before it. */
+async function ddlOf({ destination }: Session, { task, fixes = [] }: TablePlan): Promise<string[]> {
+	if (task === null) return [];
 	const write: Write = task.fullRefresh || task.reading === "anew" ? "replace" : task.write;
-	return destination.planDdl(landingTask(task, write).target, write);
+	const { target } = landingTask(task, write);
+	const fixed = new Set(fixes.map(({ column }) => column));
+	const { destinationType } = destination.mapType({ kind: "text" });
+	const text = { type: { kind: "text" }, destinationType } as const;
+	const columns = target.columns.map((column) => (fixed.has(column.name) ? { ...column, ...text } : column));
+	return [...fixDdl(destination, target, fixed), ...(await destination.planDdl({ ...target, columns }, write))];
+}
+
+function fixDdl({ sql }: Session["destination"], target: TargetTable, fixed: ReadonlySet<string>): string[] {
+	if (sql === undefined) return [];
+	return target.columns
+		.filter(({ name }) => fixed.has(name))
+		.map(
+			({ name, destinationType }) =>
+				`ALTER TABLE ${sql.relation(target.name)} ALTER COLUMN ${sql.quoteIdentifier(name)} SET DATA TYPE ${destinationType}`,
+		);
 }
 
 function cursorNote(mode: string, cursor: string | undefined, position: string | null): string[] {

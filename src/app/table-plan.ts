@@ -22,6 +22,7 @@ import {
 	type TableTask,
 } from "../flow/index.ts";
 import type { PlanColumn, RunInterval } from "./api.ts";
+import type { Fix } from "./fixes.ts";
 import { checkChangeOptions } from "./table-columns.ts";
 import { checkMasks, masksOf } from "./table-masks.ts";
 import { checkModes, type Fault } from "./table-modes.ts";
@@ -42,6 +43,8 @@ export interface TablePlan {
 	readonly errors: readonly HeadraceError[];
 	/** What changed in the source's columns since the last load, and what is done about it. */
 	readonly changes?: readonly Decision[];
+	/** Text columns of the table that get a type before rows come. */
+	readonly fixes?: readonly Fix[];
 }
 
 interface PlanContext {

@@ -10,6 +10,7 @@ import {
 } from "../core/index.ts";
 import { runTable, type TableOutcome, type TableTask } from "../flow/index.ts";
 import type { RunOptions } from "./api.ts";
+import { applyFixes } from "./fixes.ts";
 import { runHooks } from "./hooks.ts";
 import { maskedTargets, type PolicyPlan } from "./policy-plan.ts";
 import { emptyReceipt, failedReceipt, finishedReceipt, receiptError } from "./receipt.ts";
@@ -84,7 +85,7 @@ function stepsOf(plan: TablePlan, task: TableTask, work: TableWork, checks: Tabl
 	const run = async (attempt: number): Promise<void> => {
 		if (!isPrepared) await runHooks(hooks.before, scope, `before ${plan.source}`, work.signal);
 		isPrepared = true;
-		loaded ??= await attemptTable(task, work, attempt, checks);
+		loaded ??= await attemptTable(plan, task, work, { attempt, checks });
 		if (stage !== "extract") await runHooks(hooks.after, scope, `after ${plan.source}`, work.signal);
 	};
 	return { run, loaded: () => loaded };
@@ -200,7 +201,12 @@ async function withRetries(
 	}
 }
 
-async function attemptTable(task: TableTask, work: TableWork, attempt: number, checks: TableChecks | null) {
+async function attemptTable(
+	plan: TablePlan,
+	task: TableTask,
+	work: TableWork,
+	{ attempt, checks }: { readonly attempt: number; readonly checks: TableChecks | null },
+) {
 	const { session, staged, runId, signal } = work;
 	const { pipeline, destination, source } = session;
 	// After a failed attempt the position row is read again: the first answer may have been lost after its commit.
@@ -211,6 +217,8 @@ async function attemptTable(task: TableTask, work: TableWork, attempt: number, c
 	if (row === undefined)
 		throw new HeadraceError("E_INTERNAL", `the destination gave no position row for ${task.stream}`);
 	const stage = work.options.stage === "extract" || work.options.stage === "load" ? work.options.stage : "all";
+	const tell = (message: string) =>
+		work.options.onEvent?.({ type: "notice", runId, level: "info", table: plan.source, message });
 	return runTable(
 		{
 			pipeline: pipeline.name,
@@ -225,6 +233,7 @@ async function attemptTable(task: TableTask, work: TableWork, attempt: number, c
 			readers: work.readers,
 			onEvent: work.options.onEvent ?? (() => {}),
 			...(checks === null ? {} : { verify: checks.verify }),
+			prepare: (target) => applyFixes(session, plan, target, tell, signal),
 			signal,
 		},
 		task,

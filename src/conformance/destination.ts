@@ -4,6 +4,7 @@ import { destinationMergeCases } from "./destination-merges.ts";
 import { destinationSchemaCases } from "./destination-schemas.ts";
 import { destinationSqlCases, destinationVerifyCases } from "./destination-sql.ts";
 import { destinationTableCases } from "./destination-tables.ts";
+import { destinationTextCases } from "./destination-texts.ts";
 import { destinationTransactionCases } from "./destination-transactions.ts";
 import { destinationWriteCases } from "./destination-writes.ts";
 
@@ -17,5 +18,6 @@ export function destinationSuite(setup: DestinationSetup): Case[] {
 		...destinationSchemaCases,
 		...destinationVerifyCases,
 		...destinationSqlCases,
+		...destinationTextCases,
 	]);
 }

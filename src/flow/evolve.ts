@@ -222,7 +222,10 @@ class Decider {
 			? [before.source_type, column.sourceType]
 			: [typeName(landed), typeName(column.type)];
 		const change = (word: string) => `${word} ${from} → ${to}`;
-		if (told !== undefined) this.#say(column.name, told.kind, told.does, change(told.kind), told.note, told.action);
+		// A text that is renamed too can't be tried in its place.
+		const isMoved = decided.fix === true && existing.column(target, []) === null;
+		const action = isMoved ? DONE["build anew"] : told?.action;
+		if (told !== undefined) this.#say(column.name, told.kind, told.does, change(told.kind), told.note, action);
 		if (type === null) return null;
 		if (decided.variant === true) {
 			const variant = this.#giveVariant(column, before);
@@ -230,7 +233,7 @@ class Decider {
 			this.#say(column.name, "retyped", "convert", change("retyped"), note, `added as ${variant.target}`);
 			return { ...variant, type, held: false };
 		}
-		if (decided.anew === true) this.#anew = true;
+		if (decided.anew === true || isMoved) this.#anew = true;
 		if (decided.fix === true) this.#fixes.push({ column: target, type });
 		return {
 			target,

@@ -110,6 +110,7 @@ async function loadDirectly(
 	const write = await writeOf(context, wanted, plan);
 	confirmMasks(context, wanted, row, write);
 	const task = landingTask(wanted, write);
+	if (write !== "replace") await context.prepare?.(task.target);
 	const counter = new ExtractCounter();
 	const id = nameLoad(context, task, row, plan);
 	crashPoint("c01");
@@ -231,6 +232,7 @@ async function loadManifest(
 		};
 		const sealedTask = sealedAs(task, manifest);
 		const { fields, nullText, files } = manifest;
+		if (manifest.write !== "replace") await context.prepare?.(sealedTask.target);
 		const request = loadRequest(context, sealedTask, row, load, manifest.overlap, {
 			kind: "files",
 			fields,

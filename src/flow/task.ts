@@ -81,6 +81,8 @@ export interface FlowContext {
 	/** Connections that this table may read with at once. */
 	readonly readers: number;
 	readonly onEvent: EventSink;
+	/** Called before rows are read or loaded into a table that stays, with the form that these rows have. */
+	readonly prepare?: (target: TargetTable) => Promise<void>;
 	/** Checks of the rows to come. */
 	readonly verify?: Verify;
 	readonly signal?: AbortSignal;

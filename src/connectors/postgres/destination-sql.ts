@@ -2,6 +2,7 @@ import {
 	type DestinationSql,
 	HeadraceError,
 	type RebuildRequest,
+	type RetypeRequest,
 	type SqlRow,
 	type TableName,
 } from "../../core/index.ts";
@@ -9,8 +10,10 @@ import { type PostgresOptions, settingsSql } from "./connect.ts";
 import type { ControlConnection } from "./control.ts";
 import { inTransaction } from "./positions.ts";
 import { rebuild } from "./rebuild.ts";
+import { retype } from "./retype.ts";
 import { quoteIdentifier, quoteLiteral } from "./sql-text.ts";
 import { foldName, Place } from "./target-names.ts";
+import { postgresTexts } from "./text-casts.ts";
 import { WriteSession } from "./write-session.ts";
 
 const USER_PATH = "SET LOCAL search_path TO DEFAULT";
@@ -18,6 +21,7 @@ const USER_PATH = "SET LOCAL search_path TO DEFAULT";
 /** PostgreSQL's own SQL, for checks, hooks and summaries. Names without a schema are looked up as the user's session would. */
 export class PostgresDestinationSql implements DestinationSql {
 	readonly quoteLiteral = quoteLiteral;
+	readonly texts = postgresTexts;
 	readonly #options: PostgresOptions;
 	readonly #control: ControlConnection;
 
@@ -57,6 +61,10 @@ export class PostgresDestinationSql implements DestinationSql {
 
 	rebuild(request: RebuildRequest): Promise<{ readonly rows: number }> {
 		return rebuild(this.#options, this.#control, request);
+	}
+
+	retype(request: RetypeRequest): Promise<void> {
+		return retype(this.#options, this.#control, request);
 	}
 
 	async #working<T>(
