@@ -1,4 +1,5 @@
 /** A destination of the scenarios of changing columns: a DuckDB file in the project, or a PostgreSQL database. */
+import { Engine } from "../../src/engine/index.ts";
 import { quoteDouble } from "../faults/names.ts";
 import type { Project } from "../faults/project.ts";
 import { queryWarehouse } from "../faults/warehouse.ts";
@@ -28,6 +29,35 @@ export class Target implements AsyncDisposable {
 		return rows.map((row) =>
 			Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value === null ? null : String(value)])),
 		);
+	}
+
+	async execute(project: Project, sql: string): Promise<void> {
+		if (this.#database !== null) {
+			await this.#database.query(sql);
+			return;
+		}
+		await using engine = await Engine.open({ path: project.path("w.duckdb") });
+		await using connection = await engine.connect();
+		await connection.execute(sql);
+	}
+
+	async indexes(project: Project, table: string): Promise<string[]> {
+		const [schema, name] = table.split(".") as [string, string];
+		const where =
+			this.#database === null
+				? ["duckdb_indexes()", "schema_name", "table_name"]
+				: ["pg_indexes", "schemaname", "tablename"];
+		const column = this.#database === null ? "index_name" : "indexname";
+		const rows = await this.query(
+			project,
+			`select ${column} as name from ${where[0]} where ${where[1]} = '${schema}' and ${where[2]} = '${name}'`,
+		);
+		return rows.map((row) => row["name"]!);
+	}
+
+	/** How often columns were recorded. */
+	async recorded(project: Project): Promise<number> {
+		return Number((await this.query(project, "select count(*) as n from _headrace.schemas"))[0]!["n"]);
 	}
 
 	/** `name type`, with `not null`, of each column. */
