@@ -16,3 +16,4 @@ export * from "./source.ts";
 export * from "./staging.ts";
 export * from "./state-store.ts";
 export * from "./table.ts";
+export * from "./wider-type.ts";

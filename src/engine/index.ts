@@ -2,5 +2,15 @@ export { EngineConnection, type Parameter, type ResultStream, type Value } from 
 export type { ConsumeRequest, ConsumeResult } from "./consume.ts";
 export { ENGINE_MEMORY_BYTES_DEFAULT, Engine, type EngineOptions } from "./engine.ts";
 export { type ErrorContext, engineError } from "./errors.ts";
-export { ParquetFormat, type ParquetOptions, parquetRelation } from "./parquet.ts";
-export { columnTypeOf, duckdbType, listText, selectList } from "./types.ts";
+export {
+	checkUnique,
+	createTable,
+	intervalCondition,
+	type Outcome,
+	planOutcome,
+	type StagedRows,
+	stageIncoming,
+} from "./load-rows.ts";
+export { fieldsAfter, Incoming, oldNameOf, sameFields, tagOf } from "./load-shape.ts";
+export { ParquetFormat, type ParquetOptions, parquetRelation, storedAs } from "./parquet.ts";
+export { columnTypeOf, duckdbType, listText, selectItem, selectList } from "./types.ts";

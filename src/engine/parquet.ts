@@ -136,7 +136,7 @@ function stored(field: Field, as: Field | undefined): string {
  * A column under the type of other readers. Of types that have infinities there only finite values are written: others
  * would read an infinity as a time of the far future.
  */
-function storedAs(field: Field, as: Field): string {
+export function storedAs(field: Field, as: Field): string {
 	const name = duckdbDialect.quoteIdentifier(field.name);
 	const { kind } = field.type;
 	const to = as.type.kind === "text" ? "VARCHAR" : duckdbType(as.type);

@@ -20,12 +20,13 @@ import {
 	typeName,
 	type Write,
 } from "../../core/index.ts";
+import { fieldsAfter, sameFields } from "../../engine/index.ts";
 import { diskError, makeFolders } from "../../formats/index.ts";
 import { BuiltVersion } from "./built-version.ts";
 import type { FormatResources } from "./formats.ts";
 import { HIDDEN_FOLDER, tableFolder } from "./layout.ts";
-import { fieldsAfter, sameFields, storedFields } from "./load-shape.ts";
-import { storedMapping } from "./stored-format.ts";
+import { storedFields } from "./load-shape.ts";
+import { storedMapping, storedType } from "./stored-format.ts";
 import { type StreamEntry, StreamLog, streamHeads } from "./stream-log.ts";
 import { type CurrentTable, TableVersions } from "./table-versions.ts";
 import { type Built, VersionBuilder } from "./version-builder.ts";
@@ -104,7 +105,9 @@ class FileDestination implements Destination {
 
 	async planDdl(target: TargetTable, write: Write): Promise<string[]> {
 		const current = await new TableVersions(this.#root, tableFolder(target.name)).current();
-		const fields = fieldsAfter(current, { target, write }, this.#format);
+		const fields = fieldsAfter(current === null ? null : storedFields(current), { target, write }, (type) =>
+			storedType(type, this.#format),
+		);
 		const text = (field: Field) => `${field.name} ${this.mapType(field.type).destinationType}`;
 		const folder = tableFolder(target.name);
 		if (current === null) return [`mkdir ${folder} -- ${this.#format}: ${fields.map(text).join(", ")}`];

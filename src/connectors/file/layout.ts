@@ -1,26 +1,10 @@
-import { createHash } from "node:crypto";
 import type { TableName } from "../../core/index.ts";
+import { pathSegment } from "../../formats/index.ts";
 
 /** Hidden folder of a file destination: versions of tables, positions of streams. */
 export const HIDDEN_FOLDER = ".headrace";
 /** A table version's record: its columns and files, and the load that made it. */
 export const COMMIT_FILE = "_headrace.json";
-
-const SEGMENT_BYTES_MAX = 180;
-
-/** A name as one path segment: letters, digits, `_` and `-` stay, all else is percent-encoded. */
-export function pathSegment(name: string): string {
-	const encoded = name.replace(/[^\p{L}\p{N}_-]/gu, (char) =>
-		Array.from(Buffer.from(char, "utf8"), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
-	);
-	if (Buffer.byteLength(encoded) <= SEGMENT_BYTES_MAX) return encoded;
-	const hash = createHash("sha256").update(name).digest("hex").slice(0, 16);
-	const begin = Buffer.from(encoded, "utf8")
-		.subarray(0, SEGMENT_BYTES_MAX - 20)
-		.toString("utf8")
-		.replace(/\ufffd|%[0-9A-F]?$/g, "");
-	return `${begin}-${hash}`;
-}
 
 /** The folder of a table: `shop.orders`. A dot or a leading underscore of a name itself is encoded. */
 export function tableFolder({ schema, name }: TableName): string {

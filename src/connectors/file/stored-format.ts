@@ -1,6 +1,5 @@
 import {
-	Batch,
-	Column,
+	type Batch,
 	type ColumnType,
 	type Field,
 	type FileFormat,
@@ -9,7 +8,7 @@ import {
 	typeName,
 } from "../../core/index.ts";
 import { duckdbType, ParquetFormat } from "../../engine/index.ts";
-import { csvFormat, jsonlFormat, setText, valueText } from "../../formats/index.ts";
+import { csvFormat, jsonlFormat, withText } from "../../formats/index.ts";
 import type { FormatResources } from "./formats.ts";
 
 const TEXT: ColumnType = { kind: "text" };
@@ -46,46 +45,13 @@ export function destinationFormat(format: FormatName, resources: FormatResources
 }
 
 /** Rows with the columns that files have: intervals become text where the format needs it. */
-export async function* storedBatches(
+export function storedBatches(
 	batches: AsyncIterable<Batch>,
 	fields: readonly Field[],
 	format: FormatName,
-): AsyncGenerator<Batch, void, undefined> {
+): AsyncIterable<Batch> {
 	const intervals = fields.flatMap(({ type }, index) =>
 		storedType(type, format) === type || type.kind === "list" ? [] : [index],
 	);
-	if (intervals.length === 0) {
-		yield* batches;
-		return;
-	}
-	for await (const batch of batches) yield new BatchWithText(batch, intervals);
-}
-
-/** A batch some of whose columns are replaced by their canonical text; it releases the batch that it is made from. */
-class BatchWithText extends Batch {
-	readonly #origin: Batch;
-
-	constructor(origin: Batch, replaced: readonly number[]) {
-		super(
-			origin.columns.map((column, index) => (replaced.includes(index) ? textColumn(column, origin.rowCount) : column)),
-			null,
-		);
-		this.#origin = origin;
-		this.rowCount = origin.rowCount;
-	}
-
-	override release(): void {
-		this.#origin.release();
-	}
-}
-
-function textColumn(from: Column, rowCount: number): Column {
-	const column = new Column(from.name, TEXT, Math.ceil(Math.max(1, rowCount) / 64) * 64);
-	column.changedCount = from.changedCount;
-	for (let row = 0; row < rowCount; row++) {
-		const text = valueText(from, row);
-		if (text === null) column.setNull(row);
-		else setText(column, row, text);
-	}
-	return column;
+	return withText(batches, intervals);
 }

@@ -2,8 +2,7 @@ import { randomBytes } from "node:crypto";
 import { link, open, readdir, readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { HeadraceError, type PositionRow, type RecordedSchema } from "../../core/index.ts";
-import { makeFolders, syncFolder } from "../../formats/index.ts";
-import { pathSegment } from "./layout.ts";
+import { makeFolders, pathSegment, syncFolder } from "../../formats/index.ts";
 
 /** One entry of a stream's log; the last is the stream's state. */
 export interface StreamEntry extends PositionRow {

@@ -10,15 +10,24 @@ import {
 	type LoadResult,
 	qualified,
 } from "../../core/index.ts";
-import { Engine, type EngineConnection } from "../../engine/index.ts";
+import {
+	checkUnique,
+	Engine,
+	type EngineConnection,
+	fieldsAfter,
+	Incoming,
+	planOutcome,
+	sameFields,
+	stageIncoming,
+} from "../../engine/index.ts";
 import type { BuiltVersion } from "./built-version.ts";
 import { writeEmptyFile } from "./empty-file.ts";
 import { type FormatResources, ownTemporaryFolder } from "./formats.ts";
-import { checkUnique, planOutcome, versionRelation } from "./load-rows.ts";
-import { fieldsAfter, Incoming, sameFields, storedFields } from "./load-shape.ts";
+import { storedFields } from "./load-shape.ts";
 import { destinationFormat, storedBatches, storedType } from "./stored-format.ts";
 import type { StoredFile } from "./table-record.ts";
 import type { CurrentTable } from "./table-versions.ts";
+import { versionRelation } from "./version-relation.ts";
 
 /** Less than this and the engine can't even write a group of narrow rows. */
 const ENGINE_BYTES_MIN = 32 << 20;
@@ -51,7 +60,9 @@ export class VersionBuilder {
 	 */
 	async build(request: LoadRequest, current: CurrentTable | null, building: BuiltVersion): Promise<Built> {
 		const incoming = new Incoming(request);
-		const fields = fieldsAfter(current, request, this.#format);
+		const fields = fieldsAfter(current === null ? null : storedFields(current), request, (type) =>
+			storedType(type, this.#format),
+		);
 		const incomingFields = incoming.fields.map((field) => ({ ...field, type: storedType(field.type, this.#format) }));
 		const batches = storedBatches(incoming.batches(), incoming.fields, this.#format);
 		const writerBy = (resources: FormatResources) =>
@@ -125,7 +136,8 @@ export class VersionBuilder {
 								request.bufferBytesMax,
 							),
 						};
-			const outcome = await planOutcome(connection, request, incoming, batches, incomingFields, fields, existing);
+			const staged = await stageIncoming(connection, request, { fields: incomingFields, batches });
+			const outcome = await planOutcome(connection, request, staged, fields, existing);
 			if (isReplace && incoming.rows === 0 && (current?.record.rows ?? 0) > 0 && request.allowEmpty !== true)
 				throw new HeadraceError("E_EMPTY", `no rows came for ${qualified(request.target.name)}, which has some`);
 			if (isReplace) await checkUnique(connection, "incoming", request);

@@ -1,54 +1,17 @@
-import {
-	type Batch,
-	type Field,
-	HeadraceError,
-	type LoadRequest,
-	type LoadResult,
-	qualified,
-} from "../../core/index.ts";
-import { duckdbType, type EngineConnection, parquetRelation, selectList } from "../../engine/index.ts";
-import { countKeys, duckdbDialect } from "../../sql/index.ts";
-import { type Incoming, oldNameOf, tagOf } from "./load-shape.ts";
+import { type Batch, type Field, HeadraceError, type LoadRequest, type LoadResult, qualified } from "../core/index.ts";
+import { countKeys, duckdbDialect } from "../sql/index.ts";
+import type { EngineConnection } from "./connection.ts";
+import { oldNameOf, tagOf } from "./load-shape.ts";
 import { rowsNotReplaced } from "./overlap.ts";
+import { duckdbType, selectItem } from "./types.ts";
 
 const { quoteIdentifier, quoteLiteral } = duckdbDialect;
-
-/** Files of one table version. */
-export interface VersionFiles {
-	readonly paths: readonly string[];
-	readonly fields: readonly Field[];
-	readonly read: (path: string, fields: readonly Field[]) => AsyncIterable<Batch>;
-	readonly isParquet: boolean;
-}
-
-/**
- * The rows of a version as a relation: Parquet is read where it lies, text goes into a temporary table that may spill.
- */
-export async function versionRelation(
-	connection: EngineConnection,
-	files: VersionFiles,
-	bufferBytesMax: number,
-): Promise<string> {
-	const { fields, paths } = files;
-	if (files.isParquet && paths.length > 0) return parquetRelation(paths, fields);
-	await createTable(connection, "existing", fields);
-	async function* batches() {
-		for (const path of paths) yield* files.read(path, fields);
-	}
-	await connection.consume({
-		fields,
-		batches: batches(),
-		statement: (relation) => `INSERT INTO existing SELECT ${selectList(fields)} FROM ${relation}`,
-		bufferBytesMax,
-		threads: 1,
-	});
-	return "existing";
-}
 
 /** The order in which rows came; `rowid` would be a column of the user's if there is one of that name. */
 const ORDINAL = '"_headrace_ordinal"';
 
-async function createTable(
+/** A temporary table with these columns, in place of one of this name. */
+export async function createTable(
 	connection: EngineConnection,
 	name: string,
 	fields: readonly Field[],
@@ -63,35 +26,61 @@ export interface Outcome {
 	readonly sql: string;
 	readonly result: LoadResult;
 	readonly rows: number;
+	/** The rows that are new, when all others stay as they are: `sql` is those and these. */
+	readonly added?: { readonly sql: string; readonly rows: number };
+}
+
+/** Rows that came in, as the temporary table `incoming` has them. */
+export interface StagedRows {
+	readonly rows: number;
+	/** The table's columns: their types are those that they are kept as. */
+	readonly fields: readonly Field[];
 }
 
 /**
- * Works out a load that needs the rows that are there: merge, interval, overlap, or a change of columns.
- * `fields` are the table's after the load, and `existing` a relation of what it holds, null when it is new.
+ * Puts the rows of a load into the temporary table `incoming`, numbered in their order. `kept` are the table's columns
+ * and `item` the value of each as SQL on the batches' columns, where they are kept as another type.
  */
-export async function planOutcome(
+export async function stageIncoming(
 	connection: EngineConnection,
-	request: LoadRequest,
-	incoming: Incoming,
-	incomingBatches: AsyncIterable<Batch>,
-	incomingFields: readonly Field[],
-	fields: readonly Field[],
-	existing: { readonly relation: string; readonly fields: readonly Field[] } | null,
-): Promise<Outcome> {
-	await createTable(connection, "incoming", incomingFields, [`${ORDINAL} BIGINT`]);
+	request: Pick<LoadRequest, "bufferBytesMax" | "signal">,
+	rows: {
+		readonly fields: readonly Field[];
+		readonly batches: AsyncIterable<Batch>;
+		readonly kept?: readonly Field[];
+		readonly item?: (field: Field) => string;
+	},
+): Promise<StagedRows> {
+	const { fields, batches, kept = fields, item = selectItem } = rows;
+	await createTable(connection, "incoming", kept, [`${ORDINAL} BIGINT`]);
 	await connection.execute("CREATE OR REPLACE TEMP SEQUENCE incoming_order");
-	await connection.consume({
-		fields: incomingFields,
-		batches: incomingBatches,
+	const items = fields.map(item).join(", ");
+	const { rows: count } = await connection.consume({
+		fields,
+		batches,
 		// One thread: rows are numbered as they were read, and the number says which came later.
-		statement: (relation) =>
-			`INSERT INTO incoming SELECT ${selectList(incomingFields)}, nextval('incoming_order') FROM ${relation}`,
+		statement: (relation) => `INSERT INTO incoming SELECT ${items}, nextval('incoming_order') FROM ${relation}`,
 		bufferBytesMax: request.bufferBytesMax,
 		threads: 1,
 		...(request.signal === undefined ? {} : { signal: request.signal }),
 	});
+	return { rows: count, fields: kept };
+}
+
+/**
+ * Works out a load that needs the rows that are there: merge, interval, overlap, or a change of columns.
+ * `fields` are the table's after the load, and `existing` a relation of what it holds, null when it is new. It may be
+ * a part of the table, if that has all rows that the load can touch.
+ */
+export async function planOutcome(
+	connection: EngineConnection,
+	request: LoadRequest,
+	incoming: StagedRows,
+	fields: readonly Field[],
+	existing: { readonly relation: string; readonly fields: readonly Field[] } | null,
+): Promise<Outcome> {
 	const old = await oldRows(connection, request, fields, existing);
-	const shaped = new Shaper(request, fields, incomingFields);
+	const shaped = new Shaper(request, fields, incoming.fields);
 	const base = { rowsReceived: incoming.rows, rowsUpdated: 0, rowsSuperseded: 0 };
 	if (request.write === "merge") return merge(connection, shaped, request, old, base);
 	if (request.overlap !== undefined && request.interval === undefined) {
@@ -121,6 +110,7 @@ export async function planOutcome(
 		const inserted = await count(connection, "added");
 		return {
 			sql: `SELECT ${names} FROM ${old.kept} AS kept UNION ALL SELECT ${names} FROM added`,
+			added: { sql: `SELECT ${names} FROM added`, rows: inserted },
 			rows: old.keptRows + inserted,
 			result: { ...base, rowsInserted: inserted, rowsDeleted: 0, rowsSuperseded: incoming.rows - inserted },
 		};
@@ -132,6 +122,7 @@ export async function planOutcome(
 	const inserted = await count(connection, `(${added})`);
 	return {
 		sql: `SELECT ${names} FROM ${old.kept} AS kept UNION ALL ${added}`,
+		...(old.removedRows === 0 ? { added: { sql: added, rows: inserted } } : {}),
 		rows: old.keptRows + inserted,
 		result: { ...base, rowsInserted: inserted, rowsDeleted: old.removedRows },
 	};
@@ -184,7 +175,8 @@ async function oldRows(
 	return { kept, keptRows, removedRows: rows - keptRows };
 }
 
-function intervalCondition(interval: NonNullable<LoadRequest["interval"]>, fields: readonly Field[]): string {
+/** Rows that an interval replaces, as a condition that may be NULL. @throws E_UNKNOWN_COLUMN */
+export function intervalCondition(interval: NonNullable<LoadRequest["interval"]>, fields: readonly Field[]): string {
 	if (interval.column === undefined) return `"_headrace_interval" = ${quoteLiteral(tagOf(interval))}`;
 	const field = fields.find((other) => other.name === interval.column);
 	if (field === undefined) throw new HeadraceError("E_UNKNOWN_COLUMN", `the table has no column ${interval.column}`);
@@ -262,6 +254,9 @@ async function merge(
 	if (request.onConflict === "ignore")
 		return {
 			sql: `SELECT kept.* FROM ${old.kept} AS kept UNION ALL SELECT ${shaped.items("newest")} ${missing}`,
+			...(old.removedRows === 0
+				? { added: { sql: `SELECT ${shaped.items("newest")} ${missing}`, rows: rowsInserted } }
+				: {}),
 			rows: old.keptRows + rowsInserted,
 			result: {
 				rowsReceived: base.rowsReceived,

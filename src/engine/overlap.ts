@@ -1,5 +1,5 @@
-import type { Field } from "../../core/index.ts";
-import { duckdbDialect, quotedList } from "../../sql/index.ts";
+import type { Field } from "../core/index.ts";
+import { duckdbDialect, quotedList } from "../sql/index.ts";
 
 /**
  * The rows that are there but for those of the overlap that an incoming row replaces, each one: equal in all columns but
