@@ -147,6 +147,9 @@ export function storedAs(field: Field, as: Field): string {
 	// Lists and JSON are text in a batch already.
 	const isText = kind === "text" || kind === "json" || kind === "list";
 	if (as.type.kind === "text" && isText) return `CAST(${name} AS VARCHAR) AS ${name}`;
+	if (kind === "list" && as.type.kind === "list") return selectItem(as);
+	// Microseconds since midnight, for readers that have no time of day.
+	if (kind === "time" && as.type.kind === "int64") return `epoch_us(${name}) AS ${name}`;
 	if (as.type.kind === "text" && kind === "interval") return `${intervalIsoText(name)} AS ${name}`;
 	return `CAST(${finite(name)} AS ${to}) AS ${name}`;
 }
