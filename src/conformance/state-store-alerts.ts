@@ -67,6 +67,29 @@ export const alertCases: readonly (readonly [string, CaseBody<StateStoreFixture>
 		},
 	],
 	[
+		"an old interval that is filled later is no success of its table's newest one",
+		async ({ store }) => {
+			const save = (id: string, minute: number, day: number) =>
+				store.saveRun(
+					receipt(id, minute, {
+						interval: { start: `2026-01-0${day} 00:00:00`, end: `2026-01-0${day + 1} 00:00:00` },
+						finished_at: `2026-01-01T00:0${minute}:30.000Z`,
+						tables: [
+							tableReceipt("a", { state: "succeeded", mode: "interval" }),
+							tableReceipt("b", { state: "succeeded", mode: "full" }),
+						],
+					}),
+				);
+			await save("run-1", 1, 4);
+			await save("run-2", 2, 5);
+			await save("run-3", 3, 1);
+			assert.deepEqual(await store.lastSuccesses("shop"), [
+				{ table: "a", at: "2026-01-01T00:02:30.000Z" },
+				{ table: "b", at: "2026-01-01T00:03:30.000Z" },
+			]);
+		},
+	],
+	[
 		"what channels know is kept by pipeline, and changed as a whole",
 		async ({ store, reopen }) => {
 			assert.deepEqual(await store.alerts("shop"), []);

@@ -214,10 +214,16 @@ export class SqliteStateStore implements StateStore {
 		return this.#database.use((database) => {
 			const rows = database
 				.prepare(
-					`SELECT t.table_name AS "table", max(coalesce(r.finished_at, r.started_at)) AS at
-					FROM table_receipts t JOIN runs r USING (run_id)
-					WHERE r.pipeline = ? AND t.state = 'succeeded' AND coalesce(r.details ->> '$.stage', '') <> 'extract'
-					GROUP BY t.table_name ORDER BY t.table_name`,
+					`WITH successes AS (
+						SELECT t.table_name, coalesce(r.finished_at, r.started_at) AS at,
+							iif(t.receipt ->> '$.mode' = 'interval', r.interval_end, NULL) AS interval_end
+						FROM table_receipts t JOIN runs r USING (run_id)
+						WHERE r.pipeline = ? AND t.state = 'succeeded' AND coalesce(r.details ->> '$.stage', '') <> 'extract'
+					), newest AS (SELECT table_name, max(interval_end) AS interval_end FROM successes GROUP BY table_name)
+					SELECT s.table_name AS "table", max(s.at) AS at
+					FROM successes s JOIN newest n USING (table_name)
+					WHERE s.interval_end IS NULL OR s.interval_end = n.interval_end
+					GROUP BY s.table_name ORDER BY s.table_name`,
 				)
 				.all(pipeline);
 			return rows.map((row) => ({ ...row }) as unknown as TableSuccess);

@@ -85,12 +85,21 @@ export function memoryStateStore(state: MemoryState, options: MemoryStateStoreOp
 		},
 		positions: async (pipeline) => [...(state.positions.get(pipeline)?.values() ?? [])].map((row) => ({ ...row })),
 		lastSuccesses: async (pipeline) => {
+			const successes = [...state.runs.values()]
+				.filter((run) => run.pipeline === pipeline && run.stage !== "extract")
+				.flatMap(({ tables, interval, finished_at, started_at }) =>
+					tables
+						.filter((table) => table.state === "succeeded")
+						.map(({ table, mode }) => ({
+							table,
+							at: finished_at ?? started_at,
+							end: mode === "interval" ? (interval?.end ?? null) : null,
+						})),
+				);
 			const last = new Map<string, string>();
-			for (const run of state.runs.values()) {
-				if (run.pipeline !== pipeline || run.stage === "extract") continue;
-				const at = run.finished_at ?? run.started_at;
-				for (const { table, state: ended } of run.tables)
-					if (ended === "succeeded" && at > (last.get(table) ?? "")) last.set(table, at);
+			for (const { table, at, end } of successes) {
+				const isOld = end !== null && successes.some((other) => other.table === table && (other.end ?? "") > end);
+				if (!isOld && at > (last.get(table) ?? "")) last.set(table, at);
 			}
 			return [...last].sort(([a], [b]) => (a < b ? -1 : 1)).map(([table, at]) => ({ table, at }));
 		},
