@@ -1,0 +1,1 @@
+SELECT CASE WHEN "odd ""name""" IS NULL THEN false WHEN "odd ""name""" !~ '^(true|false)$' THEN true ELSE false END;
