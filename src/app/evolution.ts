@@ -167,7 +167,7 @@ async function evolvePlan(session: Session, plan: TablePlan, recorded: Recorded)
 		};
 	const planned = applied(session, plan, task, evolution, { stream, known });
 	const refused = refusedFixes(session, planned);
-	if (refused.length > 0) return { ...planned, task: null, errors: [...planned.errors, ...refused] };
+	if (refused.length > 0) return { ...planned, task: null, changes: [], errors: [...planned.errors, ...refused] };
 	return planned.task?.reading === undefined || task.mode !== "interval"
 		? planned
 		: { ...planned, task: { ...planned.task, loadedIntervals: intervals } };
