@@ -46,7 +46,19 @@ export function finishedReceipt(
 		attempts,
 		position: outcome.position,
 		values_changed: outcome.valuesChanged,
+		...chunkFields(outcome.chunks),
 		...changesOf(plan),
+	};
+}
+
+function chunkFields(chunks: TableOutcome["chunks"]): Partial<TableReceipt> {
+	if (chunks === undefined) return {};
+	const { total, reused, rowsReused, consistency } = chunks;
+	return {
+		chunks_total: total,
+		chunks_reused: reused,
+		rows_reused: rowsReused,
+		...(consistency === null ? {} : { consistency }),
 	};
 }
 

@@ -10,6 +10,7 @@ import type { RunStart } from "./run-start.ts";
 import { planSession, type Session } from "./session.ts";
 import { SharedSnapshot } from "./shared-snapshot.ts";
 import { emptySummaryReceipt, type SummaryPlan, skippedBecause } from "./summaries.ts";
+import { busyStreams, sweepLeftovers } from "./sweep.ts";
 import type { TablePlan } from "./table-plan.ts";
 import { asRunError, type StagedFiles, summaryReceipt, tableReceipt } from "./table-run.ts";
 
@@ -77,7 +78,11 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 		}
 	};
 
-	const tasks = plans.filter((p) => p.task !== null);
+	const tasks = plans.flatMap(({ task }) => (task === null ? [] : [task]));
+	using _busy = busyStreams(
+		session,
+		tasks.map((task) => task.stream),
+	);
 	if (await hooksDone("before")) {
 		await using snapshot = new SharedSnapshot(session.source, Math.max(1, session.concurrency), signal);
 		const parallel = Math.max(1, Math.min(session.concurrency, tasks.length));
@@ -92,6 +97,7 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 			signal,
 			bufferBytesMax: Math.floor(session.bufferBytesMax / parallel),
 			readers: Math.max(1, Math.floor(session.concurrency / parallel)),
+			tablesAtOnce: parallel,
 		};
 		const work = [...plans.entries()];
 		const worker = async () => {
@@ -113,6 +119,10 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 	await run.finish(signal.aborted && !run.allSucceeded() ? "stopped" : run.allSucceeded() ? "succeeded" : "failed");
 	if (state !== null && tasks.length > 0)
 		await state.savePositions(pipeline.name, await destination.positions(pipeline.name));
+	if (!signal.aborted && tasks.length > 0) {
+		const left = await sweepLeftovers(session, staged?.staging ?? null, held);
+		if (left !== null) onEvent({ type: "notice", runId, level: "warn", message: left });
+	}
 	onEvent({ type: "run-finished", run: run.receipt });
 	return run.receipt;
 }

@@ -1,5 +1,6 @@
-import type { SelectedTable } from "../config/index.ts";
-import type { SourceTable, Write } from "../core/index.ts";
+import type { CheckedPipeline, SelectedTable } from "../config/index.ts";
+import type { Destination, SourceTable, Write } from "../core/index.ts";
+import { BIG_TABLE_ROWS } from "../flow/index.ts";
 
 /** What a person should know about a table before a run, in words. */
 export function notesOf(
@@ -20,4 +21,28 @@ export function notesOf(
 			notes.push(`key ${name} may be NULL: a row with NULL in its key stops the load`);
 	}
 	return notes;
+}
+
+/** What becomes of a big table's load that is killed: docs/modes.md, "When a big load is killed". */
+export function resumeNotes(
+	context: { readonly pipeline: CheckedPipeline; readonly destination: Destination },
+	selected: SelectedTable,
+	table: SourceTable,
+	write: Write,
+): string[] {
+	const { mode, where, resume, cursor } = selected.options;
+	const whole = mode === "full" || mode === "incremental";
+	if (!whole || table.kind !== "table" || where !== undefined) return [];
+	if ((table.estimatedRows ?? 0) < BIG_TABLE_ROWS) return [];
+	const what = mode === "full" ? "read in chunks" : "the first load is read in chunks";
+	if (resume === "off") return ["resume is off: a load that is killed begins anew"];
+	const built = (write === "replace" || mode === "incremental") && selected.options.deleted === undefined;
+	const inParts = context.destination.parts !== undefined && built;
+	if (context.pipeline.staging === undefined && !inParts)
+		return ["a load that is killed begins anew: name a `staging`, which keeps what was read"];
+	if (mode === "incremental" && cursor !== undefined)
+		return [`${what}: one that is killed goes on with those that are missing, and catches up by ${cursor}`];
+	if (resume === "mixed")
+		return [`${what}: one that is killed keeps ranges of the key as they were: rows of different moments`];
+	return [`${what}: one that is killed keeps those that are proved unchanged`];
 }

@@ -26,7 +26,7 @@ import type { Fix } from "./fixes.ts";
 import { checkChangeOptions } from "./table-columns.ts";
 import { checkMasks, masksOf } from "./table-masks.ts";
 import { checkModes, type Fault } from "./table-modes.ts";
-import { notesOf } from "./table-notes.ts";
+import { notesOf, resumeNotes } from "./table-notes.ts";
 
 /** One table, planned: what the flow gets, and what a person reads about it. */
 export interface TablePlan {
@@ -131,6 +131,7 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 						: {}),
 					...(options.onConflict === "ignore" ? { onConflict: options.onConflict } : {}),
 					allowEmpty: options.allowEmpty,
+					resume: options.resume,
 					fullRefresh: context.fullRefresh && options.mode !== "interval",
 					schemaVersion: maskedSchemaVersion(schemaVersionOf(targets), masks, sourceKey),
 					timezone: context.pipeline.timezone,
@@ -144,7 +145,7 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 		write,
 		key,
 		columns: planned,
-		notes: notesOf(selected, table, { write, key, cursor }),
+		notes: [...notesOf(selected, table, { write, key, cursor }), ...resumeNotes(context, selected, table, write)],
 		errors,
 	};
 }

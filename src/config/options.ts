@@ -140,6 +140,12 @@ const common = {
 	late_after: duration()
 		.describe("The table is late when its last success is longer ago; default the pipeline's `late_after`.")
 		.optional(),
+	resume: oneOf(["auto", "mixed", "off"])
+		.describe(
+			"What a run keeps of a big table's load that was killed: `auto` what is proved unchanged or caught up with by the cursor, `mixed` of a full load also ranges of the key as they were, `off` nothing.",
+		)
+		.meta({ default: "auto" })
+		.optional(),
 	allow_empty: flag()
 		.describe("A full load of no rows may replace a table that has some.")
 		.meta({ default: false })

@@ -156,6 +156,8 @@ export interface TableOptions {
 	readonly onTypeChange: "resnapshot" | "to_string" | "variant_column";
 	/** Types that text columns get, by their names in the source. */
 	readonly fix: ReadonlyMap<string, ColumnType>;
+	/** What is kept of a load that was killed. Default `auto`. */
+	readonly resume: "auto" | "mixed" | "off";
 	/** Default false. */
 	readonly allowEmpty: boolean;
 	/** Absent: the pipeline's. */

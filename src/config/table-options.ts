@@ -42,6 +42,7 @@ export function mergeOptions(own: OwnTableOptions, ownPath: Path, base: MergeBas
 		onConflict: merged.on_conflict ?? "update",
 		onTypeChange: merged.on_type_change ?? "resnapshot",
 		fix: new Map(Object.entries({ ...base.defaults.fix, ...own.fix }).flatMap(typeOf)),
+		resume: merged.resume ?? "auto",
 		allowEmpty: String(merged.allow_empty ?? false) === "true",
 		...(merged.retries !== undefined && { retries: Number(merged.retries) }),
 		...(merged.retry_delay !== undefined && { retryDelayMs: durationMs(merged.retry_delay)! }),

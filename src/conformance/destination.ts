@@ -1,6 +1,7 @@
 import { type Case, casesOf } from "./case.ts";
 import type { DestinationSetup } from "./destination-fixture.ts";
 import { destinationMergeCases } from "./destination-merges.ts";
+import { destinationPartsCases } from "./destination-parts.ts";
 import { destinationSchemaCases } from "./destination-schemas.ts";
 import { destinationSqlCases, destinationVerifyCases } from "./destination-sql.ts";
 import { destinationTableCases } from "./destination-tables.ts";
@@ -19,5 +20,6 @@ export function destinationSuite(setup: DestinationSetup): Case[] {
 		...destinationVerifyCases,
 		...destinationSqlCases,
 		...destinationTextCases,
+		...destinationPartsCases,
 	]);
 }

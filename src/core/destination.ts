@@ -62,6 +62,61 @@ export interface Destination extends Port {
 	load(request: LoadRequest): Promise<LoadResult>;
 	/** The destination's own SQL, for checks, hooks and summaries; absent where it has none. */
 	readonly sql?: DestinationSql;
+	/** Big tables that are replaced are brought in parts, so that a run that is killed goes on with what is missing. */
+	readonly parts?: DestinationParts;
+}
+
+/**
+ * Rows of one load, brought part by part and kept beside the table until `load` puts them in its place. A part and its
+ * record are one transaction: after a crash all of it is there, or nothing. A stream has at most one such load, bound
+ * to the position row's `seq` that it follows: any load of the stream that commits ends it.
+ */
+export interface DestinationParts {
+	/** Most parts that are worth adding at once. */
+	readonly parallel: number;
+	/** What the stream has begun and not ended; null when there is nothing, or nothing that can be used. */
+	find(pipeline: string, stream: string): Promise<UnfinishedLoad | null>;
+	/** Begins one; an earlier one is removed. @throws E_FENCED */
+	begin(request: PartsRequest, plan: string): Promise<void>;
+	/** `record` is asked once all rows are in, with their number. Gives that number. @throws E_FENCED */
+	add(request: PartsRequest, part: NewPart): Promise<number>;
+	/** Takes parts away again, rows and records. @throws E_FENCED */
+	remove(request: PartsRequest, indexes: readonly number[]): Promise<void>;
+	/**
+	 * As `Destination.load` with `replace` and no `deletedColumn`; `rows` is what the parts hold together.
+	 * @throws E_STATE when they do not hold that many: then all of it is removed
+	 */
+	load(request: Omit<LoadRequest, "input">, rows: number): Promise<LoadResult>;
+	/** Removes the whole of it. @throws E_FENCED */
+	discard(request: PartsRequest): Promise<void>;
+	/** Removes what streams of the pipeline began before a time and nobody went on with. */
+	sweep(pipeline: string, before: Date): Promise<void>;
+}
+
+export interface PartsRequest {
+	readonly pipeline: string;
+	readonly stream: string;
+	/** Expected values of the position row. */
+	readonly epoch: number;
+	readonly seq: number;
+	readonly fromPosition: string | null;
+	readonly target: TargetTable;
+	readonly bufferBytesMax: number;
+	readonly signal?: AbortSignal;
+}
+
+export interface NewPart {
+	readonly index: number;
+	readonly fields: readonly Field[];
+	readonly batches: AsyncIterable<Batch>;
+	readonly record: (rows: number) => string;
+}
+
+export interface UnfinishedLoad {
+	readonly seq: number;
+	readonly plan: string;
+	/** By the part's index. */
+	readonly records: ReadonlyMap<number, string>;
 }
 
 /** Rows of a query: every value as the engine's own text, NULL as null. */

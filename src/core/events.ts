@@ -15,9 +15,12 @@ export type RunEvent =
 			readonly runId: string;
 			readonly table: string;
 			readonly phase: "extract" | "load";
+			/** With the rows of chunks that were there already. */
 			readonly rows: number;
 			readonly bytes: number;
 			readonly estimatedRows?: number;
+			/** When the table is read in chunks. */
+			readonly chunks?: { readonly done: number; readonly total: number };
 	  }
 	| {
 			readonly type: "retry";

@@ -8,6 +8,7 @@ export * from "./destination.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
 export * from "./manifest.ts";
+export * from "./path-segment.ts";
 export * from "./port.ts";
 export * from "./position.ts";
 export * from "./schema.ts";

@@ -40,4 +40,14 @@ export interface Manifest {
 	/** Values per column that a stated policy altered. */
 	readonly valuesChanged: Readonly<Record<string, number>>;
 	readonly sealedAt: string;
+	/** When the table was read in chunks. */
+	readonly chunks?: ChunkCounts;
+}
+
+/** How much of a table that is read in chunks an earlier run had read, and what rows of several cuts are together. */
+export interface ChunkCounts {
+	readonly total: number;
+	readonly reused: number;
+	readonly rowsReused: number;
+	readonly consistency: "exact" | "cursor" | "mixed" | null;
 }

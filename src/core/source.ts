@@ -65,6 +65,16 @@ export interface Snapshot extends AsyncDisposable {
 	cursorMax(table: SourceTable, column: string): Promise<{ readonly max: string | null; readonly nulls: number }>;
 	/** Ranges that together are the table, each of about `rows` rows; one chunk when it cannot be split. */
 	split(table: SourceTable, options: { readonly rows: number }): Promise<Chunk[]>;
+	/**
+	 * What a later snapshot needs to prove by `unchanged` that rows which this one reads are still the table's. Null when
+	 * nothing could prove it.
+	 */
+	tableState?(table: SourceTable): Promise<string | null>;
+	/**
+	 * Whether a read of the chunk at this cut would give the very rows that it gave at an earlier one. False whenever
+	 * that is not proved.
+	 */
+	unchanged?(request: UnchangedRequest): Promise<boolean>;
 	/** For sources of files: the table's files with a stamp that changes when the file does. */
 	fileStamps?(table: SourceTable): Promise<readonly { readonly name: string; readonly stamp: string }[]>;
 	/** The rows, as batches that the caller releases. Breaking out of the loop or aborting ends the read at the source. */
@@ -91,6 +101,17 @@ export interface Chunk {
 	readonly index: number;
 	/** The source's own condition; absent when the chunk is the whole table. */
 	readonly condition?: string;
+	/** Its rows are chosen by the primary key alone: a row stays in its chunk for as long as its key is the same. */
+	readonly byKey?: boolean;
+}
+
+export interface UnchangedRequest {
+	readonly table: SourceTable;
+	readonly chunk: Chunk;
+	/** `tableState` of the cut at which the chunk was read. */
+	readonly since: string;
+	/** Rows that the chunk had then. */
+	readonly rows: number;
 }
 
 export interface ReadRequest {

@@ -22,6 +22,13 @@ export interface TableReceipt {
 	readonly attempts: number;
 	readonly position: string | null;
 	readonly values_changed: Readonly<Record<string, number>>;
+	/** Chunks that the table was read in; absent when it was read in one piece. */
+	readonly chunks_total?: number;
+	/** Chunks, and their rows, that an earlier run had read. `rows_read` counts them too. */
+	readonly chunks_reused?: number;
+	readonly rows_reused?: number;
+	/** What the table is a copy of when chunks were reused: see docs/modes.md. */
+	readonly consistency?: "exact" | "cursor" | "mixed";
 	readonly error: ReceiptError | null;
 	/** How the source's columns changed since the last run, and what was done about it; absent when they did not. */
 	readonly schema_changes?: readonly SchemaChange[];

@@ -10,7 +10,7 @@ import {
 	type SourceColumn,
 	type Window,
 } from "../core/index.ts";
-import { cursorRefusal, intervalWindow, isTimeCursor, nextCursor } from "./cursor.ts";
+import { intervalWindow, isTimeCursor, nextCursor } from "./cursor.ts";
 import { Masker } from "./mask.ts";
 import { mergeBatches } from "./merge-batches.ts";
 import { previousPosition } from "./previous-position.ts";
@@ -65,9 +65,6 @@ export async function planExtract(
 	if (task.cursor === undefined) return planFiles(task, snapshot, previous, plan);
 
 	const column = columnOf(task, task.cursor);
-	const refusal = cursorRefusal(column);
-	if (refusal !== null)
-		throw new HeadraceError("E_INVALID_VALUE", `${column.name} can't be a cursor: ${refusal}`, { table: task.stream });
 	const { max, nulls } = await snapshot.cursorMax(task.table, column.name);
 	const known = previous?.kind === "cursor" ? previous : null;
 	const next = nextCursor(task, column, known, snapshot, max);
@@ -141,6 +138,14 @@ export class ExtractCounter {
 	}
 }
 
+/** Makes rows as they are read those that land: masked, and in the form of the table. */
+export function rowsToLand(task: TableTask, counter: ExtractCounter): (raw: Batch) => Batch {
+	const masker = new Masker(task.columns, task.masks ?? new Map());
+	const shape = task.shape ?? PLAIN_SHAPE;
+	const shaper = new RowShaper(task.columns, task.target.columns, shape, counter.valuesChanged);
+	return (raw) => shaper.apply(masker.apply(raw));
+}
+
 /** The rows of an extract, counted, read by several connections when the whole of a big table is wanted. */
 export async function* readExtract(
 	context: FlowContext,
@@ -174,11 +179,9 @@ export async function* readExtract(
 	}
 	const batches = parallel < 2 ? readAll() : mergeBatches(Array.from({ length: parallel }, () => reader()));
 	const estimatedRows = plan.whole ? task.table.estimatedRows : undefined;
-	const masker = new Masker(task.columns, task.masks ?? new Map());
-	const shape = task.shape ?? PLAIN_SHAPE;
-	const shaper = new RowShaper(task.columns, task.target.columns, shape, counter.valuesChanged);
+	const land = rowsToLand(task, counter);
 	for await (const raw of batches) {
-		const batch = shaper.apply(masker.apply(raw));
+		const batch = land(raw);
 		counter.add(batch);
 		context.onEvent({
 			type: "progress",

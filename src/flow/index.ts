@@ -1,3 +1,5 @@
+export { BIG_TABLE_ROWS, CHUNKS_KEPT_MS } from "./chunked-extract.ts";
+export { sweepStaging } from "./clean-staging.ts";
 export { cursorRefusal, isTimeCursor } from "./cursor.ts";
 export type { Decision, Evolution, EvolveInput, ExistingShape, LandingColumn } from "./evolution.ts";
 export { recordOf } from "./evolution-record.ts";

@@ -25,7 +25,9 @@ export function outcomeOf(
 	row: PositionRow,
 	loadId: string,
 	to: string,
-	figures: Pick<TableOutcome, "rowsRead" | "rowsStaged" | "bytes" | "valuesChanged"> & { readonly result: LoadResult },
+	figures: Pick<TableOutcome, "rowsRead" | "rowsStaged" | "bytes" | "valuesChanged" | "chunks"> & {
+		readonly result: LoadResult;
+	},
 ): TableOutcome {
 	const { result, ...rest } = figures;
 	if (result.rowsReceived !== rest.rowsRead) throw unbalanced("read", rest.rowsRead, "loaded", result.rowsReceived);
@@ -53,6 +55,7 @@ export function stagedOutcome(manifest: Manifest, row: PositionRow): TableOutcom
 		bytes: manifest.bytes,
 		valuesChanged: manifest.valuesChanged,
 		position: positionText(decodePosition(manifest.toPosition)),
+		...(manifest.chunks === undefined ? {} : { chunks: manifest.chunks }),
 		row,
 	};
 }
@@ -72,8 +75,15 @@ export function addOutcomes(first: TableOutcome, second: TableOutcome): TableOut
 		bytes: first.bytes + second.bytes,
 		valuesChanged,
 		position: second.position,
+		...chunksOf(first, second),
 		row: second.row,
 	};
+}
+
+/** What was done in chunks, if anything was. */
+function chunksOf(first: TableOutcome, second: TableOutcome): Pick<TableOutcome, "chunks"> {
+	const chunks = first.chunks ?? second.chunks;
+	return chunks === undefined ? {} : { chunks };
 }
 
 export function unbalanced(a: string, rowsA: number, b: string, rowsB: number): HeadraceError {

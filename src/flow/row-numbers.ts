@@ -18,10 +18,13 @@ class NumberedBatch extends Batch {
 	}
 }
 
-/** The same rows, numbered from 0 in the order that they come: files that a warehouse reads keep no order. */
-export async function* withRowNumbers(batches: AsyncIterable<Batch>): AsyncGenerator<Batch, void, undefined> {
+/** The same rows, numbered in the order that they come: files that a warehouse reads keep no order. */
+export async function* withRowNumbers(
+	batches: AsyncIterable<Batch>,
+	first = 0,
+): AsyncGenerator<Batch, void, undefined> {
 	const free: Column[] = [];
-	let next = 0;
+	let next = first;
 	for await (const batch of batches) {
 		const numbers = free.pop() ?? new Column(ROW_NUMBER_COLUMN, { kind: "int64" });
 		for (let row = 0; row < batch.rowCount; row++) numbers.setSafeInteger(row, next + row);

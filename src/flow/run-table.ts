@@ -9,16 +9,32 @@ import {
 	type Manifest,
 	type PositionRow,
 	type Snapshot,
-	type Staging,
 	type Write,
 } from "../core/index.ts";
+import { destinationChunks } from "./chunk-store.ts";
+import { type ChunkedExtract, extractChunks, mayBeChunked, valuesChangedOf } from "./chunked-extract.ts";
+import { cleanStaging } from "./clean-staging.ts";
 import { ExtractCounter, type ExtractPlan, planExtract, readExtract } from "./extract.ts";
 import { confirmMasks, withSameMasks } from "./mask-changes.ts";
 import { addOutcomes, nothingLoaded, outcomeOf, renamed, stagedOutcome, targetName, unbalanced } from "./outcome.ts";
-import { cleanStaging, discardManifest, stageExtract, targetFields, usableManifest } from "./stage.ts";
-import { type FlowContext, landingTask, loadIntervalOf, type TableOutcome, type TableTask } from "./task.ts";
-
-type StagedContext = FlowContext & { readonly staging: Staging };
+import {
+	discardManifest,
+	type Landing,
+	type StagedContext,
+	sealChunks,
+	stageExtract,
+	usableManifest,
+} from "./stage.ts";
+import { stagedChunks } from "./staged-chunks.ts";
+import { fileForm } from "./staged-files.ts";
+import {
+	type FlowContext,
+	landingTask,
+	loadIntervalOf,
+	type TableOutcome,
+	type TableTask,
+	targetFields,
+} from "./task.ts";
 
 /**
  * One table of one run: extract, then load. Every part may be killed anywhere and repeated: what is sealed is loaded,
@@ -34,35 +50,82 @@ export async function runTable(
 	openSnapshot: () => Promise<Snapshot>,
 ): Promise<TableOutcome> {
 	if (!hasStaging(context)) return loadDirectly(context, wanted, row, openSnapshot);
-	let task = wanted;
-	const pending = await withSameMasks(context, task, await usableManifest(context, task.stream, row));
-	if (context.stage === "load") return loadPending(context, task, row, pending);
+	const { stream } = wanted;
+	const pending = await withSameMasks(context, wanted, await usableManifest(context, stream, row));
+	if (context.stage === "load") return loadPending(context, wanted, row, pending);
 
-	await cleanStaging(context, task.stream, row);
+	await cleanStaging(context, stream, row);
 	let before: TableOutcome | null = null;
 	let current = row;
 	if (pending !== null) {
 		// A cursor's rows are loaded as they were sealed and reading goes on after them; whole tables and intervals
-		// are simply read anew.
-		if (!(pending.write === "replace" || task.mode !== "incremental")) {
+		// are simply read anew, chunks as far as they have changed.
+		if (!(pending.write === "replace" || wanted.mode !== "incremental")) {
 			if (context.stage === "extract") return stagedOutcome(pending, row);
-			before = await loadManifest(context, task, row, pending);
+			before = await loadManifest(context, wanted, row, pending);
 			current = before.row;
 		} else await discardManifest(context, pending);
 	}
 	const snapshot = await openSnapshot();
-	const plan = await planExtract(context, task, snapshot, current);
-	const write = await writeOf(context, task, plan);
-	confirmMasks(context, task, current, write);
-	task = landingTask(task, write);
-	const counter = new ExtractCounter();
-	const id = nameLoad(context, task, current, plan);
-	const landing = { id, write, overlap: overlapOf(task, plan, write) };
-	const manifest = await stageExtract(context, task, snapshot, current, plan, landing, counter);
-	if (counter.rows !== manifest.rows) throw unbalanced("read", counter.rows, "staged", manifest.rows);
+	const plan = await planExtract(context, wanted, snapshot, current);
+	const write = await writeOf(context, wanted, plan);
+	confirmMasks(context, wanted, current, write);
+	const task = landingTask(wanted, write);
+	const chunked = await stageInChunks(context, task, snapshot, current, plan);
+	const manifest =
+		chunked === null
+			? await stageWhole(context, task, snapshot, current, plan, write)
+			: await sealChunks(context, task, current, chunked, landingOf(context, task, current, chunked.plan, write));
 	if (context.stage === "extract") return stagedOutcome(manifest, current);
 	const outcome = await loadManifest(context, task, current, manifest);
-	return before === null ? outcome : addOutcomes(before, outcome);
+	const first = before === null ? outcome : addOutcomes(before, outcome);
+	return chunked?.behind === true ? catchUp(context, wanted, first, openSnapshot) : first;
+}
+
+/** What has changed since the oldest cut of the chunks, by the cursor: the position is that cut's. */
+async function catchUp(
+	context: FlowContext,
+	{ reading: _reading, addedColumns: _added, ...task }: TableTask,
+	first: TableOutcome,
+	openSnapshot: () => Promise<Snapshot>,
+): Promise<TableOutcome> {
+	crashPoint("chunk-behind");
+	return addOutcomes(first, await runTable(context, { ...task, fullRefresh: false }, first.row, openSnapshot));
+}
+
+async function stageWhole(
+	context: StagedContext,
+	task: TableTask,
+	snapshot: Snapshot,
+	row: PositionRow,
+	plan: ExtractPlan,
+	write: Write,
+): Promise<Manifest> {
+	const counter = new ExtractCounter();
+	const landing = landingOf(context, task, row, plan, write);
+	const manifest = await stageExtract(context, task, snapshot, row, plan, landing, counter);
+	if (counter.rows !== manifest.rows) throw unbalanced("read", counter.rows, "staged", manifest.rows);
+	return manifest;
+}
+
+/** A big table as staged chunks; null when it is better staged in one piece. */
+async function stageInChunks(
+	context: StagedContext,
+	task: TableTask,
+	snapshot: Snapshot,
+	row: PositionRow,
+	plan: ExtractPlan,
+): Promise<ChunkedExtract | null> {
+	const { staging, format, pipeline, bufferBytesMax } = context;
+	if (format === null || !mayBeChunked(context, task, plan)) return null;
+	const parallel = (context.tablesAtOnce ?? 1) > 1 ? 1 : 2;
+	const formOf = (planId: string) => fileForm(context.destination, task, planId);
+	const place = { staging, format, formOf, pipeline, stream: task.stream, row, parallel, bufferBytesMax };
+	return extractChunks(context, task, snapshot, row, plan, stagedChunks(place));
+}
+
+function landingOf(context: FlowContext, task: TableTask, row: PositionRow, plan: ExtractPlan, write: Write) {
+	return { id: nameLoad(context, task, row, plan), write, overlap: overlapOf(task, plan, write) };
 }
 
 function hasStaging(context: FlowContext): context is StagedContext {
@@ -110,32 +173,70 @@ async function loadDirectly(
 	const write = await writeOf(context, wanted, plan);
 	confirmMasks(context, wanted, row, write);
 	const task = landingTask(wanted, write);
+	const inParts = await loadInParts(context, task, row, snapshot, plan, write);
+	if (inParts !== null)
+		return inParts.behind ? catchUp(context, wanted, inParts.outcome, openSnapshot) : inParts.outcome;
 	if (write !== "replace") await context.prepare?.(task.target);
 	const counter = new ExtractCounter();
-	const id = nameLoad(context, task, row, plan);
+	const landing = landingOf(context, task, row, plan, write);
 	crashPoint("c01");
 	const batches: AsyncIterable<Batch> = readExtract(context, task, snapshot, plan, counter);
-	const request = loadRequest(
-		context,
-		task,
-		row,
-		{ id, write, from: plan.from, to: plan.to },
-		overlapOf(task, plan, write),
-		{
-			kind: "batches",
-			fields: targetFields(task),
-			batches,
-		},
-	);
-	const result = await loadOnce(context, request, () => counter.rows);
+	const request = loadRequest(context, task, row, plan, landing);
+	const input: LoadRequest["input"] = { kind: "batches", fields: targetFields(task), batches };
+	const load = () => context.destination.load({ ...request, input });
+	const result = await loadOnce(context, landing.id, load, () => counter.rows);
 	crashPoint("c11");
-	return outcomeOf(task, row, id, plan.to, {
+	return outcomeOf(task, row, landing.id, plan.to, {
 		rowsRead: counter.rows,
 		rowsStaged: result.rowsReceived,
 		bytes: counter.bytes,
 		valuesChanged: renamed(task, counter.valuesChanged),
 		result,
 	});
+}
+
+/** A big table that is replaced, in parts that the destination keeps; null when it is better loaded in one piece. */
+async function loadInParts(
+	context: FlowContext,
+	task: TableTask,
+	row: PositionRow,
+	snapshot: Snapshot,
+	plan: ExtractPlan,
+	write: Write,
+): Promise<{ readonly outcome: TableOutcome; readonly behind: boolean } | null> {
+	const { parts } = context.destination;
+	const plain = write === "replace" && task.deletedColumn === undefined;
+	if (parts === undefined || !plain || !mayBeChunked(context, task, plan)) return null;
+	const { pipeline, bufferBytesMax, signal } = context;
+	const { stream, target } = task;
+	const { epoch, seq, position: fromPosition } = row;
+	const owner = { pipeline, stream, epoch, seq, fromPosition, target, bufferBytesMax };
+	const store = destinationChunks(parts, signal === undefined ? owner : { ...owner, signal });
+	const extract = await extractChunks(context, task, snapshot, row, plan, store);
+	if (extract === null) return null;
+	const landing = landingOf(context, task, row, extract.plan, write);
+	const request = loadRequest(context, task, row, extract.plan, landing);
+	let [rows, bytes] = [0, 0];
+	for (const record of extract.records) {
+		rows += record.rows;
+		bytes += record.bytes;
+	}
+	const result = await loadOnce(
+		context,
+		landing.id,
+		() => parts.load(request, rows),
+		() => rows,
+	);
+	crashPoint("c11");
+	const outcome = outcomeOf(task, row, landing.id, extract.plan.to, {
+		rowsRead: rows,
+		rowsStaged: result.rowsReceived,
+		bytes,
+		valuesChanged: renamed(task, valuesChangedOf(extract.records)),
+		chunks: extract.counts,
+		result,
+	});
+	return { outcome, behind: extract.behind };
 }
 
 /**
@@ -157,31 +258,29 @@ function loadRequest(
 	context: FlowContext,
 	task: TableTask,
 	row: PositionRow,
-	load: { readonly id: string; readonly write: Write; readonly from: string | null; readonly to: string },
-	overlap: LoadRequest["overlap"],
-	input: LoadRequest["input"],
-): LoadRequest {
+	range: { readonly from: string | null; readonly to: string },
+	landing: Landing,
+): Omit<LoadRequest, "input"> {
 	const interval = loadIntervalOf(task);
 	return {
 		pipeline: context.pipeline,
 		stream: task.stream,
-		loadId: load.id,
+		loadId: landing.id,
 		epoch: row.epoch,
 		seq: row.seq,
-		fromPosition: load.from,
-		toPosition: load.to,
+		fromPosition: range.from,
+		toPosition: range.to,
 		schemaVersion: task.schemaVersion,
 		target: task.target,
-		write: load.write,
+		write: landing.write,
 		...(task.targetCursor === undefined ? {} : { orderColumn: task.targetCursor }),
 		...(task.deletedColumn === undefined ? {} : { deletedColumn: task.deletedColumn }),
 		...(interval === undefined ? {} : { interval }),
-		...(overlap === undefined ? {} : { overlap }),
+		...(landing.overlap === undefined ? {} : { overlap: landing.overlap }),
 		...(task.schema === undefined ? {} : { schema: task.schema }),
 		...(task.onConflict === undefined ? {} : { onConflict: task.onConflict }),
 		allowEmpty: task.allowEmpty,
 		...(context.verify === undefined ? {} : { verify: context.verify }),
-		input,
 		bufferBytesMax: context.bufferBytesMax,
 		...(context.signal === undefined ? {} : { signal: context.signal }),
 	};
@@ -191,12 +290,17 @@ function loadRequest(
  * Loads, and settles an answer that was lost: whether the load is committed is read from the destination, not guessed.
  * `rows` gives the rows that were sent.
  */
-async function loadOnce(context: FlowContext, request: LoadRequest, rows: () => number): Promise<LoadResult> {
+async function loadOnce(
+	context: FlowContext,
+	loadId: string,
+	load: () => Promise<LoadResult>,
+	rows: () => number,
+): Promise<LoadResult> {
 	try {
-		return await context.destination.load(request);
+		return await load();
 	} catch (error) {
 		const settled = error instanceof HeadraceError && (error.reaction === "retry" || error.code === "E_FENCED");
-		if (!settled || !(await context.destination.committed(request.loadId).catch(() => false))) throw error;
+		if (!settled || !(await context.destination.committed(loadId).catch(() => false))) throw error;
 		return { rowsReceived: rows(), rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0, rowsSuperseded: 0 };
 	}
 }
@@ -224,16 +328,12 @@ async function loadManifest(
 	const remote = context.destination.fileFields !== undefined;
 	try {
 		if (!remote) for (const file of manifest.files) copies.push(await fetchStaged(context.staging, file));
-		const load = {
-			id: manifest.loadId,
-			write: manifest.write,
-			from: manifest.fromPosition,
-			to: manifest.toPosition,
-		};
+		const { loadId: id, write, overlap, fields, nullText, files } = manifest;
+		const range = { from: manifest.fromPosition, to: manifest.toPosition };
 		const sealedTask = sealedAs(task, manifest);
-		const { fields, nullText, files } = manifest;
-		if (manifest.write !== "replace") await context.prepare?.(sealedTask.target);
-		const request = loadRequest(context, sealedTask, row, load, manifest.overlap, {
+		if (write !== "replace") await context.prepare?.(sealedTask.target);
+		const request = loadRequest(context, sealedTask, row, range, { id, write, overlap });
+		const input: LoadRequest["input"] = {
 			kind: "files",
 			fields,
 			format,
@@ -241,14 +341,16 @@ async function loadManifest(
 			...(remote
 				? { remote: { staging: context.staging, files, ...(nullText === undefined ? {} : { nullText }) } }
 				: {}),
-		});
-		const result = await loadOnce(context, request, () => manifest.rows);
+		};
+		const load = () => context.destination.load({ ...request, input });
+		const result = await loadOnce(context, id, load, () => manifest.rows);
 		crashPoint("c11");
 		const outcome = outcomeOf(task, row, manifest.loadId, manifest.toPosition, {
 			rowsRead: manifest.rows,
 			rowsStaged: manifest.rows,
 			bytes: manifest.bytes,
 			valuesChanged: renamed(task, manifest.valuesChanged),
+			...(manifest.chunks === undefined ? {} : { chunks: manifest.chunks }),
 			result,
 		});
 		await cleanStaging(context, task.stream, outcome.row);
@@ -271,7 +373,10 @@ function sealedAs({ schema: _schema, reading: _reading, ...task }: TableTask, ma
 }
 
 /** Only another run takes staged files away that are sealed: this one has been fenced, or may try again. */
-async function fetchStaged(staging: Staging, { path, sha256 }: Manifest["files"][number]): Promise<LocalCopy> {
+async function fetchStaged(
+	staging: StagedContext["staging"],
+	{ path, sha256 }: Manifest["files"][number],
+): Promise<LocalCopy> {
 	try {
 		return await staging.fetch(path, sha256);
 	} catch (error) {

@@ -1,6 +1,8 @@
 import type {
+	ChunkCounts,
 	Destination,
 	EventSink,
+	Field,
 	FileFormat,
 	LoadInterval,
 	LoadRequest,
@@ -55,6 +57,11 @@ export interface TableTask {
 	/** UTC, `YYYY-MM-DD HH:MM:SS`; both or none. */
 	readonly interval?: { readonly start: string; readonly end: string };
 	readonly allowEmpty: boolean;
+	/**
+	 * What a run may keep of one that was killed: `auto` (the default) what is proved or caught up with by a cursor,
+	 * `mixed` also ranges of the key as they were, `off` nothing.
+	 */
+	readonly resume?: "auto" | "mixed" | "off";
 	/** Reads everything again and replaces, whatever the position says. */
 	readonly fullRefresh: boolean;
 	/** Names the shape of the rows: a hash of the columns and types, and of their masks. */
@@ -80,6 +87,10 @@ export interface FlowContext {
 	readonly bufferBytesMax: number;
 	/** Connections that this table may read with at once. */
 	readonly readers: number;
+	/** Rows of a chunk of a big table; a table of four is big. By default they go by the table's size. */
+	readonly chunkRows?: number;
+	/** Tables that are at work at once, this one included; default 1. */
+	readonly tablesAtOnce?: number;
 	readonly onEvent: EventSink;
 	/** Called before rows are read or loaded into a table that stays, with the form that these rows have. */
 	readonly prepare?: (target: TargetTable) => Promise<void>;
@@ -100,6 +111,8 @@ export interface TableOutcome {
 	readonly bytes: number;
 	readonly valuesChanged: Readonly<Record<string, number>>;
 	readonly position: string | null;
+	/** When the table was read in chunks. */
+	readonly chunks?: ChunkCounts;
 	/** The position row as this task left it, so that a later task of the same stream can go on. */
 	readonly row: PositionRow;
 }
@@ -118,4 +131,9 @@ export function landingTask(task: TableTask, write: Write): TableTask {
 	// What `--full-refresh` makes is like the source.
 	if (write !== "replace" || kept.length === 0 || task.fullRefresh) return task;
 	return { ...task, target: { ...task.target, columns: [...task.target.columns, ...kept] } };
+}
+
+/** The batch's fields under their names in the destination. */
+export function targetFields(task: TableTask): Field[] {
+	return task.target.columns.map(({ name, type, nullable }) => ({ name, type, nullable }));
 }

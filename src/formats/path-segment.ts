@@ -1,17 +1,9 @@
-import { createHash } from "node:crypto";
+import { pathSegment as boundedSegment } from "../core/index.ts";
 
-const SEGMENT_BYTES_MAX = 180;
+/** Letters and digits of any script stay; a dot may stand between names, and does not. */
+const KEPT = /[\p{L}\p{N}_-]/u;
 
-/** A name as one path segment: letters, digits, `_` and `-` stay, all else is percent-encoded. */
+/** A name as one path segment of at most 180 bytes: letters, digits, `_` and `-` stay, all else is percent-encoded. */
 export function pathSegment(name: string): string {
-	const encoded = name.replace(/[^\p{L}\p{N}_-]/gu, (char) =>
-		Array.from(Buffer.from(char, "utf8"), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
-	);
-	if (Buffer.byteLength(encoded) <= SEGMENT_BYTES_MAX) return encoded;
-	const hash = createHash("sha256").update(name).digest("hex").slice(0, 16);
-	const begin = Buffer.from(encoded, "utf8")
-		.subarray(0, SEGMENT_BYTES_MAX - 20)
-		.toString("utf8")
-		.replace(/\ufffd|%[0-9A-F]?$/g, "");
-	return `${begin}-${hash}`;
+	return boundedSegment(name, KEPT);
 }

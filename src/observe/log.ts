@@ -1,6 +1,7 @@
 import type { RunEvent } from "../core/events.ts";
 import type { LogLine } from "../core/state-store.ts";
 import { bytesText, countText, rowsText, secondsText } from "./format.ts";
+import { chunkNotes } from "./receipt.ts";
 
 /** A line of a run's log. */
 export interface RunLogLine {
@@ -47,7 +48,11 @@ export function eventLine(event: RunEvent, at: Date = new Date()): RunLogLine | 
 				event.runId,
 				"info",
 				receipt.table,
-				`${receipt.state}: ${counts}; ${bytesText(receipt.bytes)} in ${secondsText(receipt.seconds)}`,
+				[
+					`${receipt.state}: ${counts}`,
+					...chunkNotes(receipt),
+					`${bytesText(receipt.bytes)} in ${secondsText(receipt.seconds)}`,
+				].join("; "),
 			);
 		}
 		case "run-finished": {

@@ -14,6 +14,8 @@ export class Meter {
 	rows = 0;
 	bytes = 0;
 	estimatedRows: number | null;
+	/** Of a table that is read in chunks. */
+	chunks: { readonly done: number; readonly total: number } | null = null;
 	#samples: Sample[] = [];
 
 	constructor(estimatedRows: number | null) {
@@ -26,6 +28,7 @@ export class Meter {
 			readonly rows: number;
 			readonly bytes: number;
 			readonly estimatedRows?: number;
+			readonly chunks?: { readonly done: number; readonly total: number };
 		},
 		nowMs: number,
 	): void {
@@ -34,6 +37,7 @@ export class Meter {
 		this.phase = at.phase;
 		this.rows = at.rows;
 		this.bytes = at.bytes;
+		this.chunks = at.chunks ?? null;
 		if (at.estimatedRows !== undefined) this.estimatedRows = at.estimatedRows;
 		const last = this.#samples.at(-1);
 		if (last === undefined || nowMs - last.atMs >= SAMPLE_INTERVAL_MS)

@@ -96,6 +96,7 @@ function meterParts(meter: Meter, nowMs: number, wide = true): string[] {
 			if (rate.rows > 0) parts.push(`ETA ~${clockText((meter.estimatedRows! - meter.rows) / rate.rows)}`);
 		}
 	}
+	if (wide && meter.chunks !== null) parts.push(`chunk ${meter.chunks.done} of ${meter.chunks.total}`);
 	return parts;
 }
 

@@ -70,8 +70,17 @@ function tableNotes(table: TableReceipt): string {
 	}
 	if (table.rows_deleted > 0 && table.write !== "replace") parts.push(`${countText(table.rows_deleted)} deleted`);
 	if (table.rows_rejected > 0) parts.push(`${countText(table.rows_rejected)} rejected`);
+	parts.push(...chunkNotes(table));
 	if (table.attempts > 1) parts.push(`attempt ${table.attempts}`);
 	return parts.join(" · ");
+}
+
+/** How much of a table in chunks an earlier run had read, and what its rows are a copy of then. */
+export function chunkNotes(table: TableReceipt): string[] {
+	const { chunks_total: total = 0, chunks_reused: reused = 0, consistency } = table;
+	if (reused === 0) return [];
+	const mixed = consistency === "mixed" ? ", rows of different moments" : "";
+	return [`${reused} of ${total} chunks were there, ${total - reused} read${mixed}`];
 }
 
 /** Whether a table's receipt balances: rows read = rows staged = rows loaded + rejected. */

@@ -1,13 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { missing } from "../support/start.ts";
-import { FOLDER_DESTINATION, pointsOf } from "./crash-points.ts";
+import {
+	CHUNKS_BEHIND,
+	CHUNKS_DIRECT,
+	CHUNKS_LOADED,
+	CHUNKS_STAGED,
+	FOLDER_DESTINATION,
+	pointsOf,
+} from "./crash-points.ts";
 import { crashOnce, crashPointsInCode, ShopCopy } from "./crash-support.ts";
 import { Shop, type ShopTable } from "./shop.ts";
 
 const TABLES: readonly ShopTable[] = ["accounts", "orders", "journal", "visits"];
 
 test("every crash point of the code is tried", () => {
-	const tried = [...TABLES.flatMap((table) => pointsOf(table, { staging: true })), ...FOLDER_DESTINATION];
+	const chunks = [...CHUNKS_DIRECT, ...CHUNKS_STAGED, ...CHUNKS_LOADED, CHUNKS_BEHIND];
+	const tried = [...TABLES.flatMap((table) => pointsOf(table, { staging: true })), ...FOLDER_DESTINATION, ...chunks];
 	expect(crashPointsInCode()).toEqual([...new Set(tried.map((point) => point.replace(/#.*/, "")))].sort());
 });
 

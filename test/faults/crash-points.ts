@@ -18,3 +18,12 @@ export function pointsOf(table: ShopTable, how: { readonly staging: boolean; rea
 
 /** Points of a folder of files as the destination. */
 export const FOLDER_DESTINATION = ["c08", "file-built", "c09", "c10", "file-pointed", "c11"];
+
+/** Of a table that is read in chunks straight into DuckDB; the fifth chunk that is sealed is one in the middle. */
+export const CHUNKS_DIRECT = ["chunk-planned", "chunk-added", "chunk-added#5", "chunk-sealed", "chunk-sealed#5"];
+/** Of one whose chunks are staged. */
+export const CHUNKS_STAGED = ["chunk-planned", "c02", "c03#5", "chunk-staged", "chunk-staged#5", "chunk-sealed#5"];
+/** Once all chunks are there. */
+export const CHUNKS_LOADED = ["c08", "c09", "c10", "c11"];
+/** Of a load by a cursor whose chunks are of several cuts: between the load of them and what has changed since. */
+export const CHUNKS_BEHIND = "chunk-behind";

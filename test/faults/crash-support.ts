@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
+import type { RunReceipt } from "../../src/core/index.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import { readPostgres } from "./postgres-warehouse.ts";
 import { Project } from "./project.ts";
@@ -90,6 +91,13 @@ export class ShopCopy implements AsyncDisposable {
 		return positions.find((row) => row.stream.includes(`.${table}`))?.seq ?? 0;
 	}
 
+	/** Runs a table until it is killed at `point`. */
+	async killAt(table: ShopTable, point: string, ...words: readonly string[]): Promise<void> {
+		const env = { HEADRACE_CRASH: point };
+		const killed = await this.project.start([...this.words(table), ...words], { env }).ended;
+		expect(killed.signal, `${killed.stdout}${killed.stderr}`).toBe("SIGKILL");
+	}
+
 	/** Nothing of a run but its result: no staged file, no temporary one, no half-built table. */
 	async expectClean(): Promise<void> {
 		expect(leftovers(await this.read())).toEqual([]);
@@ -115,9 +123,9 @@ const SHOWN = {
 
 /**
  * One crash: a run of one table is killed at `point`; what is left is the old state or the new one, whole; a plain run
- * then makes source and destination equal. The source stands still meanwhile.
+ * then makes source and destination equal; its receipt is given. The source stands still meanwhile.
  */
-export async function crashOnce(copy: ShopCopy, table: ShopTable, point: string): Promise<void> {
+export async function crashOnce(copy: ShopCopy, table: ShopTable, point: string): Promise<RunReceipt> {
 	const old = { rows: await copy.rows(table), moves: await copy.moves(table) };
 	const wanted = await copy.expected(table);
 
@@ -127,7 +135,8 @@ export async function crashOnce(copy: ShopCopy, table: ShopTable, point: string)
 	expect(await copy.rows(table)).toEqual(committed ? wanted : old.rows);
 	if (old.moves > 0) expect((await copy.moves(table)) - old.moves).toBe(committed ? 1 : 0);
 
-	await copy.project.succeed(...copy.words(table));
+	const [run] = await copy.project.succeed(...copy.words(table));
 	expect(await copy.rows(table)).toEqual(wanted);
 	await copy.expectClean();
+	return run!;
 }

@@ -1,6 +1,6 @@
 /** A project in a folder of its own, and the real command line run in it as a child process. */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -154,6 +154,10 @@ export class Project implements Disposable {
 	write(name: string, content: string | Uint8Array): void {
 		mkdirSync(dirname(this.path(name)), { recursive: true });
 		writeFileSync(this.path(name), content);
+	}
+
+	read(name: string): string {
+		return readFileSync(this.path(name), "utf8");
 	}
 
 	/** Names of all files below a folder of the project, sorted; none when it is missing. */

@@ -32,7 +32,8 @@ function sameRows(law: string, found: readonly Row[], wanted: readonly Row[]): v
 
 /** What the laws need to know of the loads: which cut each one read, and under which epoch it was sent. */
 export interface LoadFacts {
-	readonly cut: MemoryTable;
+	/** The cut; for rows of several cuts that a cursor catches up with, just these rows. */
+	readonly cut: Pick<MemoryTable, "rows">;
 	readonly epoch: number;
 	/** Index of the interval, null when there is none. */
 	readonly interval: number | null;
@@ -73,7 +74,7 @@ export class Invariants {
 	}
 
 	/** The rows that a destination should have for a cut of the source. */
-	wanted(cut: MemoryTable, interval: number | null = null): readonly Row[] {
+	wanted(cut: Pick<MemoryTable, "rows">, interval: number | null = null): readonly Row[] {
 		const { kind, flagged } = this.#world.options;
 		let { rows } = cut;
 		if (flagged) rows = rows.filter((row) => row[3] !== "true");

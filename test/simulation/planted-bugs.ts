@@ -1,44 +1,15 @@
 import { batchesOf } from "../../src/conformance/index.ts";
-import type { Batch, LoadRequest, PositionRow, Snapshot, Source, Staging } from "../../src/core/index.ts";
-import type { Plant } from "./scenario.ts";
+import type { Batch, LoadRequest, PositionRow } from "../../src/core/index.ts";
+import { PLANTED_CHUNK_BUGS } from "./planted-chunk-bugs.ts";
+import { bySnapshot, overlay, type PlantedBug } from "./planting.ts";
 import type { FlowPorts } from "./watch.ts";
 import type { WorldOptions } from "./world.ts";
-
-/** A mistake that a flow or a connector could make, the law that must notice it, and the worlds where it matters. */
-export interface PlantedBug {
-	readonly bug: string;
-	readonly plant: Plant;
-	readonly law: RegExp;
-	readonly world: Partial<WorldOptions>;
-}
 
 type Load = (ports: FlowPorts, request: LoadRequest) => ReturnType<FlowPorts["destination"]["load"]>;
 
 const byLoad =
-	(load: Load): Plant =>
+	(load: Load): PlantedBug["plant"] =>
 	(ports) => ({ ...ports, destination: overlay(ports.destination, { load: (request) => load(ports, request) }) });
-
-const bySnapshot =
-	(change: (snapshot: Snapshot) => Partial<Snapshot>): Plant =>
-	(ports) => ({
-		...ports,
-		source: overlay(ports.source, {
-			snapshot: async (options) => {
-				const snapshot = await ports.source.snapshot(options);
-				return overlay(snapshot, change(snapshot));
-			},
-		}),
-	});
-
-/** The port with some of its members replaced; the others keep their turns. */
-function overlay<Port extends Source | Snapshot | Staging | FlowPorts["destination"]>(
-	port: Port,
-	change: Partial<Port>,
-): Port {
-	return new Proxy(port, {
-		get: (target, key) => (Object.hasOwn(change, key) ? Reflect.get(change, key) : Reflect.get(target, key)),
-	});
-}
 
 async function positionOf({ destination }: FlowPorts, request: LoadRequest): Promise<PositionRow | undefined> {
 	return (await destination.positions(request.pipeline)).find((row) => row.stream === request.stream);
@@ -119,7 +90,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 	{
 		bug: "the compare-and-set is ignored",
 		world: { kind: "merge" },
-		law: /I[1346]|knows its position/,
+		law: /I[1346]|knows its position|in the end/,
 		plant: byLoad(async (ports, request) => {
 			const row = await positionOf(ports, request);
 			if (row === undefined) return ports.destination.load(request);
@@ -149,7 +120,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 	{
 		bug: "every lost answer is taken for a commit",
 		world: {},
-		law: /knows its position|I[134]/,
+		law: /knows its position|I[1347]/,
 		plant: (ports) => ({ ...ports, destination: overlay(ports.destination, { committed: async () => true }) }),
 	},
 	{
@@ -260,4 +231,5 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 			}),
 		}),
 	},
+	...PLANTED_CHUNK_BUGS,
 ];

@@ -5,7 +5,7 @@ import { Random } from "./random.ts";
 import { advance, type Doom, SimulatedProcess, settle } from "./scheduler.ts";
 import { simulate } from "./simulate.ts";
 import { type FlowPorts, Watch } from "./watch.ts";
-import { drawOptions, INTERVALS, PIPELINE, World, type WorldOptions } from "./world.ts";
+import { CHUNK_ROWS, drawOptions, INTERVALS, PIPELINE, World, type WorldOptions } from "./world.ts";
 import { Writer } from "./writer.ts";
 
 /** Changes the ports of a process, between the flow and the points of failure: so a bug is planted. */
@@ -42,6 +42,9 @@ const STAGING_POINTS = [
 	"staging.writeOnce",
 	"staging.fetch",
 ];
+/** Those of a load in chunks. */
+const CHUNK_POINTS = ["snapshot.split", "snapshot.tableState", "snapshot.unchanged"];
+const PART_POINTS = ["parts.find", "parts.begin", "parts.add", "parts.add", "parts.add", "parts.remove", "parts.load"];
 const ATTEMPTS = 3;
 const CHAOS_STEPS = 160;
 const CALM_STEPS_MAX = 4_000;
@@ -164,11 +167,14 @@ class Scenario {
 	#drawDoom(): Doom | null {
 		const random = this.#random;
 		if (random.chance(0.15)) return null;
+		const { staged, chunked } = this.#world.options;
+		const points = [...POINTS, ...(staged ? STAGING_POINTS : [])];
+		if (chunked) points.push(...CHUNK_POINTS, ...(staged ? [] : PART_POINTS));
 		return {
-			label: random.pick(this.#world.options.staged ? [...POINTS, ...STAGING_POINTS] : POINTS),
+			label: random.pick(points),
 			moment: random.pick(["before", "after"]),
 			fault: random.pick(["kill", "error", "sleep"]),
-			skipped: random.pick([0, 0, 0, 1]),
+			skipped: random.pick(chunked ? [0, 0, 1, 2, 3] : [0, 0, 0, 1]),
 		};
 	}
 
@@ -209,7 +215,7 @@ class Scenario {
 			try {
 				const rows = await destination.takeOver(PIPELINE, [task.stream]);
 				const row = rows.get(task.stream) as PositionRow;
-				const { staged, readers } = this.#world.options;
+				const { staged, readers, chunked } = this.#world.options;
 				const context: FlowContext = {
 					pipeline: PIPELINE,
 					runId: process.name,
@@ -221,6 +227,7 @@ class Scenario {
 					stage,
 					bufferBytesMax: 1 << 20,
 					readers,
+					...(chunked ? { chunkRows: CHUNK_ROWS } : {}),
 					onEvent: () => {},
 					signal: process.abort.signal,
 				};

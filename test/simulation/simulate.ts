@@ -15,6 +15,7 @@ export function simulate<Port extends object>(name: string, port: Port, process:
 	return new Proxy(port, {
 		get(target, key, receiver) {
 			const value: unknown = Reflect.get(target, key, receiver);
+			if (key === "parts" && typeof value === "object" && value !== null) return simulate("parts", value, process);
 			if (typeof value !== "function" || typeof key === "symbol" || IMMEDIATE.has(key)) return value;
 			const method = value as (...given: unknown[]) => unknown;
 			if (key === "read" && name === "snapshot")

@@ -46,8 +46,14 @@ export interface WorldOptions {
 	readonly flagged: boolean;
 	readonly batchRowsMax: number;
 	readonly rowsPerFile: number;
-	/** Reads the table in chunks, by so many connections. */
+	/** Connections that read at once. */
 	readonly readers: number;
+	/** The whole of the table is read in chunks that outlive a killed run. */
+	readonly chunked: boolean;
+	/** Ranges of the key, or places that an update moves a row between. */
+	readonly chunksBy: "key" | "place";
+	/** The source can tell whether a chunk's rows have changed. */
+	readonly proves: boolean;
 }
 
 export function drawOptions(random: Random): WorldOptions {
@@ -79,9 +85,14 @@ export function drawOptions(random: Random): WorldOptions {
 		batchRowsMax: random.integer(1, 3),
 		rowsPerFile: random.integer(2, 4),
 		readers: random.pick([1, 1, 1, 2]),
+		chunked: !kind.startsWith("interval") && random.chance(0.4),
+		chunksBy: random.pick(["key", "place"]),
+		proves: random.chance(0.6),
 	};
 }
 
+/** Rows of a chunk. */
+export const CHUNK_ROWS = 2;
 export const LATE_MS = 8_000;
 /** Writers end their transactions in this time, so that `late` is truly longer. */
 export const TRANSACTION_AGE_MAX = 6n * SECOND;
@@ -120,7 +131,12 @@ export class World {
 	/** A new process's own connections. */
 	ports(): { readonly source: Source; readonly destination: Destination; readonly staging: Staging } {
 		return {
-			source: memorySource(this.database, { marks: this.options.marks, batchRowsMax: this.options.batchRowsMax }),
+			source: memorySource(this.database, {
+				marks: this.options.marks,
+				batchRowsMax: this.options.batchRowsMax,
+				chunksBy: this.options.chunksBy,
+				provesUnchanged: this.options.proves,
+			}),
 			destination: memoryDestination(this.warehouse, { clock: () => this.clock }),
 			staging: memoryStaging(this.folder, { temporaryFolder: this.#temporaryFolder }),
 		};
@@ -141,7 +157,7 @@ export class World {
 
 	/** What a plan would make of the table, as it is described now. */
 	async task(interval: number | null, fullRefresh: boolean): Promise<TableTask> {
-		const { kind, flagged, late, overlap, readers } = this.options;
+		const { kind, flagged, late, overlap, chunked } = this.options;
 		this.#described ??= this.ports().source.describe([{ table: TABLE, types: DEFAULT_TYPE_POLICY }]);
 		const [table] = await this.#described;
 		const byInterval = kind.startsWith("interval");
@@ -153,8 +169,8 @@ export class World {
 		}));
 		return {
 			stream: interval === null ? "main.orders" : `main.orders@${this.interval(interval).start}`,
-			// A table that is said to be huge is read in chunks.
-			table: { ...table!, ...(readers > 1 ? { estimatedRows: 5_000_000 } : {}) } as SourceTable,
+			// A table that is said to be huge is read in chunks: see CHUNK_ROWS.
+			table: { ...table!, ...(chunked ? { estimatedRows: 5_000_000 } : {}) } as SourceTable,
 			columns: table!.columns,
 			types: DEFAULT_TYPE_POLICY,
 			target: { name: TARGET, columns: target, key: kind.endsWith("append") ? [] : ["id"] },

@@ -87,6 +87,14 @@ export class Writer {
 			open.transaction.delete(TABLE, { id: key });
 			return `deletes ${key}`;
 		}
+		// A key that changes is lower than all before: of a range that may be read already.
+		if (kind === "full" && key !== 0 && this.#random.chance(0.2)) {
+			const id = -++this.#count;
+			this.#keys.push(id);
+			open.locked.add(id);
+			open.transaction.update(TABLE, { id: key }, { id });
+			return `moves ${key} to ${id}`;
+		}
 		const gone = flagged && key !== 0 && this.#random.chance(0.3);
 		const values = { v: this.#value(), gone, ...(kind.startsWith("interval") ? {} : this.#stamp(open)) };
 		open.transaction.update(TABLE, { id: key }, values);

@@ -14,8 +14,11 @@ import type { Value } from "../../engine/index.ts";
 import { duckdbDialect, quotedPath, quoteSingle } from "../../sql/index.ts";
 import type { Session } from "./session.ts";
 
-const SCHEMA = "_headrace";
+/** Schema of what Headrace keeps for itself. */
+export const SCHEMA = "_headrace";
 const CONFLICT_ATTEMPTS = 20;
+
+export type PositionExpected = Pick<LoadRequest, "pipeline" | "stream" | "epoch" | "seq" | "fromPosition">;
 
 /**
  * Positions, loads and recorded columns, in the database of the data: a DuckDB transaction writes one database file only, and data and
@@ -110,7 +113,7 @@ export class ControlTables {
 	}
 
 	/** A line more, unless the last is equal. Its time is after that of the last, whatever the clock says. */
-	async #recordSchema(session: Session, request: LoadRequest, committedAt: string): Promise<void> {
+	async #recordSchema(session: Session, request: Omit<LoadRequest, "input">, committedAt: string): Promise<void> {
 		const { pipeline, schema, schemaVersion } = request;
 		if (schema === undefined) return;
 		const columns = encodeColumns(schema.columns);
@@ -131,7 +134,7 @@ export class ControlTables {
 	}
 
 	/** Asked before any work: a run that is fenced already must not read everything to learn it. @throws E_FENCED */
-	async expectPosition(session: Session, request: LoadRequest): Promise<void> {
+	async expectPosition(session: Session, request: PositionExpected): Promise<void> {
 		const [row] = await session.query(`SELECT * FROM ${this.#positions} WHERE pipeline = ? AND stream = ?`, [
 			request.pipeline,
 			request.stream,
@@ -142,7 +145,7 @@ export class ControlTables {
 	}
 
 	/** The last statements of a load's transaction. @throws E_FENCED */
-	async record(session: Session, request: LoadRequest, result: LoadResult): Promise<void> {
+	async record(session: Session, request: Omit<LoadRequest, "input">, result: LoadResult): Promise<void> {
 		crashPoint("c09");
 		const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion, epoch, seq } = request;
 		const committedAt = new Date().toISOString().slice(0, -1);
@@ -168,7 +171,7 @@ export class ControlTables {
 	}
 }
 
-function fenced(request: LoadRequest): HeadraceError {
+function fenced(request: Pick<LoadRequest, "pipeline" | "stream">): HeadraceError {
 	return new HeadraceError(
 		"E_FENCED",
 		`the position of ${request.stream} is no longer the one this run began with: another run has moved it`,

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import {
 	crashPoint,
 	type Destination,
+	type DestinationParts,
 	type DestinationSql,
 	type ExistingTable,
 	type Finding,
@@ -18,8 +19,9 @@ import {
 import { Engine } from "../../engine/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
 import { statementsOf } from "./alter.ts";
-import { ControlTables } from "./control.ts";
+import { ControlTables, type PositionExpected } from "./control.ts";
 import { createSchema, type LoadContext, tableChange, targetOf } from "./load.ts";
+import { DuckdbParts } from "./parts.ts";
 import { rebuild } from "./rebuild.ts";
 import { retype } from "./retype.ts";
 import { createDdl, definitionsOf, describeTable, Place, shapeDiffers } from "./schema.ts";
@@ -27,6 +29,7 @@ import { Session } from "./session.ts";
 import { textRows } from "./statements.ts";
 import { duckdbTexts } from "./text-casts.ts";
 import { foldName, mapType } from "./types.ts";
+import { UnfinishedBuilds } from "./unfinished.ts";
 import { append, merge } from "./write-merge.ts";
 import { removeLeftovers, replace } from "./write-replace.ts";
 
@@ -47,6 +50,7 @@ interface Opened {
 	readonly engine: Engine;
 	readonly catalog: string;
 	readonly control: ControlTables;
+	readonly unfinished: UnfinishedBuilds;
 }
 
 /** A DuckDB file as a destination: see README.md for its transactions. */
@@ -55,6 +59,7 @@ export class DuckdbDestination implements Destination {
 	readonly writes: readonly Write[] = ["replace", "merge", "append"];
 	readonly mapType = mapType;
 	readonly foldName = foldName;
+	readonly parts: DestinationParts;
 	readonly #options: DuckdbDestinationOptions;
 	readonly sql: DestinationSql;
 	#opening: Promise<Opened> | null = null;
@@ -64,6 +69,15 @@ export class DuckdbDestination implements Destination {
 	constructor(options: DuckdbDestinationOptions) {
 		this.#options = options;
 		this.sql = this.#ownSql();
+		this.parts = new DuckdbParts({
+			exists: () => this.#exists(),
+			opened: async () => {
+				const opened = await this.#open();
+				await this.#with((session, { control }) => this.#ensureControl(session, control));
+				return opened;
+			},
+			settled: (error, request) => this.#settled(error, request),
+		});
 	}
 
 	#ownSql(): DestinationSql {
@@ -87,8 +101,8 @@ export class DuckdbDestination implements Destination {
 				return retype(engine, new Place(catalog, request.table), request);
 			},
 			rebuild: async (request) => {
-				const { engine, catalog } = await this.#open();
-				return rebuild(engine, new Place(catalog, request.table), request);
+				const opened = await this.#open();
+				return rebuild(opened, new Place(opened.catalog, request.table), request);
 			},
 		};
 	}
@@ -155,7 +169,7 @@ export class DuckdbDestination implements Destination {
 	async load(request: LoadRequest): Promise<LoadResult> {
 		if (request.write === "history")
 			throw new HeadraceError("E_UNSUPPORTED", "the DuckDB destination keeps no history of rows");
-		const { engine, catalog, control } = await this.#open();
+		const { engine, catalog, control, unfinished } = await this.#open();
 		try {
 			await using session = await Session.open(engine, request.signal);
 			await this.#ensureControl(session, control);
@@ -170,9 +184,10 @@ export class DuckdbDestination implements Destination {
 				readableDirectories: this.#options.readableDirectories ?? [],
 			};
 			await createSchema(session, context.place);
-			await removeLeftovers(session, context.place);
+			await removeLeftovers(session, context.place, unfinished);
 			const result = await write(context);
 			crashPoint("c10");
+			await unfinished.removeEnded(session);
 			return result;
 		} catch (error) {
 			throw await this.#settled(error, request);
@@ -188,7 +203,7 @@ export class DuckdbDestination implements Destination {
 	}
 
 	/** A conflict at the position is an answer: whoever won has moved it. */
-	async #settled(error: unknown, request: LoadRequest): Promise<unknown> {
+	async #settled(error: unknown, request: PositionExpected): Promise<unknown> {
 		if (!(error instanceof HeadraceError) || error.code !== "E_CONFLICT") return error;
 		try {
 			await this.#with((session, { control }) => control.expectPosition(session, request));
@@ -240,7 +255,7 @@ async function open(options: DuckdbDestinationOptions): Promise<Opened> {
 		await using session = await Session.open(engine);
 		const [row] = await session.query("SELECT current_database() AS name");
 		const catalog = String(row!["name"]);
-		return { engine, catalog, control: new ControlTables(catalog) };
+		return { engine, catalog, control: new ControlTables(catalog), unfinished: new UnfinishedBuilds(catalog) };
 	} catch (error) {
 		await engine[Symbol.asyncDispose]();
 		throw error;

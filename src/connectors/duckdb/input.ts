@@ -11,7 +11,7 @@ export interface IntoTable {
 	readonly columnOf?: (name: string) => string;
 	/** One or more connections; with several each works in its own transaction and rows lose their order. */
 	readonly lanes: readonly Session[];
-	readonly request: LoadRequest;
+	readonly request: Pick<LoadRequest, "input" | "target" | "signal" | "bufferBytesMax">;
 	/** A column more, the same text in each row. */
 	readonly constant?: { readonly column: string; readonly text: string };
 	/** Files in these folders can be read by the engine itself. */
@@ -53,7 +53,7 @@ export async function insertInput(into: IntoTable): Promise<number> {
 }
 
 /** The input's fields that the target has, by the target's order. */
-function inTargetOrder(fields: readonly Field[], { target }: LoadRequest): Field[] {
+function inTargetOrder(fields: readonly Field[], { target }: Pick<LoadRequest, "target">): Field[] {
 	return target.columns.map((column) => {
 		const field = fields.find((other) => other.name === column.name);
 		if (field === undefined)

@@ -100,7 +100,10 @@ export async function onTable<T>(context: LoadContext, work: (existing: Existing
 }
 
 /** Shows the new rows to whoever asked to see them before the commit. */
-export async function verifyRows({ session, request }: LoadContext, relation: string): Promise<void> {
+export async function verifyRows(
+	{ session, request }: { readonly session: Session; readonly request: Pick<LoadRequest, "verify"> },
+	relation: string,
+): Promise<void> {
 	await request.verify?.(newRows(session, relation));
 }
 

@@ -7,15 +7,20 @@ import { acquire } from "./locks.ts";
 import { describeTable, findColumn, keepsakesOf, type Place, tableLike } from "./schema.ts";
 import { Session } from "./session.ts";
 import { newRows } from "./statements.ts";
+import type { UnfinishedBuilds } from "./unfinished.ts";
 import { buildBeside, removeLeftovers } from "./write-replace.ts";
 
 /** See `DestinationSql.rebuild`. Rebuilds of one table wait for each other. */
-export async function rebuild(engine: Engine, place: Place, request: RebuildRequest): Promise<{ rows: number }> {
+export async function rebuild(
+	{ engine, unfinished }: { readonly engine: Engine; readonly unfinished: UnfinishedBuilds },
+	place: Place,
+	request: RebuildRequest,
+): Promise<{ rows: number }> {
 	const release = await acquire(place.sql);
 	try {
 		await using session = await Session.open(engine, request.signal);
 		await createSchema(session, place);
-		await removeLeftovers(session, place);
+		await removeLeftovers(session, place, unfinished);
 		return await buildBeside({ engine, place }, randomBytes(8).toString("hex"), async (build) => {
 			const select = `SELECT * FROM (${asSubquery(request.select)}) AS new_rows`;
 			const columns = await session.query(`SELECT column_name, column_type FROM (DESCRIBE ${select})`);

@@ -6,10 +6,16 @@ import { insertInput } from "./input.ts";
 import { type LoadContext, loadSuffix, resultOf, verifyRows } from "./load.ts";
 import { createDdl, definitionsOf, describeTable, keepsakesOf, type Place } from "./schema.ts";
 import { Session } from "./session.ts";
+import type { UnfinishedBuilds } from "./unfinished.ts";
 
-const BUILD_MARK = "__headrace_new_";
+export const BUILD_MARK = "__headrace_new_";
 /** Connections that build at once: on two cores a second one makes it a quarter faster, a third does nothing. */
-const LANES_MAX = 2;
+export const LANES_MAX = 2;
+
+/** What it takes to end a build, however its rows came. */
+export type BuildContext = Pick<LoadContext, "session" | "place" | "target" | "control"> & {
+	readonly request: Omit<LoadContext["request"], "input">;
+};
 
 /** Tables that loads of this process are building, by the database's and the table's name. */
 const building = new Set<string>();
@@ -51,8 +57,9 @@ export async function buildBeside<T>(
 	}
 }
 
-async function swap(
-	{ session, place, request, target, control }: LoadContext,
+/** Puts a build in the table's place and moves the position; within the caller's transaction. */
+export async function swap(
+	{ session, place, request, target, control }: BuildContext,
 	build: Place,
 	rowsReceived: number,
 	rowsInserted: number,
@@ -92,7 +99,8 @@ async function fill(context: LoadContext, build: Place, laneCount: number): Prom
 	return await inTransactions(0);
 }
 
-async function checkRows({ session, target, request }: LoadContext, build: Place): Promise<void> {
+/** @throws E_NULL_KEY, E_DUPLICATE_KEY */
+export async function checkRows({ session, target, request }: BuildContext, build: Place): Promise<void> {
 	if (target.key.length === 0) return;
 	const { row_count, keys, nulls } = await session.counts(countKeys(duckdbDialect, build.sql, target.key));
 	const table = qualified(request.target.name);
@@ -108,16 +116,18 @@ async function checkRows({ session, target, request }: LoadContext, build: Place
  * Drops what runs that died while they built have left beside this table. Every load begins with it, not only one that
  * builds anew, and before its own build counts as one: a repeated load has the name of the one that died.
  */
-export async function removeLeftovers(session: Session, place: Place): Promise<void> {
+export async function removeLeftovers(session: Session, place: Place, unfinished: UnfinishedBuilds): Promise<void> {
 	const rows = await session.query(
 		`SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()
 		AND lower(schema_name) = lower(?) AND starts_with(table_name, ?)`,
 		[place.schema, `${place.name}${BUILD_MARK}`],
 	);
+	const kept = rows.length === 0 ? new Set<string>() : await unfinished.live(session);
 	for (const row of rows) {
 		const left = place.beside(String(row["table_name"]).slice(place.name.length));
 		// Two loads of one table may both find it.
-		if (!building.has(left.sql)) await withoutConflict(() => session.execute(`DROP TABLE IF EXISTS ${left.sql}`));
+		if (!building.has(left.sql) && !kept.has(left.sql))
+			await withoutConflict(() => session.execute(`DROP TABLE IF EXISTS ${left.sql}`));
 	}
 }
 

@@ -49,7 +49,7 @@ function successorOf(name: string, old: readonly MemoryColumn[], { target }: Loa
 }
 
 /** What rows that are there have in a column that is added: a constant default that is to fill them, else NULL. */
-function fillOf({ target }: LoadRequest): Record<string, Value> {
+function fillOf({ target }: LoadShape): Record<string, Value> {
 	return Object.fromEntries(
 		target.columns.flatMap(({ name, fill, defaultSql }) =>
 			fill !== true || defaultSql === undefined || defaultSql === "NULL"
@@ -59,13 +59,15 @@ function fillOf({ target }: LoadRequest): Record<string, Value> {
 	);
 }
 
+type WholeRequest = Omit<LoadRequest, "input">;
+
 export type LoadShape = Pick<LoadRequest, "target" | "write" | "interval">;
 
 /**
  * The table as the load leaves it. `incoming` rows are in the order of the target's columns.
  * @throws E_KEY_REQUIRED, E_NULL_KEY, E_DUPLICATE_KEY, E_EMPTY, E_SCHEMA, E_VALUE, E_UNKNOWN_COLUMN
  */
-export function applyLoad(old: WarehouseTable | undefined, request: LoadRequest, incoming: readonly Row[]): Applied {
+export function applyLoad(old: WarehouseTable | undefined, request: WholeRequest, incoming: readonly Row[]): Applied {
 	const { target, write, interval } = request;
 	checkNulls(request, incoming);
 	const columns = columnsAfter(old, request);
@@ -134,7 +136,7 @@ function indexOf(table: Pick<WarehouseTable, "name" | "columns">, name: string):
 	return index;
 }
 
-function checkNulls({ target }: LoadRequest, incoming: readonly Row[]): void {
+function checkNulls({ target }: WholeRequest, incoming: readonly Row[]): void {
 	const strict = target.columns.flatMap((column, index) => {
 		const isKey = target.key.includes(column.name);
 		return isKey || !column.nullable ? [{ index, column, isKey }] : [];
@@ -170,7 +172,7 @@ function deletedFlag(table: WarehouseTable, column: string | undefined): (row: R
 
 function merge(
 	table: WarehouseTable,
-	{ target, orderColumn, deletedColumn, onConflict }: LoadRequest,
+	{ target, orderColumn, deletedColumn, onConflict }: WholeRequest,
 	incoming: readonly Row[],
 ) {
 	if (table.key.length === 0)

@@ -60,6 +60,7 @@ export class MemoryDatabase {
 	#open = new Set<{ readonly startedAt: bigint; readonly id: bigint }>();
 	#nextId = 1n;
 	#lastTick = 0n;
+	readonly #noted: MemoryTable[] = [];
 	readonly #clock: () => bigint;
 
 	/** `clock` gives microseconds since 1970; without it the machine's clock is taken. */
@@ -106,6 +107,17 @@ export class MemoryDatabase {
 		const table = this.#tables.get(tableId(name));
 		if (table === undefined) throw new HeadraceError("E_UNKNOWN_TABLE", `there is no table ${qualified(name)}`);
 		return table;
+	}
+
+	/** Keeps a version of a table, so that a later one can be compared with it; gives its number. */
+	note(table: MemoryTable): number {
+		const known = this.#noted.lastIndexOf(table);
+		return known >= 0 ? known : this.#noted.push(table) - 1;
+	}
+
+	/** A version that was noted. */
+	noted(number: number): MemoryTable | undefined {
+		return this.#noted[number];
 	}
 
 	/** Everything committed and everything open, of this moment. */

@@ -4,10 +4,10 @@ import type { Destination, ExistingTable, LoadRequest, LoadResult, PositionRow }
 import { HeadraceError } from "../../core/errors.ts";
 import { encodeColumns } from "../../core/schema.ts";
 import { qualified } from "../../core/table.ts";
-import { valueText } from "../../formats/value-text.ts";
 import { applyLoad, columnsAfter } from "./apply.ts";
 import { type MemoryColumn, tableId } from "./database.ts";
-import { stopped } from "./readers.ts";
+import { checkPosition, rowsOf } from "./incoming.ts";
+import { memoryParts, withoutUnfinished } from "./parts.ts";
 import type { Row } from "./values.ts";
 import { type MemoryWarehouse, streamId, type WarehouseState, type WarehouseTable } from "./warehouse.ts";
 
@@ -35,7 +35,8 @@ export function memoryDestination(warehouse: MemoryWarehouse, options: MemoryDes
 				id === streamId(pipeline, schema.stream) ? [schema] : [],
 			),
 		committed: async (loadId) => warehouse.state.loads.has(loadId),
-		load: (request) => load(warehouse, request, now),
+		load: async (request) => commitLoad(warehouse, request, await rowsOf(checked(warehouse, request)), now),
+		parts: memoryParts(warehouse, (request, rows) => commitLoad(warehouse, request, rows, now)),
 		[Symbol.asyncDispose]: async () => {},
 	};
 }
@@ -88,12 +89,20 @@ async function takeOver(
 	return taken;
 }
 
-async function load(warehouse: MemoryWarehouse, request: LoadRequest, now: () => string): Promise<LoadResult> {
+/** Asked before the rows are read: a run that is fenced already must not read everything to learn it. @throws E_FENCED */
+function checked(warehouse: MemoryWarehouse, request: LoadRequest): LoadRequest {
 	if (request.write === "history")
 		throw new HeadraceError("E_UNSUPPORTED", "a warehouse in memory keeps no history of rows");
-	// Asked twice: a run that is fenced already must not read everything to learn it.
 	checkPosition(warehouse, request);
-	const incoming = await rowsOf(request);
+	return request;
+}
+
+async function commitLoad(
+	warehouse: MemoryWarehouse,
+	request: Omit<LoadRequest, "input">,
+	incoming: readonly Row[],
+	now: () => string,
+): Promise<LoadResult> {
 	const position = checkPosition(warehouse, request);
 	const before = warehouse.state;
 	const id = tableId(request.target.name);
@@ -127,6 +136,7 @@ async function load(warehouse: MemoryWarehouse, request: LoadRequest, now: () =>
 			committedAt,
 		}),
 		schemas: schemasAfter(before.schemas, request, committedAt),
+		unfinished: withoutUnfinished(before, [streamId(pipeline, stream)]),
 	});
 	return result;
 }
@@ -135,49 +145,11 @@ async function withoutSql(): Promise<never> {
 	throw new HeadraceError("E_UNSUPPORTED", "a warehouse in memory has no SQL");
 }
 
-function schemasAfter(before: WarehouseState["schemas"], request: LoadRequest, committedAt: string) {
+function schemasAfter(before: WarehouseState["schemas"], request: Omit<LoadRequest, "input">, committedAt: string) {
 	const { pipeline, schema, schemaVersion } = request;
 	if (schema === undefined) return before;
 	const id = streamId(pipeline, schema.stream);
 	const last = before.get(id);
 	if (last !== undefined && encodeColumns(last.columns) === encodeColumns(schema.columns)) return before;
 	return new Map(before).set(id, { ...schema, version: schemaVersion, committedAt });
-}
-
-/** The compare of the compare-and-set. @throws E_FENCED */
-function checkPosition(warehouse: MemoryWarehouse, request: LoadRequest): PositionRow {
-	const row = warehouse.state.positions.get(streamId(request.pipeline, request.stream));
-	if (
-		row === undefined ||
-		row.epoch !== request.epoch ||
-		row.seq !== request.seq ||
-		row.position !== request.fromPosition
-	)
-		throw new HeadraceError("E_FENCED", `the position of ${request.stream} is no longer the one this run began with`);
-	return row;
-}
-
-/** All incoming rows in the order of the target's columns. Nothing is written before the last of them came. */
-async function rowsOf(request: LoadRequest): Promise<Row[]> {
-	const { input, target, signal } = request;
-	const places = target.columns.map((column) => {
-		const index = input.fields.findIndex((field) => field.name === column.name);
-		if (index < 0) throw new HeadraceError("E_INTERNAL", `the rows for ${qualified(target.name)} lack ${column.name}`);
-		return index;
-	});
-	const rows: Row[] = [];
-	const streams =
-		input.kind === "batches" ? [input.batches] : input.localPaths.map((path) => input.format.read(path, input.fields));
-	for (const batches of streams)
-		for await (const batch of batches) {
-			try {
-				if (signal?.aborted === true) throw stopped();
-				for (let row = 0; row < batch.rowCount; row++)
-					rows.push(places.map((index) => valueText(batch.columns[index]!, row)));
-			} finally {
-				batch.release();
-			}
-		}
-	if (signal?.aborted === true) throw stopped();
-	return rows;
 }

@@ -2,11 +2,19 @@ import { BATCH_HEAP_BYTES_MAX, type Batch, BatchPool } from "../../core/batch.ts
 import { timestampText } from "../../core/calendar.ts";
 import { type ColumnType, lenientType, typeName } from "../../core/column-type.ts";
 import { HeadraceError } from "../../core/errors.ts";
-import type { Chunk, DescribeRequest, ReadRequest, Snapshot, Source, TransactionMarks } from "../../core/source.ts";
+import type {
+	DescribeRequest,
+	ReadRequest,
+	Snapshot,
+	Source,
+	TransactionMarks,
+	UnchangedRequest,
+} from "../../core/source.ts";
 import { qualified, type SourceColumn, type SourceTable, type TypePolicy } from "../../core/table.ts";
 import { type MemoryColumn, type MemoryCut, type MemoryDatabase, type MemoryTable, tableId } from "./database.ts";
 import { ReaderSlots, stopped } from "./readers.ts";
-import { compareValues, convertValue, type OrderKey, orderKey, type Row, type Value, writeValue } from "./values.ts";
+import { chunkCondition, columnIndex, splitByKey, splitByPlace } from "./split.ts";
+import { convertValue, type OrderKey, orderKey, type Row, writeValue } from "./values.ts";
 
 export interface MemorySourceOptions {
 	/** Which marks of open transactions a snapshot has; default `clock`. */
@@ -17,6 +25,13 @@ export interface MemorySourceOptions {
 	readonly readersMax?: number;
 	/** Default `main`. */
 	readonly defaultSchema?: string;
+	/**
+	 * What a table is cut by: ranges of its key (the default), or, as in PostgreSQL, the places of its rows, which an
+	 * update moves.
+	 */
+	readonly chunksBy?: "key" | "place";
+	/** Whether it can be told that a chunk's rows are still the same; default true. */
+	readonly provesUnchanged?: boolean;
 }
 
 /** Reads a `MemoryDatabase` through the port of a source. Queries and raw conditions are refused: there is no SQL. */
@@ -31,7 +46,7 @@ export function memorySource(database: MemoryDatabase, options: MemorySourceOpti
 		describe: async (requests) => requests.map((request) => describe(database, request)),
 		snapshot: async ({ readers, signal }) => {
 			if (signal?.aborted === true) throw stopped();
-			return openSnapshot(database.cut(), Math.max(1, Math.min(readers, options.readersMax ?? 4)), options);
+			return openSnapshot(database, Math.max(1, Math.min(readers, options.readersMax ?? 4)), options);
 		},
 		[Symbol.asyncDispose]: async () => {},
 	};
@@ -88,7 +103,8 @@ function clockText(micros: bigint): string {
 	return text.includes(".") ? text.padEnd(26, "0") : `${text}.000000`;
 }
 
-function openSnapshot(cut: MemoryCut, readers: number, options: MemorySourceOptions): Snapshot {
+function openSnapshot(database: MemoryDatabase, readers: number, options: MemorySourceOptions): Snapshot {
+	const cut = database.cut();
 	const slots = new ReaderSlots(readers);
 	let closed = false;
 	const tableOf = (table: SourceTable): MemoryTable => {
@@ -119,7 +135,23 @@ function openSnapshot(cut: MemoryCut, readers: number, options: MemorySourceOpti
 			}
 			return { max: max?.value ?? null, nulls };
 		},
-		split: async (source, { rows }) => splitTable(tableOf(source), rows),
+		split: async (source, { rows }) => {
+			const table = tableOf(source);
+			return options.chunksBy === "place" ? splitByPlace(table, rows) : splitByKey(table, rows);
+		},
+		...(options.provesUnchanged === false
+			? {}
+			: {
+					tableState: async (source: SourceTable) => String(database.note(tableOf(source))),
+					unchanged: async ({ table: source, chunk, since }: UnchangedRequest) => {
+						const then = database.noted(Number(since));
+						if (then === undefined) return false;
+						const lines = (table: MemoryTable) =>
+							[...selectedRows(table, { chunk })].map((row) => JSON.stringify(row)).sort();
+						const [before, now] = [lines(then), lines(tableOf(source))];
+						return before.length === now.length && before.every((line, i) => line === now[i]);
+					},
+				}),
 		async *read(request) {
 			await slots.take(request.signal);
 			try {
@@ -145,12 +177,6 @@ function openSnapshot(cut: MemoryCut, readers: number, options: MemorySourceOpti
 			closed = true;
 		},
 	};
-}
-
-function columnIndex(table: MemoryTable, name: string): number {
-	const index = table.columns.findIndex((column) => column.name === name);
-	if (index < 0) throw new HeadraceError("E_UNKNOWN_COLUMN", `${qualified(table.name)} has no column ${name}`);
-	return index;
 }
 
 /** Batches are reused by all reads of the same columns: a test makes many small ones. */
@@ -189,7 +215,7 @@ function* batchesOf(
 	if (batch !== null) yield batch;
 }
 
-function selectedRows(table: MemoryTable, { window, chunk }: ReadRequest): Iterable<Row> {
+function selectedRows(table: MemoryTable, { window, chunk }: Pick<ReadRequest, "window" | "chunk">): Iterable<Row> {
 	const conditions: ((row: Row) => boolean)[] = [];
 	if (chunk?.condition !== undefined) conditions.push(chunkCondition(table, chunk.condition));
 	if (window !== undefined) {
@@ -212,43 +238,4 @@ function selectedRows(table: MemoryTable, { window, chunk }: ReadRequest): Itera
 		}
 	}
 	return conditions.length === 0 ? table.rows : table.rows.filter((row) => conditions.every((holds) => holds(row)));
-}
-
-/** The bounds of a chunk as values of the primary key: `from` included, `before` excluded. */
-interface KeyRange {
-	readonly from: readonly string[] | null;
-	readonly before: readonly string[] | null;
-}
-
-function keyOf(table: MemoryTable): (row: Row) => Value[] {
-	const indexes = table.primaryKey.map((name) => columnIndex(table, name));
-	return (row) => indexes.map((index) => row[index]!);
-}
-
-function compareKeys(table: MemoryTable, a: readonly Value[], b: readonly Value[]): number {
-	for (const [at, name] of table.primaryKey.entries()) {
-		const order = compareValues(table.columns[columnIndex(table, name)]!.type, a[at]!, b[at]!);
-		if (order !== 0) return order;
-	}
-	return 0;
-}
-
-function splitTable(table: MemoryTable, rowsPerChunk: number): Chunk[] {
-	const key = keyOf(table);
-	const keys = table.rows.map(key).sort((a, b) => compareKeys(table, a, b));
-	const bounds =
-		table.primaryKey.length === 0 ? [] : keys.filter((_, i) => i > 0 && i % Math.max(1, rowsPerChunk) === 0);
-	if (bounds.length === 0) return [{ index: 0 }];
-	return [null, ...bounds].map((from, index) => ({
-		index,
-		condition: JSON.stringify({ from, before: bounds[index] ?? null }),
-	}));
-}
-
-function chunkCondition(table: MemoryTable, condition: string): (row: Row) => boolean {
-	const { from, before } = JSON.parse(condition) as KeyRange;
-	const key = keyOf(table);
-	return (row) =>
-		(from === null || compareKeys(table, key(row), from) >= 0) &&
-		(before === null || compareKeys(table, key(row), before) < 0);
 }

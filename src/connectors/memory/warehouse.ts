@@ -35,6 +35,16 @@ export interface WarehouseState {
 	readonly loads: ReadonlyMap<string, LoadRow>;
 	/** The last recorded columns, by pipeline and stream. */
 	readonly schemas: ReadonlyMap<string, RecordedSchema>;
+	/** Loads that are brought in parts, by `streamId`. */
+	readonly unfinished: ReadonlyMap<string, Unfinished>;
+}
+
+export interface Unfinished {
+	readonly pipeline: string;
+	readonly seq: number;
+	readonly plan: string;
+	readonly begunAt: number;
+	readonly parts: ReadonlyMap<number, { readonly rows: readonly Row[]; readonly record: string }>;
 }
 
 export function streamId(pipeline: string, stream: string): string {
@@ -43,7 +53,13 @@ export function streamId(pipeline: string, stream: string): string {
 
 /** What destinations in memory write to. It outlives them, as a server outlives its clients. */
 export class MemoryWarehouse {
-	#state: WarehouseState = { tables: new Map(), positions: new Map(), loads: new Map(), schemas: new Map() };
+	#state: WarehouseState = {
+		tables: new Map(),
+		positions: new Map(),
+		loads: new Map(),
+		unfinished: new Map(),
+		schemas: new Map(),
+	};
 
 	/** The committed state; it never changes, so whoever holds it holds a cut. */
 	get state(): WarehouseState {

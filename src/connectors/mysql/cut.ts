@@ -1,6 +1,6 @@
-import { HeadraceError, type TransactionMarks } from "../../core/index.ts";
+import { HeadraceError } from "../../core/index.ts";
 import type { MysqlConnection } from "./connection.ts";
-import { marksAfter, marksBefore } from "./marks.ts";
+import { type CutMarks, marksAfter, marksBefore } from "./marks.ts";
 import { stopped } from "./readers.ts";
 
 /** Tries to open all connections on one cut; under some thousand transactions a second a few are needed. */
@@ -12,7 +12,9 @@ export interface Cut {
 	readonly connections: readonly MysqlConnection[];
 	/** UTC, `YYYY-MM-DD HH:MM:SS.ffffff`, read just before the cut. */
 	readonly clock: string;
-	readonly marks: TransactionMarks | undefined;
+	readonly marks: CutMarks | undefined;
+	/** Position of the view in the binlog; null when the server tells none. */
+	readonly binlog: string | null;
 }
 
 /**
@@ -49,7 +51,7 @@ export async function openCut(
 			}
 		}
 		if (signal?.aborted) throw stopped(signal);
-		return { connections, clock, marks: await marksAfter(first, before, starts) };
+		return { connections, clock, binlog: place, marks: await marksAfter(first, before, starts) };
 	} catch (error) {
 		for (const connection of connections) connection.destroy();
 		throw error;

@@ -7,6 +7,15 @@ import { atLeast } from "./server.ts";
 const LIST_PAUSE_MS = 120;
 const LIST_TRIES = 10;
 
+/** What is known of the transactions at a cut. */
+export interface CutMarks {
+	readonly marks: TransactionMarks;
+	/** InnoDB's counter of transaction ids, when no transaction that may write was open. */
+	readonly quietAt: bigint | null;
+	/** A transaction that the cut does not see began at this time or later, microseconds since 1970. */
+	readonly unseenFrom: bigint;
+}
+
 /** What was seen before a cut. */
 interface Before {
 	/** InnoDB's counter of transaction ids. */
@@ -47,19 +56,27 @@ export async function marksAfter(
 	connection: MysqlConnection,
 	before: Before | null,
 	starts: number,
-): Promise<TransactionMarks | undefined> {
+): Promise<CutMarks | undefined> {
 	if (before === null) return undefined;
 	const now = await clockMicros(connection);
 	const counter = await transactionCounter(connection);
 	if (counter === null) return undefined;
-	// Before 5.7 a read-only transaction takes an id as well.
 	const { server } = connection;
+	// Before 5.7 a read-only transaction takes an id as well.
 	const ours = server.flavour === "mysql" && !atLeast(server, 5, 7) ? starts : 0;
 	const candidates = [...before.began];
 	if (counter - before.counter !== BigInt(ours)) candidates.push(before.clock);
-	let oldestOpen = now;
-	for (const began of candidates) if (began < oldestOpen) oldestOpen = began;
-	return { kind: "clock", now, oldestOpen: candidates.length > 0 && oldestOpen === now ? now - 1n : oldestOpen };
+	let [oldestOpen, unseenFrom] = [now, before.clock];
+	for (const began of candidates) {
+		if (began < oldestOpen) oldestOpen = began;
+		if (began < unseenFrom) unseenFrom = began;
+	}
+	return {
+		marks: { kind: "clock", now, oldestOpen: candidates.length > 0 && oldestOpen === now ? now - 1n : oldestOpen },
+		quietAt: candidates.length === 0 ? counter : null,
+		// One that began after the list, and had not written when the counter was read, is in neither.
+		unseenFrom,
+	};
 }
 
 async function transactionCounter(connection: MysqlConnection): Promise<bigint | null> {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import {
 	type Batch,
 	type Chunk,
@@ -8,6 +9,7 @@ import {
 	type SourceColumn,
 	type SourceTable,
 	type TransactionMarks,
+	type UnchangedRequest,
 } from "../../core/index.ts";
 import type { MysqlConnection } from "./connection.ts";
 import type { Cut } from "./cut.ts";
@@ -15,17 +17,21 @@ import { fromSql, readTable } from "./read.ts";
 import { Readers } from "./readers.ts";
 import { decoderOf } from "./row-decoder.ts";
 import { splitTable } from "./split.ts";
+import { bearsOldStamp, STAMP_DELAY_MS, stoodStill, tableState } from "./table-state.ts";
 
 export class MysqlSnapshot implements Snapshot {
 	readonly clock: string;
 	readonly transactions?: TransactionMarks;
 	readonly transactionsHidden?: string;
 	readonly #readers: Readers;
+	readonly #cut: Cut;
+	readonly #openedMs = performance.now();
 	readonly #kill: (threadId: number) => Promise<void>;
 
 	constructor(cut: Cut, kill: (threadId: number) => Promise<void>) {
 		this.clock = cut.clock;
-		if (cut.marks !== undefined) this.transactions = cut.marks;
+		this.#cut = cut;
+		if (cut.marks !== undefined) this.transactions = cut.marks.marks;
 		else this.transactionsHidden = "the PROCESS right, on a server that is no replica";
 		this.#readers = new Readers(cut.connections);
 		this.#kill = kill;
@@ -56,6 +62,20 @@ export class MysqlSnapshot implements Snapshot {
 
 	split(table: SourceTable, { rows }: { readonly rows: number }): Promise<Chunk[]> {
 		return this.#borrow(table, (connection) => splitTable(connection, table, rows));
+	}
+
+	tableState(table: SourceTable): Promise<string | null> {
+		return this.#borrow(table, (connection) => tableState(connection, table, this.#cut));
+	}
+
+	async unchanged({ table, since }: UnchangedRequest): Promise<boolean> {
+		const now = await this.tableState(table);
+		if (now === null) return false;
+		if (stoodStill(since, now)) return true;
+		// A commit may be seen a moment before its stamp is.
+		await delay(Math.max(0, STAMP_DELAY_MS - (performance.now() - this.#openedMs)));
+		const later = await this.tableState(table);
+		return later !== null && bearsOldStamp(since, later);
 	}
 
 	read(request: ReadRequest): AsyncIterable<Batch> {

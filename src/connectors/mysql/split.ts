@@ -32,7 +32,7 @@ export async function splitTable(connection: MysqlConnection, table: SourceTable
 	if (axisOf(first) !== undefined) await splitByAxis(work, key, [], estimated);
 	else if (canProbe(first)) await splitByProbes(work, first);
 	if (work.conditions.length < 2) return whole;
-	return work.conditions.map((condition, index) => ({ index, condition }));
+	return work.conditions.map((condition, index) => ({ index, condition, byKey: true }));
 }
 
 /** Cuts the rows that `prefix` (equal values of the key's first columns) leaves, by the next column. */

@@ -6,6 +6,7 @@ import {
 	type Snapshot,
 	type SourceTable,
 	type TransactionMarks,
+	type UnchangedRequest,
 } from "../../core/index.ts";
 import { type Connected, connect, type PostgresOptions, settingsSql } from "./connect.ts";
 import type { ControlConnection } from "./control.ts";
@@ -18,6 +19,7 @@ import type { Session } from "./session.ts";
 import { splitTable } from "./split.ts";
 import { quoteIdentifier, quoteLiteral } from "./sql-text.ts";
 import { stopped } from "./stopped.ts";
+import { type CutIds, tableState, unchanged } from "./table-state.ts";
 
 const SAVEPOINT = "headrace";
 const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -56,7 +58,7 @@ export async function openSnapshot(
 		if (cut.exported !== null) readers.push(...(await importers(options, cut.exported, request.readers - 1, opened)));
 		const transactions = await marks(control, cut, before);
 		if (signal?.aborted) throw stopped(signal);
-		return new PostgresSnapshot(control, first.facts, readers, cut.clock, transactions);
+		return new PostgresSnapshot(control, first.facts, readers, cut, transactions);
 	} catch (error) {
 		for (const session of opened) session.destroy();
 		throw signal?.aborted ? stopped(signal) : error;
@@ -130,6 +132,7 @@ class PostgresSnapshot implements Snapshot {
 	readonly #control: ControlConnection;
 	readonly #facts: ServerFacts;
 	readonly #readers: Readers;
+	readonly #ids: CutIds;
 	readonly #closing = new AbortController();
 	readonly #active = new Set<() => Promise<void>>();
 
@@ -137,14 +140,15 @@ class PostgresSnapshot implements Snapshot {
 		control: ControlConnection,
 		facts: ServerFacts,
 		readers: readonly Reader[],
-		clock: string,
+		cut: Cut,
 		transactions: TransactionMarks | undefined,
 	) {
 		this.#control = control;
 		this.#facts = facts;
 		this.#readers = new Readers(readers);
 		this.readers = readers.length;
-		this.clock = clock;
+		this.clock = cut.clock;
+		this.#ids = cut;
 		if (transactions !== undefined) this.transactions = transactions;
 	}
 
@@ -183,6 +187,14 @@ class PostgresSnapshot implements Snapshot {
 	async split(table: SourceTable, options: { readonly rows: number }): Promise<Chunk[]> {
 		const chunks = await this.#withReader(false, (session) => splitTable(session, this.#facts, table, options.rows));
 		return [...chunks];
+	}
+
+	tableState(table: SourceTable): Promise<string | null> {
+		return this.#withReader(false, (session) => tableState(session, this.#facts, table, this.#ids));
+	}
+
+	unchanged(request: UnchangedRequest): Promise<boolean> {
+		return this.#withReader(false, (session) => unchanged(session, this.#facts, request, this.#ids));
 	}
 
 	async *read(request: ReadRequest): AsyncGenerator<Batch, void, undefined> {

@@ -151,5 +151,5 @@ export async function splitByKey(
 		const parts = [low === null ? null : `${name} >= ${low}`, high === undefined ? null : `${name} < ${high}`];
 		return `${from} WHERE ${parts.filter((part) => part !== null).join(" AND ") || "true"}`;
 	});
-	return asChunks(conditions);
+	return asChunks(conditions).map((chunk) => (chunk.condition === undefined ? chunk : { ...chunk, byKey: true }));
 }
