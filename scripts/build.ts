@@ -18,6 +18,7 @@ interface Manifest {
 	readonly version: string;
 	readonly license?: string;
 	readonly dependencies: Readonly<Record<string, string>>;
+	readonly peerDependencies: Readonly<Record<string, string>>;
 	readonly exports: Readonly<Record<string, { readonly default: string }>>;
 }
 
@@ -39,7 +40,8 @@ function entries(manifest: Manifest): Record<string, string> {
 
 /** Gives the packages whose code is inside the program now, by their folders. */
 async function writeProgram(manifest: Manifest): Promise<string[]> {
-	const kept = Object.keys(manifest.dependencies).filter((name) => !TYPES_ONLY.includes(name));
+	const packages = { ...manifest.dependencies, ...manifest.peerDependencies };
+	const kept = Object.keys(packages).filter((name) => !TYPES_ONLY.includes(name));
 	await using build = await rolldown({
 		input: entries(manifest),
 		platform: "node",

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { CheckedPipeline, Connection, DatabaseConnection } from "../config/index.ts";
+import type { CheckedPipeline, Connection, DatabaseConnection, S3Connection } from "../config/index.ts";
 import { type Destination, type FileFormat, HeadraceError, type Source, type Staging } from "../core/index.ts";
 
 /** What an opened connection may use of the machine. */
@@ -76,15 +76,20 @@ export async function openDestination(connection: Connection, resources: Resourc
 }
 
 /** The pipeline's staging: the one that it names, else a folder of the project. */
-export async function openStaging(pipeline: CheckedPipeline): Promise<Staging> {
+export async function openStaging(pipeline: CheckedPipeline, resources: Resources): Promise<Staging> {
 	const { staging } = pipeline;
-	if (staging !== undefined && staging.type !== "file") throw notBuiltIn(staging, "staging", ["file"]);
+	if (staging?.type === "s3") {
+		const { createS3Staging } = await import("../connectors/s3/index.ts");
+		return createS3Staging(s3Options(staging, resources));
+	}
+	if (staging !== undefined && staging.type !== "file") throw notBuiltIn(staging, "staging", ["file", "s3"]);
 	const { createLocalFolderStaging } = await import("../connectors/local-folder/index.ts");
 	return createLocalFolderStaging(stagingDirectoryOf(pipeline));
 }
 
-/** The folder for staged files on this machine. */
+/** The folder for staged files on this machine; of files in S3 it has copies while they are loaded. */
 export function stagingDirectoryOf({ staging, directory }: CheckedPipeline): string {
+	if (staging?.type === "s3") return join(directory, ".headrace", "tmp");
 	return staging?.type === "file" ? staging.path : join(directory, ".headrace", "staging");
 }
 
@@ -110,6 +115,24 @@ function serverOptions(connection: DatabaseConnection) {
 		...(tls === undefined ? {} : { tls: tls === "on" ? ("verify" as const) : tls }),
 		...(ca === undefined ? {} : { ca }),
 		...(origins["password"] === undefined ? {} : { passwordReference: origins["password"] }),
+	};
+}
+
+function s3Options(connection: S3Connection, resources: Resources) {
+	const { bucket, prefix, region, endpoint, pathStyle, roleArn, kmsKey, accessKeyId, secretAccessKey } = connection;
+	const secretReference = connection.origins["secret_access_key"];
+	return {
+		bucket,
+		...(prefix === undefined ? {} : { prefix }),
+		...(region === undefined ? {} : { region }),
+		...(endpoint === undefined ? {} : { endpoint }),
+		...(pathStyle === undefined ? {} : { pathStyle }),
+		...(roleArn === undefined ? {} : { roleArn }),
+		...(kmsKey === undefined ? {} : { kmsKey }),
+		...(accessKeyId === undefined ? {} : { accessKeyId }),
+		...(secretAccessKey === undefined ? {} : { secretAccessKey }),
+		...(secretReference === undefined ? {} : { secretReference }),
+		temporaryDirectory: resources.temporaryDirectory,
 	};
 }
 

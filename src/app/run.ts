@@ -162,7 +162,7 @@ async function stagingOf(session: Session, options: RunOptions): Promise<StagedF
 	const { pipeline, destination, resources } = session;
 	const single = options.stage === "extract" || options.stage === "load";
 	if (pipeline.staging === undefined && !single && destination.accepts.batches) return null;
-	return { staging: await openStaging(pipeline), formats: await openFormats(pipeline, resources) };
+	return { staging: await openStaging(pipeline, resources), formats: await openFormats(pipeline, resources) };
 }
 
 /** The run's receipt as it grows, saved at each step. */

@@ -353,10 +353,26 @@ async function loadManifest(
 			...(manifest.chunks === undefined ? {} : { chunks: manifest.chunks }),
 			result,
 		});
-		await cleanStaging(context, task.stream, outcome.row);
+		await cleanLoaded(context, task, outcome.row);
 		return outcome;
 	} finally {
 		for (const copy of copies) await copy[Symbol.asyncDispose]();
+	}
+}
+
+/** The rows are loaded, whatever becomes of their files: what stays is removed by the next run. */
+async function cleanLoaded(context: StagedContext, task: TableTask, row: PositionRow): Promise<void> {
+	try {
+		await cleanStaging(context, task.stream, row);
+	} catch (error) {
+		if (!(error instanceof HeadraceError)) throw error;
+		context.onEvent({
+			type: "notice",
+			runId: context.runId,
+			level: "warn",
+			table: task.stream,
+			message: `loaded, but its staged files could not be removed (${error.code} ${error.message}): ${error.hint}`,
+		});
 	}
 }
 

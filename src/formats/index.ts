@@ -13,6 +13,7 @@ export * from "./json-tokens.ts";
 export * from "./jsonl.ts";
 export * from "./path-segment.ts";
 export * from "./significant-digits.ts";
+export * from "./temporary-files.ts";
 export * from "./text-columns.ts";
 export * from "./text-files.ts";
 export * from "./text-format.ts";

@@ -2,9 +2,6 @@ import { lstat, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { HeadraceError } from "../../core/index.ts";
 
-/** Begins the names of files that are not whole yet; no path may use it. */
-export const TEMPORARY_PREFIX = ".tmp-";
-
 /**
  * The segments of a relative path with `/` between them.
  * @throws E_PATH when it is absolute, empty, has `.`, `..`, a backslash, a NUL, or the name of a temporary file

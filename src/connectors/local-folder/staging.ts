@@ -10,10 +10,18 @@ import {
 	type StagedWrite,
 	type Staging,
 } from "../../core/index.ts";
-import { digestFile, makeFolders, syncFile, syncFolder } from "../../formats/index.ts";
-import { confinedPath, realRoot, TEMPORARY_PREFIX } from "./confined-path.ts";
+import {
+	digestFile,
+	forgetTemporary,
+	makeFolders,
+	removeStaleTemporaries,
+	syncFile,
+	syncFolder,
+	TEMPORARY_PREFIX,
+	temporaryName,
+} from "../../formats/index.ts";
+import { confinedPath, realRoot } from "./confined-path.ts";
 import { folderError } from "./errors.ts";
-import { forgetTemporary, removeStaleTemporaries, temporaryName } from "./temporary-files.ts";
 
 /** Below this much free space, `check` warns. */
 const FREE_BYTES_WARNING = 1 << 30;

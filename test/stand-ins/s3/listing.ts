@@ -52,8 +52,13 @@ function listingParameters(exchange: Exchange) {
 		delimiter,
 		max: Math.min(Number(maxText), PAGE_KEYS_MAX),
 		encoding,
-		shown: (text: string) => (encoding === "url" ? uriEncode(text, false) : text),
+		shown: (text: string) => (encoding === "url" ? formEncode(text) : text),
 	};
+}
+
+/** As `test_file(3).png` is shown on the ListObjectsV2 page; a blank is a plus, and a plus `%2B`, as in forms. */
+function formEncode(text: string): string {
+	return uriEncode(text, false).replaceAll("%20", "+");
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */

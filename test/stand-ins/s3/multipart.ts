@@ -281,7 +281,8 @@ export async function listParts(exchange: Exchange): Promise<Answer> {
 export async function listMultipartUploads(exchange: Exchange): Promise<Answer> {
 	const bucket = theBucket(exchange);
 	const prefix = parameter(exchange, "prefix") ?? "";
-	authorizeBucket(exchange, "s3:ListBucketMultipartUploads", { "s3:prefix": prefix });
+	// No condition on the prefix: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+	authorizeBucket(exchange, "s3:ListBucketMultipartUploads");
 	const max = Math.min(Number(parameter(exchange, "max-uploads") ?? PARTS_PAGE), PARTS_PAGE);
 	const after = parameter(exchange, "key-marker") ?? "";
 	const afterId = parameter(exchange, "upload-id-marker") ?? "";

@@ -166,7 +166,8 @@ describe("S3 stand-in: lists", () => {
 					new ListObjectsV2Command({ Bucket, MaxKeys: 2, ContinuationToken, EncodingType }),
 				);
 				expect(page.KeyCount).toBe(page.Contents?.length);
-				for (const { Key } of page.Contents ?? []) found.push(EncodingType === "url" ? decodeURIComponent(Key!) : Key!);
+				for (const { Key } of page.Contents ?? [])
+					found.push(EncodingType === "url" ? decodeURIComponent(Key!.replaceAll("+", " ")) : Key!);
 				ContinuationToken = page.NextContinuationToken;
 				if (page.IsTruncated !== true) {
 					expect(pages).toBe(4);

@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { isAlive, MACHINE_TAG } from "../../formats/index.ts";
-import { TEMPORARY_PREFIX } from "./confined-path.ts";
+import { isAlive, MACHINE_TAG } from "./durable.ts";
+
+/** Begins the names of files that are not whole yet; no staged path may use it. */
+export const TEMPORARY_PREFIX = ".tmp-";
 
 /** Another machine's temporary file this old has no writer any more. */
 const FOREIGN_AGE_MAX_MS = 24 * 3600 * 1000;
