@@ -39,6 +39,7 @@ const USAGE = `npm run bench -- [options]
   --peer-repeat N    runs of each other tool (1); tools: peers/requirements.txt and HEADRACE_BENCH_VENV
   --only A,B         some of ${SECTIONS.join(", ")}
   --postgres 15|18   version of the PostgreSQL server (18)
+  --peer A,B         some of the other tools
   --no-peers         leave the other tools out
   --no-headrace      the C clients and the other tools only
   --big              20 million rows and rows of 1 MB too
@@ -54,6 +55,7 @@ const { values } = parseArgs({
 		"peer-repeat": { type: "string", default: "1" },
 		only: { type: "string" },
 		postgres: { type: "string", default: "18" },
+		peer: { type: "string" },
 		peers: { type: "boolean", default: true },
 		headrace: { type: "boolean", default: true },
 		big: { type: "boolean", default: false },
@@ -87,6 +89,9 @@ const startMariadb = () =>
 		settings: { innodb_buffer_pool_size: "1G", innodb_log_file_size: "512M", net_write_timeout: 600 },
 	});
 
+const isWanted = ({ name }: { readonly name: string }): boolean =>
+	values.peer === undefined || values.peer.split(",").includes(name);
+
 async function raceRoutes(routes: readonly Route[], repeat: number, peerRepeat: number): Promise<Section[]> {
 	const found = values.peers ? findPeers() : undefined;
 	const sections: Section[] = [];
@@ -96,10 +101,16 @@ async function raceRoutes(routes: readonly Route[], repeat: number, peerRepeat: 
 			route.into === undefined ? [cClient(route.server)] : psqlContestants(route.into, route.generated, route.folder);
 		const peers = found === undefined || route.file !== undefined ? undefined : peersOn(route, found, peerRepeat);
 		const ours = values.headrace ? [headrace(route), headrace(route, ["--memory", "256MB"])] : [];
-		const contestants = [...clients, ...ours, ...(peers?.contestants ?? [])];
+		const contestants = [...clients, ...ours, ...(peers?.contestants ?? []).filter(isWanted)];
 		const results = await alternate(contestants, Math.max(repeat, peerRepeat), say);
 		const { name, generated } = route;
-		sections.push({ name, rows: generated.rows, results, base: clients[0]!.name, absent: peers?.absent ?? [] });
+		sections.push({
+			name,
+			rows: generated.rows,
+			results,
+			base: clients[0]!.name,
+			absent: (peers?.absent ?? []).filter(isWanted),
+		});
 	}
 	return sections;
 }
