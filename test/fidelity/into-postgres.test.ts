@@ -34,6 +34,7 @@ function fidelityInto(from: ServerName, to: ServerName, dialect: Dialect): void 
 		let target: TestDatabase;
 		let directory: string;
 		let app: App;
+		let connections: Record<string, string | { type: "file"; path: string }>;
 		const expected = {} as Record<TypeMode, Map<string, (string | null)[]>>;
 
 		beforeAll(async () => {
@@ -44,6 +45,7 @@ function fidelityInto(from: ServerName, to: ServerName, dialect: Dialect): void 
 			await target.query("set intervalstyle = 'iso_8601'; set timezone = 'UTC'");
 			directory = await mkdtemp(join(tmpdir(), "headrace-into-postgres-"));
 			app = await openApp({ directory });
+			connections = { source: database.readerUrl, copy: target.url, files: { type: "file", path: "./out" } };
 		});
 		afterAll(async () => {
 			await app?.[Symbol.asyncDispose]();
@@ -75,7 +77,7 @@ function fidelityInto(from: ServerName, to: ServerName, dialect: Dialect): void 
 					tables: { [dialect.tableName(database)]: { ...options, columns, into: `${name}.arrived` } },
 					...rest,
 				} as PipelineInput,
-				{ directory, connections: { source: database.readerUrl, copy: target.url } },
+				{ directory, connections },
 			);
 			const [run] = await app.run(pipeline, interval === undefined ? {} : { interval });
 			const receipt = run!.tables[0]!;
@@ -132,6 +134,32 @@ function fidelityInto(from: ServerName, to: ServerName, dialect: Dialect): void 
 			}
 			return targetSql(arrivesAs(each, mode), c);
 		}
+
+		/** From a folder of Headrace's own Parquet files, as the types that it wrote there. */
+		test.each(TYPE_MODES)("by way of Parquet files that are a source, types: %s", async (mode) => {
+			const name = `${mode}_files`;
+			await copy(name, mode, { mode: "full" }, { to: "files" });
+			const dropped = new Set(withNul(mode));
+			const columns = Object.fromEntries(
+				cases
+					.filter((each) => !dropped.has(nameOf(each)))
+					.map((each) => [nameOf(each), { type: arrivesAs(each, mode) }]),
+			);
+			const pipeline = definePipeline(
+				{
+					pipeline: `${name}_back`,
+					from: "files",
+					to: "copy",
+					retries: 0,
+					tables: { [`${name}.arrived`]: { columns, into: `${name}.arrived` } },
+				} as PipelineInput,
+				{ directory, connections },
+			);
+			const [run] = await app.run(pipeline, {});
+			expect(run!.tables[0]!.error).toBeNull();
+			expect(run!.tables[0]).toMatchObject({ rows_read: rowCount, rows_loaded: rowCount });
+			expect(await differences(name, mode)).toEqual([]);
+		});
 
 		describe.each(TYPE_MODES)("types: %s", (mode) => {
 			test("full, twice: every value is the server's", async () => {
