@@ -75,9 +75,9 @@ export function planMisfit(plan: ChunkPlan, task: TableTask, row: PositionRow, f
 	if (plan.version !== CHUNK_PLAN_VERSION) return "another version of Headrace read them";
 	if (plan.seq !== row.seq || plan.fromPosition !== row.position) return "the table was loaded since";
 	const { columns, options } = shapeOf(task);
-	if (plan.form !== form) return "staged files are of another form now";
 	if (plan.columns !== columns) return "the table's columns or masks have changed";
-	return plan.options === options ? null : "the table's options have changed";
+	if (plan.options !== options) return "the table's options have changed";
+	return plan.form === form ? null : "staged files are of another form now";
 }
 
 function shapeOf(task: TableTask): { readonly columns: string; readonly options: string } {

@@ -12,9 +12,8 @@ import { chunkPathOf, epochOfPath, pipelinePrefix, seqOfManifest, streamPrefix }
 export async function cleanStaging(context: StagedContext, stream: string, row: PositionRow): Promise<void> {
 	const { staging } = context;
 	const entries = await listStream(staging, context.pipeline, stream);
-	if (entries.length === 0) return;
 	const keep = new Set<string>();
-	const pending = await pendingManifest(context, stream, row);
+	const pending = entries.length === 0 ? null : await pendingManifest(context, stream, row);
 	for (const file of pending?.files ?? []) keep.add(file.path);
 	const chunks = await findStagedChunks({ staging, pipeline: context.pipeline, stream, row }, entries);
 	for (const record of chunks?.records.values() ?? []) for (const file of record.files) keep.add(file.path);

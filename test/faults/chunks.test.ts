@@ -36,7 +36,8 @@ function expectResumed(receipt: TableReceipt, sealed: number): void {
 	expect(chunks_total).toBeGreaterThan(15);
 	expect(chunks_reused).toBeGreaterThanOrEqual(sealed);
 	expect(chunks_reused).toBeLessThanOrEqual(sealed + 1);
-	expect(rows_reused / receipt.rows_read).toBeCloseTo(chunks_reused / chunks_total, 1);
+	expect(rows_reused).toBeGreaterThan(ROWS / 4);
+	expect(rows_reused).toBeLessThan(receipt.rows_read);
 }
 
 describe.each([
