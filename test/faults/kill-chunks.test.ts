@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { missing } from "../support/start.ts";
-import { killAtRandom, killShop } from "./kill-support.ts";
+import { killAtRandom, killShop, killTimeoutMs } from "./kill-support.ts";
 
 /** Tables of four chunks are read in chunks: `accounts` in each run, `orders` when all of them are read. */
 beforeAll(() => {
@@ -21,11 +21,10 @@ describe.each([
 		async () => {
 			await using shop = await killShop(server);
 			await shop.sql(shop.dialect === "mysql" ? "analyze table accounts, orders" : "analyze accounts, orders");
-			const { killed, chunksReused } = await killAtRandom(shop, killing);
-			expect(killed).toBe(killing.kills);
+			const { chunksReused } = await killAtRandom(shop, killing);
 			// Row versions tell which chunks a writer left alone; InnoDB tells it of the whole table.
 			if (server === "postgres15") expect(chunksReused).toBeGreaterThan(0);
 		},
-		280_000,
+		killTimeoutMs(killing.kills),
 	);
 });

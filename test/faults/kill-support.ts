@@ -124,9 +124,9 @@ export const killTimeoutMs = (kills: number): number => 60_000 + Number(CHOSEN_K
 
 /**
  * Kills runs until `kills` of them were hit before their end; after each the destination is whole, and after the next
- * plain run equal to the source.
+ * plain run equal to the source. Gives how many chunks of killed runs the next ones kept.
  */
-export async function killAtRandom(shop: Shop, killing: Killing): Promise<void> {
+export async function killAtRandom(shop: Shop, killing: Killing): Promise<{ readonly chunksReused: number }> {
 	const { staging, target } = killing;
 	const kills = Number(CHOSEN_KILLS ?? killing.kills);
 	const random = new Random(Number(CHOSEN_SEED ?? killing.seed));
@@ -182,6 +182,7 @@ export async function killAtRandom(shop: Shop, killing: Killing): Promise<void> 
 		await writer.closeOpen();
 	}
 	expect(killed).toBe(kills);
+	return { chunksReused };
 }
 
 /** A shop whose orders all have the same amount. */
