@@ -16,6 +16,7 @@ import { alternate } from "./measure.ts";
 import { findPeers, peersOn } from "./peers.ts";
 import { makeTarget, psqlContestants } from "./postgres-target.ts";
 import { machine, markdown, type Section, targetsOf } from "./report.ts";
+import { raceResume } from "./resume.ts";
 import { headrace, headraceCommand, type Route, repository } from "./routes.ts";
 import { DATABASE, type Generated, generate, load, warm, writeParquet } from "./tables.ts";
 
@@ -27,6 +28,8 @@ const SECTIONS = [
 	"mysql-postgres",
 	"postgres-postgres",
 	"file-postgres",
+	"mysql-resume",
+	"postgres-resume",
 	"incremental",
 	"incremental-postgres",
 	"startup",
@@ -153,12 +156,17 @@ async function main(): Promise<void> {
 			return server;
 		};
 		const stop = async (server: RunningServer | undefined) => server?.stop();
-		const mariadb = wants("mysql-duckdb", "mysql-parquet", "mysql-postgres", "incremental", "incremental-postgres")
+		const mariadb = wants(
+			...["mysql-duckdb", "mysql-parquet", "mysql-postgres", "mysql-resume"],
+			...["incremental", "incremental-postgres"],
+		)
 			? await start("mariadb")
 			: undefined;
 		const intoPostgres = wants("mysql-postgres", "postgres-postgres", "file-postgres", "incremental-postgres");
 		const postgres =
-			intoPostgres || wants("postgres-duckdb", "postgres-parquet") ? await start(postgresName) : undefined;
+			intoPostgres || wants("postgres-duckdb", "postgres-parquet", "postgres-resume")
+				? await start(postgresName)
+				: undefined;
 		if (intoPostgres && postgres !== undefined) await makeTarget(postgres);
 		if (mariadb !== undefined || postgres !== undefined) {
 			const generated: Generated = await timed(`${rows} rows made`, () => generate(folder.path, rows));
@@ -192,6 +200,20 @@ async function main(): Promise<void> {
 			];
 			for (const { file } of routes) if (file !== undefined) await writeParquet(generated, file);
 			sections.push(...(await raceRoutes(routes, repeat, peerRepeat)));
+			const resumes = [
+				...route("Resume, MySQL → DuckDB", mariadb, "duckdb", "mysql-resume"),
+				...route("Resume, PostgreSQL → DuckDB", postgres, "duckdb", "postgres-resume"),
+			];
+			for (const resume of values.headrace ? resumes : []) {
+				for (const [how, staging] of [
+					["", ""],
+					[" by staged files", "staging: ./staged\n"],
+				] as const) {
+					const name = `${resume.name}${how}`;
+					say(`\n${name}`);
+					sections.push({ name, rows, results: await raceResume(resume, staging, repeat, say) });
+				}
+			}
 			const followed = [
 				...(wanted.includes("incremental") ? [{ name: "Incremental" }] : []),
 				...(wanted.includes("incremental-postgres") && postgres !== undefined
@@ -232,7 +254,8 @@ async function main(): Promise<void> {
 	const failed = sections.flatMap(({ name, results }) =>
 		results
 			.filter(
-				(result) => result.error !== undefined && (name.startsWith("Incremental") || /^headrace|→/.test(result.name)),
+				(result) =>
+					result.error !== undefined && (/^(?:Incremental|Resume)/.test(name) || /^headrace|→/.test(result.name)),
 			)
 			.map((result) => `${name}, ${result.name}: ${result.error}`),
 	);

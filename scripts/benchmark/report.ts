@@ -1,6 +1,7 @@
 /** The benchmark's figures as a table to read and a document to keep, with the targets that they are held against. */
 import { cpus, totalmem } from "node:os";
 import type { Result } from "./measure.ts";
+import { RESUMED, WHOLE } from "./resume.ts";
 
 export interface Section {
 	readonly name: string;
@@ -87,6 +88,16 @@ export function targetsOf(sections: readonly Section[]): Target[] {
 	}
 	const version = sections.find(({ name }) => name === "Start-up");
 	targets.push(...target("headrace --version", 1000 * wall(version, "headrace --version"), "most", 120, "ms"));
+	for (const section of sections.filter(({ name }) => name.startsWith("Resume")))
+		targets.push(
+			...target(
+				`${section.name}: ${RESUMED} against a whole one`,
+				wall(section, RESUMED) / wall(section, WHOLE),
+				"most",
+				0.55,
+				"×",
+			),
+		);
 	for (const result of sections.find(({ name }) => name === "Big")?.results ?? []) {
 		const limit = result.name.includes("--memory") ? 300 : 512;
 		targets.push(...target(`memory of ${result.name}`, result.rssMegabytes, "most", limit, "MB"));
