@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DestinationParts, LoadRequest, PartsRequest } from "../core/destination.ts";
+import { HeadraceError } from "../core/errors.ts";
 import { rejectsWith } from "./case.ts";
 import {
 	COLUMNS,
@@ -216,4 +217,20 @@ export const destinationPartsCases: readonly DestinationCase[] = [
 		await builder.load(30);
 		await expectRows(fixture, builder.loader, FIRST);
 	}),
+	partsCase(
+		"rows of parts are verified before anyone sees them; what is refused stays for another look",
+		async (fixture, begin) => {
+			const builder = await begin("looked_at");
+			await builder.add(0, FIRST);
+			await builder.add(1, SECOND);
+			const refuse = async () => {
+				await expectRows(fixture, builder.loader, OLD, "while the new rows are verified");
+				throw new HeadraceError("E_CHECK", "refused");
+			};
+			await rejectsWith("E_CHECK", builder.parts.load({ ...builder.loadRequest, verify: refuse }, 50));
+			await expectRows(fixture, builder.loader, OLD, "after the refusal");
+			await builder.load(50);
+			await expectRows(fixture, builder.loader, [...FIRST, ...SECOND]);
+		},
+	),
 ];

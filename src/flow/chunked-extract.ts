@@ -19,14 +19,17 @@ import { columnOf, ExtractCounter, type ExtractPlan, rowsToLand } from "./extrac
 import { unbalanced } from "./outcome.ts";
 import { type FlowContext, type TableTask, targetFields } from "./task.ts";
 
-/** Rows of a chunk: some seconds of work, which is what a kill costs. */
-const CHUNK_ROWS = 250_000;
-/** A table of fewer chunks is read in one piece: it takes seconds. */
+/**
+ * Rows of a chunk: a second or so of work, which is what a kill costs. A part of DuckDB below a row group (122,880 rows)
+ * is written twice, and InnoDB's estimates may cut chunks three times as small as they should be.
+ */
+const CHUNK_ROWS = 500_000;
+/** From so many rows on a table is read in chunks: one of fewer takes seconds, and is faster in one piece. */
+export const BIG_TABLE_ROWS = 3_000_000;
+/** As many chunks make a table big whose chunks have a size of their own. */
 const CHUNKS_MIN = 4;
 /** About this many chunks at most: each costs a few questions and a commit. */
 const CHUNKS_WANTED_MAX = 1000;
-/** From so many rows on a table is read in chunks. */
-export const BIG_TABLE_ROWS = CHUNKS_MIN * CHUNK_ROWS;
 /** What is sealed and not loaded waits so long for its next run. */
 export const CHUNKS_KEPT_MS = 7 * 24 * 3600 * 1000;
 
@@ -49,7 +52,7 @@ export function mayBeChunked(context: FlowContext, task: TableTask, plan: Extrac
 }
 
 function rowsMin(context: FlowContext): number {
-	return CHUNKS_MIN * (context.chunkRows ?? CHUNK_ROWS);
+	return context.chunkRows === undefined ? BIG_TABLE_ROWS : CHUNKS_MIN * context.chunkRows;
 }
 
 /**
