@@ -33,6 +33,8 @@ export interface Outcome {
 /** Rows that came in, as the temporary table `incoming` has them. */
 export interface StagedRows {
 	readonly rows: number;
+	/** As batches. */
+	readonly bytes: number;
 	/** The table's columns: their types are those that they are kept as. */
 	readonly fields: readonly Field[];
 }
@@ -55,7 +57,7 @@ export async function stageIncoming(
 	await createTable(connection, "incoming", kept, [`${ORDINAL} BIGINT`]);
 	await connection.execute("CREATE OR REPLACE TEMP SEQUENCE incoming_order");
 	const items = fields.map(item).join(", ");
-	const { rows: count } = await connection.consume({
+	const { rows: count, bytes } = await connection.consume({
 		fields,
 		batches,
 		// One thread: rows are numbered as they were read, and the number says which came later.
@@ -64,7 +66,7 @@ export async function stageIncoming(
 		threads: 1,
 		...(request.signal === undefined ? {} : { signal: request.signal }),
 	});
-	return { rows: count, fields: kept };
+	return { rows: count, bytes, fields: kept };
 }
 
 /**

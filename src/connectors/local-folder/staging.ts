@@ -31,22 +31,29 @@ const FREE_BYTES_WARNING = 1 << 30;
  * and gets its own name only when it is whole and on disk: fsync, rename, fsync of the folder. Folders are 0700, files
  * 0600. Nothing is touched before the first use.
  */
-export function createLocalFolderStaging(root: string): Staging {
-	return new LocalFolderStaging(resolve(root));
+export function createLocalFolderStaging(root: string, options: LocalFolderOptions = {}): Staging {
+	return new LocalFolderStaging(resolve(root), options);
+}
+
+export interface LocalFolderOptions {
+	/** Others may read what is written, as far as the process's umask lets them: a lake has readers of its own. */
+	readonly shared?: true;
 }
 
 class LocalFolderStaging implements Staging {
 	readonly location: string;
+	readonly #modes: Modes;
 	#opening: Promise<string> | null = null;
 
-	constructor(location: string) {
+	constructor(location: string, { shared }: LocalFolderOptions) {
 		this.location = location;
+		this.#modes = shared === true ? { folder: 0o777, file: 0o666 & ~process.umask() } : { folder: 0o700, file: 0o600 };
 	}
 
 	/** Makes the folder when it is missing, and clears what dead processes left. */
 	#root(): Promise<string> {
 		this.#opening ??= (async () => {
-			await makeFolders(this.location);
+			await makeFolders(this.location, this.#modes.folder);
 			const root = await realRoot(this.location);
 			await removeStaleTemporaries(root);
 			return root;
@@ -65,7 +72,7 @@ class LocalFolderStaging implements Staging {
 	create(path: string): Promise<StagedWrite> {
 		return this.#attempt(`writing ${path}`, async (root) => {
 			await confinedPath(root, path);
-			return new FolderWrite(this.location, root, path);
+			return new FolderWrite(this.location, root, path, this.#modes);
 		});
 	}
 
@@ -75,7 +82,7 @@ class LocalFolderStaging implements Staging {
 			const name = temporaryName();
 			const temporary = join(root, name);
 			try {
-				const handle = await open(temporary, "wx", 0o600);
+				const handle = await open(temporary, "wx", this.#modes.file);
 				try {
 					await handle.writeFile(content);
 					await handle.sync();
@@ -83,7 +90,7 @@ class LocalFolderStaging implements Staging {
 					await handle.close();
 				}
 				crashPoint("folder-once-written");
-				await retryWithFolder(place, () => linkOnce(temporary, place, content, path));
+				await retryWithFolder(place, this.#modes, () => linkOnce(temporary, place, content, path));
 				crashPoint("folder-once-linked");
 				await syncFolder(dirname(place));
 			} finally {
@@ -160,7 +167,7 @@ class LocalFolderStaging implements Staging {
 					severity: "warning",
 					message: `staging folder ${this.location} has ${Math.floor((bavail * bsize) / (1 << 20))} MB free`,
 				});
-			if (((await stat(root)).mode & 0o077) !== 0)
+			if (this.#modes.folder === 0o700 && ((await stat(root)).mode & 0o077) !== 0)
 				findings.push({
 					severity: "warning",
 					message: `other users of this machine can look into the staging folder ${this.location}`,
@@ -176,14 +183,21 @@ class LocalFolderStaging implements Staging {
 	async [Symbol.asyncDispose](): Promise<void> {}
 }
 
+interface Modes {
+	readonly folder: number;
+	readonly file: number;
+}
+
 class FolderWrite implements StagedWrite {
 	readonly localPath: string;
 	readonly #location: string;
 	readonly #root: string;
 	readonly #path: string;
+	readonly #modes: Modes;
 	readonly #name = temporaryName();
 
-	constructor(location: string, root: string, path: string) {
+	constructor(location: string, root: string, path: string, modes: Modes) {
+		this.#modes = modes;
 		this.#location = location;
 		this.#root = root;
 		this.#path = path;
@@ -192,12 +206,12 @@ class FolderWrite implements StagedWrite {
 
 	async commit(): Promise<{ readonly bytes: number; readonly sha256: string }> {
 		try {
-			await chmod(this.localPath, 0o600);
+			await chmod(this.localPath, this.#modes.file);
 			await syncFile(this.localPath);
 			const digest = await digestFile(this.localPath);
 			crashPoint("folder-file-synced");
 			const place = await confinedPath(this.#root, this.#path);
-			await retryWithFolder(place, () => rename(this.localPath, place));
+			await retryWithFolder(place, this.#modes, () => rename(this.localPath, place));
 			forgetTemporary(this.#name);
 			crashPoint("folder-file-renamed");
 			await syncFolder(dirname(place));
@@ -233,9 +247,9 @@ async function linkOnce(temporary: string, place: string, content: Uint8Array, p
 }
 
 /** `remove` may take an empty folder away between its making and its use. */
-async function retryWithFolder(place: string, work: () => Promise<void>): Promise<void> {
+async function retryWithFolder(place: string, modes: Modes, work: () => Promise<void>): Promise<void> {
 	for (let attempt = 1; ; attempt++) {
-		await makeFolders(dirname(place));
+		await makeFolders(dirname(place), modes.folder);
 		try {
 			return await work();
 		} catch (error) {

@@ -1,0 +1,1 @@
+export { createLakeDestination, type LakeOptions } from "./destination.ts";

@@ -1,0 +1,311 @@
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import {
+	type Field,
+	HeadraceError,
+	type LoadRequest,
+	type LoadResult,
+	parseColumnType,
+	qualified,
+	type Staging,
+} from "../../core/index.ts";
+import {
+	checkUnique,
+	ENGINE_MEMORY_BYTES_DEFAULT,
+	Engine,
+	type EngineConnection,
+	fieldsAfter,
+	Incoming,
+	oldNameOf,
+	ParquetFormat,
+	planOutcome,
+	stageIncoming,
+	storedAs,
+} from "../../engine/index.ts";
+import { FileWriter } from "./file-writer.ts";
+import { withLocal } from "./local-files.ts";
+import { type PartitionColumn, parsePartition, partitionsOf } from "./partition.ts";
+import { relationOf, relationOfPaths } from "./relation.ts";
+import type { LakeTable } from "./table.ts";
+import { fieldsOf, type LakeFile, storedColumns, type TableForm, type TableState } from "./table-state.ts";
+import { filesFrom, filesOfInterval, filesOfKeys, rangedColumns, type Search } from "./touched.ts";
+import { readsAs, storedType } from "./types.ts";
+
+/** What a lake may use of this machine. */
+export interface LakeResources {
+	/** Bound on the embedded engine; batches come on top. */
+	readonly engineMemoryBytes?: number;
+	/** Where the engine may spill. */
+	readonly temporaryDirectory?: string;
+	/** Folders in which the store has files on this machine's disk: those that it writes, and copies of those it reads. */
+	readonly localDirectories: readonly string[];
+}
+
+export interface BuiltLoad {
+	readonly form: TableForm;
+	readonly added: readonly LakeFile[];
+	readonly removed: readonly LakeFile[];
+	readonly result: LoadResult;
+	/** Rows are only added: the load agrees with any other that only adds. */
+	readonly addsOnly: boolean;
+	/** All files of the table go, whichever it has when this is committed. */
+	readonly replacesAll: boolean;
+	readonly writer: FileWriter;
+}
+
+/** A row of a table that takes no memory to speak of. */
+const ROW_BYTES_MIN = 16;
+let engines = 0;
+
+/** Works out what a load makes of a table, and writes the files. */
+export class LoadBuilder {
+	readonly #store: Staging;
+	readonly #resources: LakeResources;
+	readonly #partitionBy: readonly string[];
+
+	constructor(store: Staging, resources: LakeResources, partitionBy: readonly string[]) {
+		this.#store = store;
+		this.#resources = resources;
+		this.#partitionBy = partitionBy;
+	}
+
+	/**
+	 * What the table is after a load.
+	 * @throws E_SCHEMA for a type that does not go with the old one, E_UNSUPPORTED for other partitions than it has
+	 */
+	formAfter(state: TableState | null, request: Pick<LoadRequest, "target" | "write" | "interval">): Shape {
+		const form = state?.form ?? null;
+		const isReplace = request.write === "replace" && request.interval === undefined;
+		const known = form === null ? null : fieldsOf(form.columns);
+		const fields = fieldsAfter(known, request, storedType);
+		const wanted = partitionsOf(this.#partitionBy, fields);
+		const levels = form === null || isReplace ? wanted : form.partition_by.map(parsePartition);
+		const [has, wants] = [levels, wanted].map((columns) => columns.map(({ text }) => text).join(", "));
+		if (this.#partitionBy.length > 0 && has !== wants)
+			throw new HeadraceError(
+				"E_UNSUPPORTED",
+				`${qualified(request.target.name)} is partitioned by ${has || "nothing"}, not by ${wants || "nothing"}`,
+				{ hint: "Load it anew with --full-refresh, or write partition_by as it was." },
+			);
+		return { fields, levels, known, isReplace };
+	}
+
+	/**
+	 * Writes the files of a load. The caller discards `writer`'s files unless they are committed.
+	 * @throws E_EMPTY, E_DUPLICATE_KEY, E_NULL_KEY, E_KEY_REQUIRED, E_SCHEMA, E_VALUE, E_UNSUPPORTED
+	 */
+	async build(request: LoadRequest, table: LakeTable, state: TableState | null): Promise<BuiltLoad> {
+		const shape = this.formAfter(state, request);
+		const { fields, levels } = shape;
+		const ranged = rangedColumns(request, fields, shape.isReplace ? [] : (state?.form?.ranged ?? []));
+		const writer = new FileWriter({
+			store: this.#store,
+			folder: table.folder,
+			name: request.loadId,
+			fields,
+			levels,
+			ranged,
+			engineMemoryBytes: this.#memoryBytes,
+		});
+		const form: TableForm = {
+			columns: storedColumns(fields),
+			key: request.target.key,
+			partition_by: levels.map(({ text }) => text),
+			ranged,
+		};
+		try {
+			const incoming = new Incoming(request);
+			const work = { request, state, shape, incoming, writer };
+			const built = this.#isDirect(work) ? await this.#direct(work) : await this.#reworked(work);
+			const files = state?.files ?? [];
+			const removed = shape.isReplace ? files : await this.#withEmpty(work, built.removed, files);
+			await writer.settle();
+			return { form, added: writer.files, removed, writer, ...built.outcome, replacesAll: shape.isReplace };
+		} catch (error) {
+			await writer.discard();
+			throw error;
+		}
+	}
+
+	/** A file without rows stands in while there is no other; none else stays. */
+	async #withEmpty(work: Work, removed: readonly LakeFile[], files: readonly LakeFile[]): Promise<readonly LakeFile[]> {
+		const gone = new Set(removed);
+		const left = files.filter((file) => !gone.has(file));
+		if (work.writer.hasFiles) return [...removed, ...left.filter((file) => file.rows === 0)];
+		if (left.length === 0) await this.#withEngine((connection) => work.writer.writeEmpty(connection));
+		return removed;
+	}
+
+	/** Whether the rows go straight into files. */
+	#isDirect({ request, state, shape, incoming }: Work): boolean {
+		const { isReplace, fields, levels } = shape;
+		const isPlainAppend = request.write === "append" && request.interval === undefined && request.overlap === undefined;
+		if (levels.length > 0 || !(isReplace ? request.deletedColumn === undefined : isPlainAppend)) return false;
+		const names = incoming.fields.map(({ name }) => name);
+		const isSame = fields.length === names.length && fields.every(({ name }, index) => name === names[index]);
+		return isSame && (state === null || isReplace || this.#toRewrite(request, state, shape).length === 0);
+	}
+
+	async #direct({ request, state, shape, incoming, writer }: Work): Promise<Finished> {
+		const { fields, isReplace } = shape;
+		const format = new ParquetFormat({ memoryBytes: this.#memoryBytes, ...this.#spill() });
+		const written: { localPath: string; rows: number }[] = [];
+		await format.write({
+			fields: incoming.fields,
+			stored: fields,
+			batches: incoming.batches(),
+			nextPath: () => writer.begin(),
+			written: async (localPath, rows) => {
+				written.push({ localPath, rows });
+			},
+			bufferBytesMax: request.bufferBytesMax,
+		});
+		this.#checkEmpty(request, state, isReplace, incoming.rows);
+		await this.#withEngine(async (connection) => {
+			if (isReplace && request.target.key.length > 0 && written.length > 0) {
+				const key = fields.filter(({ name }) => request.target.key.includes(name)).map(({ name }) => name);
+				await checkUnique(
+					connection,
+					relationOfPaths(
+						written.map(({ localPath }) => localPath),
+						key,
+					),
+					request,
+				);
+			}
+			for (const { localPath, rows } of written) await writer.finish(connection, localPath, rows);
+			if (written.length === 0 && isReplace) await writer.writeEmpty(connection);
+		});
+		const rowsDeleted = isReplace ? (state?.rows ?? 0) : 0;
+		const result = { ...NO_ROWS, rowsReceived: incoming.rows, rowsInserted: incoming.rows, rowsDeleted };
+		return { removed: [], outcome: { result, addsOnly: !isReplace } };
+	}
+
+	/** By way of the engine: the rows that are there count. */
+	async #reworked(work: Work): Promise<Finished> {
+		const { request, state, shape, incoming, writer } = work;
+		const { fields, known, isReplace, levels } = shape;
+		return this.#withEngine(async (connection) => {
+			const kept = incoming.fields.map((field) => ({ ...field, type: storedType(field.type) }));
+			const asKept = new Map(kept.map((field) => [field.name, field]));
+			const staged = await stageIncoming(connection, request, {
+				fields: incoming.fields,
+				batches: incoming.batches(),
+				kept,
+				item: (field) => storedAs(field, asKept.get(field.name)!),
+			});
+			this.#checkEmpty(request, state, isReplace, staged.rows);
+			if (isReplace) await checkUnique(connection, "incoming", request);
+			const hasOld = state !== null && known !== null && !isReplace;
+			const search = hasOld ? { connection, store: this.#store, state, fields: known, levels, request } : null;
+			const rewritten = hasOld ? this.#toRewrite(request, state, shape) : [];
+			const touched = search === null ? [] : await this.#touched(search, rewritten);
+			return withLocal(this.#store, touched, async (local) => {
+				const existing =
+					search === null
+						? null
+						: { fields: search.fields, relation: relationOf(local, search.state.schemas, search.fields) };
+				const outcome = await planOutcome(connection, request, staged, fields, existing);
+				const onlyAdds = rewritten.length === 0 ? outcome.added : undefined;
+				const { sql, rows } = onlyAdds ?? outcome;
+				if (rows > 0)
+					await writer.write(connection, sql, Math.max(ROW_BYTES_MIN, staged.bytes / Math.max(1, staged.rows)));
+				else if (isReplace) await writer.writeEmpty(connection);
+				await writer.settle();
+				if (writer.rows !== rows)
+					throw new HeadraceError("E_RECEIPT", `${writer.rows} rows were written where ${rows} were expected`);
+				const rowsDeleted = outcome.result.rowsDeleted + (isReplace ? (state?.rows ?? 0) : 0);
+				const result = { ...outcome.result, rowsReceived: incoming.rows, rowsDeleted };
+				const addsOnly =
+					request.write === "append" && request.overlap === undefined && touched.length === 0 && !request.interval;
+				return { removed: onlyAdds === undefined ? touched : [], outcome: { result, addsOnly } };
+			});
+		});
+	}
+
+	/** Files whose rows the load looks at: what it does not name stays as it is. */
+	async #touched(search: Search, rewritten: readonly LakeFile[]): Promise<LakeFile[]> {
+		const { request } = search;
+		const found = new Set(rewritten);
+		if (request.interval !== undefined) for (const file of await filesOfInterval(search)) found.add(file);
+		if (request.write === "merge") for (const file of await filesOfKeys(search)) found.add(file);
+		else if (request.overlap !== undefined && request.interval === undefined) {
+			const { column, from } = request.overlap;
+			for (const file of await filesFrom(search, column, from)) found.add(file);
+		}
+		return search.state.files.filter((file) => found.has(file));
+	}
+
+	/** Files whose columns no reader would take for the table's: of another type, renamed, or with values to fill in. */
+	#toRewrite(request: LoadRequest, state: TableState, { known, fields }: Shape): LakeFile[] {
+		const old = known ?? [];
+		const isNew = (name: string) => !old.some((field) => field.name === name);
+		const isRenamed = fields.some(({ name }) => isNew(name) && oldNameOf(name, request.target, old) !== name);
+		const isFilled = request.target.columns.some(
+			({ name, fill, defaultSql }) => fill === true && defaultSql !== undefined && isNew(name),
+		);
+		if (isRenamed || isFilled) return [...state.files];
+		const stale = new Set(
+			Object.entries(state.schemas)
+				.filter(([, columns]) =>
+					columns.some(({ name, type }) => {
+						const field = fields.find((other) => other.name === name);
+						return field !== undefined && !readsAs(parseColumnType(type)!, field.type);
+					}),
+				)
+				.map(([schema]) => schema),
+		);
+		return state.files.filter((file) => stale.has(file.schema));
+	}
+
+	#checkEmpty(request: LoadRequest, state: TableState | null, isReplace: boolean, rows: number): void {
+		if (isReplace && rows === 0 && (state?.rows ?? 0) > 0 && request.allowEmpty !== true)
+			throw new HeadraceError("E_EMPTY", `no rows came for ${qualified(request.target.name)}, which has some`);
+	}
+
+	get #memoryBytes(): number {
+		return this.#resources.engineMemoryBytes ?? ENGINE_MEMORY_BYTES_DEFAULT;
+	}
+
+	/** A folder for spilled pages that no other engine uses: DuckDB's names of them repeat. */
+	#spill(): { readonly temporaryDirectory?: string } {
+		const { temporaryDirectory } = this.#resources;
+		if (temporaryDirectory === undefined) return {};
+		return { temporaryDirectory: join(temporaryDirectory, `lake-${process.pid}-${++engines}`) };
+	}
+
+	async #withEngine<Result>(work: (connection: EngineConnection) => Promise<Result>): Promise<Result> {
+		const { temporaryDirectory } = this.#spill();
+		if (temporaryDirectory !== undefined) await mkdir(dirname(temporaryDirectory), { recursive: true, mode: 0o700 });
+		await using engine = await Engine.open({
+			memoryBytes: this.#memoryBytes,
+			allowedDirectories: this.#resources.localDirectories,
+			...(temporaryDirectory === undefined ? {} : { tempDirectory: temporaryDirectory }),
+		});
+		await using connection = await engine.connect();
+		return await work(connection);
+	}
+}
+
+/** A table's columns and folders after a load, and its columns before. */
+export interface Shape {
+	readonly fields: readonly Field[];
+	readonly levels: readonly PartitionColumn[];
+	readonly known: readonly Field[] | null;
+	readonly isReplace: boolean;
+}
+
+interface Work {
+	readonly request: LoadRequest;
+	readonly state: TableState | null;
+	readonly shape: Shape;
+	readonly incoming: Incoming;
+	readonly writer: FileWriter;
+}
+
+interface Finished {
+	readonly removed: readonly LakeFile[];
+	readonly outcome: Pick<BuiltLoad, "result" | "addsOnly">;
+}
+
+const NO_ROWS: LoadResult = { rowsReceived: 0, rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0, rowsSuperseded: 0 };
