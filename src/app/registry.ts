@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { CheckedPipeline, Connection, DatabaseConnection, S3Connection } from "../config/index.ts";
+import type { CheckedPipeline, Connection, DatabaseConnection, LakeConnection, S3Connection } from "../config/index.ts";
 import { type Destination, type FileFormat, HeadraceError, type Source, type Staging } from "../core/index.ts";
 
 /** What an opened connection may use of the machine. */
@@ -61,7 +61,32 @@ const DESTINATIONS: Partial<
 			temporaryDirectory: resources.temporaryDirectory,
 		});
 	},
+	lake: (connection, resources) => openLake(connection as LakeConnection, resources),
 };
+
+/** The lake's own files on this machine's disk: those in a bucket are written and read by way of a folder of the project. */
+async function openLake(connection: LakeConnection, resources: Resources): Promise<Destination> {
+	const { createLakeDestination } = await import("../connectors/lake/index.ts");
+	const { path, partitionBy, retention } = connection;
+	return createLakeDestination({
+		store: path === undefined ? await lakeInS3(connection, resources) : await lakeFolder(path),
+		localDirectories: [path ?? resources.temporaryDirectory],
+		engineMemoryBytes: resources.engineMemoryBytes,
+		temporaryDirectory: resources.temporaryDirectory,
+		...(partitionBy === undefined ? {} : { partitionBy }),
+		...(retention === undefined ? {} : { retentionMs: retention }),
+	});
+}
+
+async function lakeFolder(path: string): Promise<Staging> {
+	const { createLocalFolderStaging } = await import("../connectors/local-folder/index.ts");
+	return createLocalFolderStaging(path, { shared: true });
+}
+
+async function lakeInS3(connection: LakeConnection, resources: Resources): Promise<Staging> {
+	const { createS3Staging } = await import("../connectors/s3/index.ts");
+	return createS3Staging(s3Options({ ...connection, bucket: connection.bucket! }, resources));
+}
 
 export async function openSource(connection: Connection, resources: Resources): Promise<Source> {
 	const open = SOURCES[connection.type];
@@ -118,7 +143,7 @@ function serverOptions(connection: DatabaseConnection) {
 	};
 }
 
-function s3Options(connection: S3Connection, resources: Resources) {
+function s3Options(connection: Omit<S3Connection, "type">, resources: Resources) {
 	const { bucket, prefix, region, endpoint, pathStyle, roleArn, kmsKey, accessKeyId, secretAccessKey } = connection;
 	const secretReference = connection.origins["secret_access_key"];
 	return {

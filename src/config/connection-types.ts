@@ -13,6 +13,7 @@ export type FieldKind =
 	| "ca"
 	| "names"
 	| "format"
+	| "duration"
 	| "glue";
 
 export interface FieldRule {
@@ -45,7 +46,8 @@ export const KIND_FORMS: Readonly<Record<FieldKind, string>> = {
 	ca: "a path to a PEM file, or PEM text",
 	names: "a name or a list of names",
 	format: "csv, jsonl or parquet",
-	glue: "a map with database, and perhaps region and endpoint",
+	duration: "a duration with its unit, such as 2h or 1d",
+	glue: "a map with database, region and endpoint, or {}",
 };
 
 export const TLS_WORDS = ["on", "off", "insecure"] as const;
@@ -93,7 +95,7 @@ const BUCKET: FieldRules = {
 
 /** Keys of `lake: { glue: … }`. */
 export const GLUE_FIELDS: FieldRules = {
-	database: { kind: "text", required: true, describe: "Glue database that the tables are registered in." },
+	database: text("Glue database that the tables are registered in; default `data_lake`."),
 	region: text("AWS region of the catalogue; default that of the bucket."),
 	endpoint: text("URL of a Glue-compatible server; default AWS."),
 };
@@ -158,7 +160,15 @@ export const CONNECTION_TYPES: Readonly<Record<ConnectionType, ConnectionTypeRul
 			bucket: text("Bucket of the lake; or give `path`."),
 			...BUCKET,
 			glue: { kind: "glue", describe: "AWS Glue catalogue to register the tables in." },
-			partition_by: { kind: "names", describe: "Columns whose values become folders." },
+			partition_by: {
+				kind: "names",
+				describe:
+					"What becomes folders: columns, or `year(c)`, `month(c)`, `day(c)`, `hour(c)` of one. Tables that lack one of the columns are not partitioned.",
+			},
+			retention: {
+				kind: "duration",
+				describe: "How long files stay that were replaced, for readers that have begun; default 1d.",
+			},
 		},
 	},
 	duckdb: {

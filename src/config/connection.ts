@@ -12,6 +12,7 @@ import {
 	KIND_FORMS,
 	TLS_WORDS,
 } from "./connection-types.ts";
+import { durationMs } from "./durations.ts";
 import type { Connection, ConnectionType } from "./pipeline.ts";
 import { secretFrom } from "./secret-origins.ts";
 import { CONNECTION_ALIASES, didYouMean } from "./suggest.ts";
@@ -47,6 +48,13 @@ export function checkConnection(raw: RawConnection): Connection {
 	const options = checkFields(raw.fields, rule.fields, { where, faults, place: raw.place, directory: raw.directory });
 	if (raw.type === "lake" && faults.length === 0 && "path" in options === "bucket" in options)
 		faults.push(new HeadraceError("E_INVALID_VALUE", `${where} needs either path or bucket`, raw.place));
+	if (raw.type === "lake" && faults.length === 0 && "path" in options && "glue" in options)
+		faults.push(
+			new HeadraceError("E_INVALID_VALUE", `${where} has glue and a path: Athena and Glue read buckets only`, {
+				...(raw.fields.get("glue")?.keyPlace ?? raw.place),
+				hint: "Write bucket instead of path, or leave glue out.",
+			}),
+		);
 	if (faults.length > 0) throw new HeadraceErrors(faults);
 	if (rule.port !== undefined) options["port"] ??= rule.port;
 	const origins: Record<string, string> = {};
@@ -129,6 +137,11 @@ function readField(key: string, field: RawField, rule: FieldRule, context: Field
 		case "format":
 			if (!FORMAT_WORDS.some((word) => word === text)) throw invalid();
 			return text;
+		case "duration": {
+			const milliseconds = durationMs(text);
+			if (milliseconds === undefined) throw invalid();
+			return milliseconds;
+		}
 		case "path":
 			return text === ":memory:" ? text : absolutePath(text, context.directory);
 		case "prefix":

@@ -78,8 +78,10 @@ export interface LakeConnection extends ConnectionBase, BucketOptions {
 	readonly type: "lake";
 	readonly path?: string;
 	readonly bucket?: string;
-	readonly glue?: { readonly database: string; readonly region?: string; readonly endpoint?: string };
+	readonly glue?: { readonly database?: string; readonly region?: string; readonly endpoint?: string };
 	readonly partitionBy?: readonly string[];
+	/** Milliseconds. */
+	readonly retention?: number;
 }
 
 export interface DuckdbConnection extends ConnectionBase {

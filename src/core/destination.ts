@@ -305,6 +305,8 @@ export interface LoadResult {
 	readonly rowsDeleted: number;
 	/** Rows that this load did not need because a newer row of the same key came with it. */
 	readonly rowsSuperseded: number;
+	/** What could not be done after the commit, and is made up for by the next run; for people. */
+	readonly warnings?: readonly string[];
 }
 
 export const INTERVAL_TAG_COLUMN = "_headrace_interval";

@@ -297,7 +297,10 @@ async function loadOnce(
 	rows: () => number,
 ): Promise<LoadResult> {
 	try {
-		return await load();
+		const result = await load();
+		for (const message of result.warnings ?? [])
+			context.onEvent({ type: "notice", runId: context.runId, level: "warn", message });
+		return result;
 	} catch (error) {
 		const settled = error instanceof HeadraceError && (error.reaction === "retry" || error.code === "E_FENCED");
 		if (!settled || !(await context.destination.committed(loadId).catch(() => false))) throw error;

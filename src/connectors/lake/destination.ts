@@ -164,14 +164,25 @@ class LakeDestination implements Destination {
 				crashPoint("c08");
 				const state = await table.commit((head) => loadBody(head, base, request, built));
 				crashPoint("c10");
-				await this.#finish(table, state, "always");
-				return built.result;
+				const warnings = await this.#finishLoad(table, state);
+				return { ...built.result, ...(warnings.length === 0 ? {} : { warnings }) };
 			} catch (error) {
 				const code = error instanceof HeadraceError ? error.code : null;
 				// Only then it is certain that nothing was committed: a lost answer may still become true.
 				if (code === "E_CONFLICT" || code === "E_FENCED") await built.writer.discard();
 				if (code !== "E_CONFLICT" || attempt === BUILDS_MAX || request.input.kind !== "files") throw error;
 			}
+		}
+	}
+
+	/** The load is committed, whatever comes after it: it must not count as failed. */
+	async #finishLoad(table: LakeTable, state: TableState | null): Promise<string[]> {
+		try {
+			await this.#finish(table, state, "always");
+			return [];
+		} catch (error) {
+			if (!(error instanceof HeadraceError)) throw error;
+			return [`${table.folder} is committed, but readers are not told yet: ${error.code} ${error.message}`];
 		}
 	}
 
