@@ -185,6 +185,13 @@ export const VERBS: readonly VerbSpec[] = [
 		load: () => import("./verbs/alert-test.ts"),
 	},
 	{
+		name: "import",
+		arguments: "<pipeline.conf>",
+		describe: "turn an ini file with [mysql_config] and the like into connections.yaml",
+		example: "headrace import pipeline.conf",
+		load: () => import("./verbs/import.ts"),
+	},
+	{
 		name: "schema",
 		describe: "print the JSON Schema of the pipeline file",
 		example: "headrace schema > pipeline.schema.json",
@@ -223,7 +230,6 @@ export const VERBS_TO_COME: readonly string[] = [
 	"grants",
 	"serve",
 	"export",
-	"import",
 ];
 
 /** The verb that a command line names, as far as that can be told before it is read; a group by its name alone. */
