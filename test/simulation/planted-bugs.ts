@@ -90,7 +90,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 	{
 		bug: "the compare-and-set is ignored",
 		world: { kind: "merge" },
-		law: /I[1346]|knows its position|in the end/,
+		law: /I[1346]|knows its position|in the end|is committed already/,
 		plant: byLoad(async (ports, request) => {
 			const row = await positionOf(ports, request);
 			if (row === undefined) return ports.destination.load(request);
