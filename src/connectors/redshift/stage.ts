@@ -1,4 +1,4 @@
-import { crashPoint, HeadraceError, qualified, type RemoteFiles, ROW_NUMBER_COLUMN } from "../../core/index.ts";
+import { type Batch, crashPoint, HeadraceError, type RemoteFiles, ROW_NUMBER_COLUMN } from "../../core/index.ts";
 import { createTable, redshiftDialect } from "../../sql/index.ts";
 import { addressOf, copyManifest, copySql, expectRows, manifestPathOf } from "./copy.ts";
 import { INSERT_BYTES_MAX, INSERT_ROWS_MAX, insertRows } from "./insert-rows.ts";
