@@ -93,7 +93,9 @@ FROM (
 
 /** Leaves the newest row of each key: by the order column (NULL is oldest), then the one read later. */
 export function redshiftDeleteSuperseded(merge: RedshiftMerge, orderColumn: string | undefined): string {
-	const order = orderColumn === undefined ? "" : `${quote(orderColumn)} DESC NULLS LAST, `;
+	// There is no NULLS LAST everywhere, and NULL is the greatest of all.
+	const newest = (name: string) => `CASE WHEN ${quote(name)} IS NULL THEN 1 ELSE 0 END, ${quote(name)} DESC, `;
+	const order = orderColumn === undefined ? "" : newest(orderColumn);
 	return `DELETE FROM ${merge.stage} WHERE ${ROW} IN (
 	SELECT row_identifier FROM (
 		SELECT ${ROW} AS row_identifier, row_number() OVER (PARTITION BY ${partition(merge, merge.key)} ORDER BY ${order}${ROW} DESC) AS place
