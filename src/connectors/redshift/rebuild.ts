@@ -22,7 +22,7 @@ export async function rebuild(
 	await ensureSchema({ writer, place });
 	const show = () => request.verify?.({ relation: place.sql, query: (sql) => writer.userQuery(sql) });
 	const select = `SELECT * FROM ${bracketed(request.select)} AS headrace_query`;
-	return writer.transaction(async () => {
+	return await writer.transaction(async () => {
 		const rows = quoteIdentifier(`_headrace_rows_${randomBytes(6).toString("hex")}`);
 		if ((await readRelation(writer.session, place)) === null) {
 			await writer.userStatement(`CREATE TABLE ${place.sql} AS ${select}`);
