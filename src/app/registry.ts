@@ -1,5 +1,12 @@
 import { join } from "node:path";
-import type { CheckedPipeline, Connection, DatabaseConnection, LakeConnection, S3Connection } from "../config/index.ts";
+import type {
+	CheckedPipeline,
+	Connection,
+	DatabaseConnection,
+	LakeConnection,
+	RedshiftConnection,
+	S3Connection,
+} from "../config/index.ts";
 import { type Destination, type FileFormat, HeadraceError, type Source, type Staging } from "../core/index.ts";
 
 /** What an opened connection may use of the machine. */
@@ -50,6 +57,16 @@ const DESTINATIONS: Partial<
 	postgres: async (connection) => {
 		const { createPostgresDestination } = await import("../connectors/postgres/index.ts");
 		return createPostgresDestination(serverOptions(connection as DatabaseConnection));
+	},
+	redshift: async (connection) => {
+		const { createRedshiftDestination } = await import("../connectors/redshift/index.ts");
+		const { database, iamRole, maintain, ...server } = connection as RedshiftConnection;
+		return createRedshiftDestination({
+			...serverOptions(server),
+			database,
+			...(iamRole === undefined ? {} : { iamRole }),
+			...(maintain === undefined ? {} : { maintain }),
+		});
 	},
 	file: async (connection, resources) => {
 		const { createFileDestination } = await import("../connectors/file/index.ts");
@@ -125,11 +142,15 @@ export async function openFormats(pipeline: CheckedPipeline, resources: Resource
 		memoryBytes: resources.engineMemoryBytes,
 		temporaryDirectory: resources.temporaryDirectory,
 	});
-	const wanted = (pipeline.staging?.type === "file" ? pipeline.staging.format : undefined) ?? "parquet";
+	const { staging, to } = pipeline;
+	const asked = to.type === "redshift" ? to.format : staging?.type === "file" ? staging.format : undefined;
+	const wanted = asked ?? "parquet";
 	return formats.toSorted((a, b) => Number(b.name === wanted) - Number(a.name === wanted));
 }
 
-function serverOptions(connection: DatabaseConnection) {
+type ServerAddress = Omit<DatabaseConnection, "type" | "name" | "address" | "place">;
+
+function serverOptions(connection: ServerAddress) {
 	const { host, port, user, password, database, tls, ca, origins } = connection;
 	return {
 		host,

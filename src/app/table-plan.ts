@@ -100,6 +100,15 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 	const key = wholeKey ? sourceKey.map((name) => rename.get(name) ?? name) : [];
 	const cursor = options.cursor === undefined ? undefined : named([options.cursor], "cursor")[0];
 	const deleted = options.deleted === undefined ? undefined : named([options.deleted], "deleted")[0];
+	const distKey = options.distKey === undefined ? undefined : named([options.distKey], "dist_key")[0];
+	const sortKey = options.sortKey === undefined ? undefined : named(options.sortKey, "sort_key");
+	for (const [option, given] of [
+		["dist_key", distKey],
+		["sort_key", sortKey],
+	] as const)
+		if (given !== undefined && context.destination.system !== "redshift")
+			fault("E_UNSUPPORTED", `${source}: ${option} is for Redshift`, option, "Leave it out.");
+	const inTarget = (name: string) => rename.get(name) ?? name;
 	const write: Write = options.write ?? (options.mode === "full" ? "replace" : key.length > 0 ? "merge" : "append");
 
 	checkModes(context, selected, columns, { cursor, write, key }, fault);
@@ -118,7 +127,13 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 					columns,
 					types: options.types,
 					...(masks.size === 0 ? {} : { masks }),
-					target: { name: selected.into, columns: targets, key },
+					target: {
+						name: selected.into,
+						columns: targets,
+						key,
+						...(distKey === undefined ? {} : { distKey: inTarget(distKey) }),
+						...(sortKey === undefined ? {} : { sortKey: sortKey.map(inTarget) }),
+					},
 					mode: options.mode,
 					write,
 					...(cursor === undefined ? {} : { cursor, targetCursor: rename.get(cursor) ?? cursor }),

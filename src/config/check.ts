@@ -59,6 +59,20 @@ export function checkPipeline(input: CheckInput): CheckedPipeline {
 	const staging = connect("staging");
 	if (staging !== undefined && staging.type !== "s3" && staging.type !== "file")
 		faults.push(invalidValue("staging must be an s3 connection or a folder", positions.value(["staging"])));
+	else if (to?.type === "redshift" && sound.staging === undefined)
+		faults.push(
+			invalidValue(
+				"to is Redshift, which reads staged files from S3: add staging, an s3 connection",
+				positions.value(["to"]),
+			),
+		);
+	else if (to?.type === "redshift" && staging?.type === "file")
+		faults.push(
+			invalidValue(
+				"staging must be an s3 connection: Redshift reads staged files from S3",
+				positions.value(["staging"]),
+			),
+		);
 
 	const settings = checkSettings(sound, input, faults);
 	const types = typePolicy(BASE_TYPES, sound.types);

@@ -14,6 +14,8 @@ export type FieldKind =
 	| "names"
 	| "format"
 	| "duration"
+	| "copy_format"
+	| "maintain"
 	| "glue";
 
 export interface FieldRule {
@@ -47,11 +49,15 @@ export const KIND_FORMS: Readonly<Record<FieldKind, string>> = {
 	names: "a name or a list of names",
 	format: "csv, jsonl or parquet",
 	duration: "a duration with its unit, such as 2h or 1d",
+	copy_format: "parquet or csv",
+	maintain: "analyze, vacuum or off",
 	glue: "a map with database, region and endpoint, or {}",
 };
 
 export const TLS_WORDS = ["on", "off", "insecure"] as const;
 export const FORMAT_WORDS = ["csv", "jsonl", "parquet"] as const;
+export const COPY_FORMAT_WORDS = ["parquet", "csv"] as const;
+export const MAINTAIN_WORDS = ["analyze", "vacuum", "off"] as const;
 
 const text = (describe: string): FieldRule => ({ kind: "text", describe });
 const secret = (describe: string): FieldRule => ({ kind: "secret", describe });
@@ -127,7 +133,15 @@ export const CONNECTION_TYPES: Readonly<Record<ConnectionType, ConnectionTypeRul
 		fields: {
 			...server(5439),
 			database: { kind: "text", required: true, describe: "Database to use." },
-			iam_role: text("ARN of the role that Redshift reads the staged files with."),
+			iam_role: text(
+				"ARN of the role that Redshift reads the staged files with; default the warehouse's own default role.",
+			),
+			format: { kind: "copy_format", describe: "Format of the staged files that it copies; default `parquet`." },
+			maintain: {
+				kind: "maintain",
+				describe:
+					"What is done to a table after a load: `analyze` (default) renews the planner's statistics, `vacuum` sorts it and reclaims deleted rows too, `off` leaves both to Redshift.",
+			},
 		},
 	},
 	snowflake: {

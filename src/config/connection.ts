@@ -4,12 +4,14 @@ import { basename, resolve } from "node:path";
 import { type ErrorPlace, HeadraceError, HeadraceErrors } from "../core/errors.ts";
 import {
 	CONNECTION_TYPES,
+	COPY_FORMAT_WORDS,
 	camelCase,
 	type FieldRule,
 	type FieldRules,
 	FORMAT_WORDS,
 	GLUE_FIELDS,
 	KIND_FORMS,
+	MAINTAIN_WORDS,
 	TLS_WORDS,
 } from "./connection-types.ts";
 import { durationMs } from "./durations.ts";
@@ -142,6 +144,12 @@ function readField(key: string, field: RawField, rule: FieldRule, context: Field
 			if (milliseconds === undefined) throw invalid();
 			return milliseconds;
 		}
+		case "copy_format":
+			if (!COPY_FORMAT_WORDS.some((word) => word === text)) throw invalid();
+			return text;
+		case "maintain":
+			if (!MAINTAIN_WORDS.some((word) => word === text)) throw invalid();
+			return text;
 		case "path":
 			return text === ":memory:" ? text : absolutePath(text, context.directory);
 		case "prefix":

@@ -2,10 +2,12 @@ import { z } from "zod";
 import { alertsOption } from "./alert-options.ts";
 import {
 	CONNECTION_TYPES,
+	COPY_FORMAT_WORDS,
 	type FieldRule,
 	type FieldRules,
 	FORMAT_WORDS,
 	GLUE_FIELDS,
+	MAINTAIN_WORDS,
 	TLS_WORDS,
 } from "./connection-types.ts";
 import {
@@ -132,6 +134,15 @@ const common = {
 		.describe(
 			"Types for columns that landed as text: every value is tried, the table is built anew beside and swapped in, and rows to come land so; one value that is none of the type stops it.",
 		)
+		.optional(),
+	dist_key: text()
+		.describe(
+			"Redshift: the column by whose values a new table's rows are spread over the nodes; default: Redshift chooses (DISTSTYLE AUTO).",
+		)
+		.optional(),
+	sort_key: z
+		.union([text(), z.array(text()).min(1)], { error: "a column or a list of columns" })
+		.describe("Redshift: the columns by which a new table's rows lie sorted; default: Redshift chooses (SORTKEY AUTO).")
 		.optional(),
 	retries: retries().describe("How often this table is tried again; default the pipeline's `retries`.").optional(),
 	retry_delay: duration()
@@ -282,6 +293,10 @@ function fieldSchema(rule: FieldRule): z.ZodType {
 			return oneOf(TLS_WORDS);
 		case "format":
 			return oneOf(FORMAT_WORDS);
+		case "copy_format":
+			return oneOf(COPY_FORMAT_WORDS);
+		case "maintain":
+			return oneOf(MAINTAIN_WORDS);
 		case "names":
 			return columnNames();
 		case "glue":

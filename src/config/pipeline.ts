@@ -38,6 +38,10 @@ export interface RedshiftConnection extends ServerConnection {
 	readonly type: "redshift";
 	readonly database: string;
 	readonly iamRole?: string;
+	/** Of the staged files; default `parquet`. */
+	readonly format?: "parquet" | "csv";
+	/** Default `analyze`. */
+	readonly maintain?: "analyze" | "vacuum" | "off";
 }
 
 export interface SnowflakeConnection extends ConnectionBase {
@@ -162,6 +166,9 @@ export interface TableOptions {
 	readonly resume: "auto" | "mixed" | "off";
 	/** Default false. */
 	readonly allowEmpty: boolean;
+	/** How a new table of Redshift lies; by names in the source. */
+	readonly distKey?: string;
+	readonly sortKey?: readonly string[];
 	/** Absent: the pipeline's. */
 	readonly retries?: number;
 	readonly retryDelayMs?: number;

@@ -44,6 +44,8 @@ export function mergeOptions(own: OwnTableOptions, ownPath: Path, base: MergeBas
 		fix: new Map(Object.entries({ ...base.defaults.fix, ...own.fix }).flatMap(typeOf)),
 		resume: merged.resume ?? "auto",
 		allowEmpty: String(merged.allow_empty ?? false) === "true",
+		...(merged.dist_key !== undefined && { distKey: merged.dist_key }),
+		...(merged.sort_key !== undefined && { sortKey: listOf(merged.sort_key) }),
 		...(merged.retries !== undefined && { retries: Number(merged.retries) }),
 		...(merged.retry_delay !== undefined && { retryDelayMs: durationMs(merged.retry_delay)! }),
 		...(lateAfterMs !== undefined && { lateAfterMs }),

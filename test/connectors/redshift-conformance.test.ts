@@ -6,7 +6,8 @@ import { BACKEND, destinationFixture } from "./redshift-support.ts";
 const skip: readonly Gap[] = [
 	{
 		case: typeCaseName({ kind: "text" }),
-		reason: "a VARCHAR of Redshift has 65,535 bytes, and a sample more; test/fidelity/into-redshift.test.ts has the others",
+		reason:
+			"a VARCHAR of Redshift has 65,535 bytes, and a sample more; test/fidelity/into-redshift.test.ts has the others",
 	},
 ];
 

@@ -21,7 +21,9 @@ export interface Warehouse extends AsyncDisposable {
 	readonly options: RedshiftOptions;
 }
 
-export async function openWarehouse(more: { readonly roles?: Readonly<Record<string, unknown>> } = {}): Promise<Warehouse> {
+export async function openWarehouse(
+	more: { readonly roles?: Readonly<Record<string, unknown>> } = {},
+): Promise<Warehouse> {
 	const server = await sharedServer(BACKEND);
 	const database = await freshDatabase(server);
 	const s3 = await startS3StandIn({ buckets: [BUCKET] });
@@ -60,7 +62,9 @@ export async function tableRows(
 	table: TableName,
 	columns: readonly Field[],
 ): Promise<(string | null)[][] | null> {
-	const [there] = await client.query("select to_regclass($1) as found", [`${quote(table.schema)}.${quote(table.name)}`]);
+	const [there] = await client.query("select to_regclass($1) as found", [
+		`${quote(table.schema)}.${quote(table.name)}`,
+	]);
 	if (there?.["found"] === null) return null;
 	const rows = await client.arrays(
 		`select ${columns.map(canonical).join(", ")} from ${quote(table.schema)}.${quote(table.name)}`,
