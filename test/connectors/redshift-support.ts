@@ -1,6 +1,23 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { DestinationFixture } from "../../src/conformance/index.ts";
+import { stagedFormats } from "../../src/connectors/file/index.ts";
 import { createRedshiftDestination, type RedshiftOptions } from "../../src/connectors/redshift/index.ts";
-import { type Field, Secret, type TableName } from "../../src/core/index.ts";
+import { createS3Staging } from "../../src/connectors/s3/index.ts";
+import {
+	type Destination,
+	type Field,
+	type FileFormat,
+	type LoadRequest,
+	type ManifestFile,
+	ROW_NUMBER_COLUMN,
+	Secret,
+	type StagedWrite,
+	type Staging,
+	type TableName,
+} from "../../src/core/index.ts";
+import { withRowNumbers } from "../../src/flow/row-numbers.ts";
 import { type RedshiftStandIn, startRedshiftStandIn } from "../stand-ins/redshift/index.ts";
 import { type S3StandIn, startS3StandIn } from "../stand-ins/s3/index.ts";
 import type { TextClient } from "../support/client.ts";
@@ -80,10 +97,87 @@ function floatText(value: string | null, { type }: Field): string | null {
 	return value;
 }
 
+/** How rows reach the stand-in: by INSERT, or through S3 and COPY as a run does it. */
+export type Way = "insert" | "parquet" | "csv";
+
+/**
+ * A destination whose loads go as a run's do: batches become files of S3 in the destination's own types, with rows
+ * numbered, and the load gets their addresses.
+ */
+export function throughStaging(destination: Destination, staging: Staging, format: FileFormat): Destination {
+	let serial = 0;
+	const load = async (request: LoadRequest) => {
+		if (request.input.kind === "files" && request.input.remote !== undefined) return destination.load(request);
+		const number = String(serial++).padStart(20, "0");
+		const remote = await stage(request, { destination, staging, format, prefix: `p/t/files/${number}-ab/` });
+		return destination.load({ ...request, input: remote });
+	};
+	return new Proxy(destination, {
+		get: (target, name) => {
+			if (name === "load") return load;
+			const value: unknown = Reflect.get(target, name, target);
+			return typeof value === "function" ? value.bind(target) : value;
+		},
+	});
+}
+
+async function stage(
+	request: LoadRequest,
+	how: { destination: Destination; staging: Staging; format: FileFormat; prefix: string },
+): Promise<LoadRequest["input"]> {
+	const { destination, staging, format, prefix } = how;
+	const { input, target } = request;
+	const number: Field = { name: ROW_NUMBER_COLUMN, type: { kind: "int64" }, nullable: false };
+	const fields = [...input.fields, number];
+	const stored = [...destination.fileFields!(target), number];
+	const files: ManifestFile[] = [];
+	const open = new Map<string, { path: string; write: StagedWrite }>();
+	const nullText = `NULL-${prefix.length}deadbeef`;
+	await format.write({
+		fields,
+		stored,
+		nullText,
+		batches: withRowNumbers(input.kind === "batches" ? input.batches : localRows(input)),
+		nextPath: async () => {
+			const path = `${prefix}part-${String(open.size + files.length).padStart(5, "0")}.${format.extension}`;
+			const write = await staging.create(path);
+			open.set(write.localPath, { path, write });
+			return write.localPath;
+		},
+		written: async (localPath, rows) => {
+			const { path, write } = open.get(localPath)!;
+			files.push({ path, rows, ...(await write.commit()) });
+			open.delete(localPath);
+		},
+		bufferBytesMax: 16 << 20,
+	});
+	return { kind: "files", fields: stored, format, localPaths: [], remote: { staging, files, nullText } };
+}
+
+async function* localRows({ format, fields, localPaths }: Extract<LoadRequest["input"], { kind: "files" }>) {
+	for (const path of localPaths) yield* format.read(path, fields);
+}
+
 /** An empty stand-in as a destination. */
-export async function destinationFixture(): Promise<DestinationFixture> {
+export async function destinationFixture(way: Way): Promise<DestinationFixture> {
 	const warehouse = await openWarehouse();
-	const open = () => createRedshiftDestination(warehouse.options);
+	const temporaryDirectory = await mkdtemp(join(tmpdir(), "headrace-redshift-"));
+	const [parquet, csv] = await stagedFormats({ temporaryDirectory });
+	const { s3 } = warehouse;
+	const staging = createS3Staging({
+		bucket: BUCKET,
+		prefix: "staging/",
+		endpoint: s3.endpoint,
+		pathStyle: true,
+		region: s3.region,
+		accessKeyId: new Secret(s3.accessKeyId),
+		secretAccessKey: new Secret(s3.secretAccessKey),
+		temporaryDirectory,
+	});
+	const open = async () => {
+		const destination = await createRedshiftDestination({ ...warehouse.options, insertRowsMax: 0 });
+		return way === "insert" ? destination : throughStaging(destination, staging, way === "csv" ? csv! : parquet!);
+	};
 	const destination = await open();
 	return {
 		destination,
@@ -92,7 +186,9 @@ export async function destinationFixture(): Promise<DestinationFixture> {
 		rows: (table, columns) => tableRows(warehouse.client, table, columns),
 		[Symbol.asyncDispose]: async () => {
 			await destination[Symbol.asyncDispose]();
+			await staging[Symbol.asyncDispose]();
 			await warehouse[Symbol.asyncDispose]();
+			await rm(temporaryDirectory, { recursive: true, force: true });
 		},
 	};
 }

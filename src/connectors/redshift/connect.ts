@@ -21,6 +21,8 @@ export interface RedshiftOptions {
 	readonly passwordReference?: string;
 	/** What is done to a table after a load; default `analyze`. */
 	readonly maintain?: Maintenance;
+	/** Rows up to which a staged table goes by INSERT; default 1000. */
+	readonly insertRowsMax?: number;
 }
 
 /** `vacuum` analyzes too. Redshift does both by itself when it is idle. */

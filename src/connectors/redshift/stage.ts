@@ -63,14 +63,14 @@ async function* localBatches({ format, fields, localPaths }: Files) {
 }
 
 async function stageRemote(context: LoadContext, remote: RemoteFiles, insert: Insert): Promise<number> {
-	const { request } = context;
+	const { request, options } = context;
 	const { staging, files } = remote;
 	const { format, fields } = request.input as Files;
 	if (files.length === 0) return 0;
 	const rows = files.reduce((sum, file) => sum + file.rows, 0);
 	const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
 	let received = 0;
-	if (format.name === "parquet" && rows <= INSERT_ROWS_MAX && bytes <= INSERT_BYTES_MAX)
+	if (format.name === "parquet" && rows <= (options.insertRowsMax ?? INSERT_ROWS_MAX) && bytes <= INSERT_BYTES_MAX)
 		for (const file of files) {
 			await using copy = await staging.fetch(file.path, file.sha256).catch((cause: unknown) => {
 				if (!(cause instanceof HeadraceError) || cause.code !== "E_FILE_NOT_FOUND") throw cause;
