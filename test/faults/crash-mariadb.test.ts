@@ -7,6 +7,8 @@ import {
 	CHUNKS_STAGED,
 	FOLDER_DESTINATION,
 	pointsOf,
+	S3_PARTS,
+	S3_STAGED,
 } from "./crash-points.ts";
 import { crashOnce, crashPointsInCode, ShopCopy } from "./crash-support.ts";
 import { Shop, type ShopTable } from "./shop.ts";
@@ -15,7 +17,8 @@ const TABLES: readonly ShopTable[] = ["accounts", "orders", "journal", "visits"]
 
 test("every crash point of the code is tried", () => {
 	const chunks = [...CHUNKS_DIRECT, ...CHUNKS_STAGED, ...CHUNKS_LOADED, CHUNKS_BEHIND];
-	const tried = [...TABLES.flatMap((table) => pointsOf(table, { staging: true })), ...FOLDER_DESTINATION, ...chunks];
+	const other = [...FOLDER_DESTINATION, ...chunks, ...S3_STAGED, ...S3_PARTS];
+	const tried = [...TABLES.flatMap((table) => pointsOf(table, { staging: true })), ...other];
 	expect(crashPointsInCode()).toEqual([...new Set(tried.map((point) => point.replace(/#.*/, "")))].sort());
 });
 

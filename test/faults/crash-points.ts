@@ -27,3 +27,8 @@ export const CHUNKS_STAGED = ["chunk-planned", "c02", "c03#5", "chunk-staged", "
 export const CHUNKS_LOADED = ["c08", "c09", "c10", "c11"];
 /** Of a load by a cursor whose chunks are of several cuts: between the load of them and what has changed since. */
 export const CHUNKS_BEHIND = "chunk-behind";
+
+/** Of a run that stages in S3: a file that was sent, and a manifest that was. */
+export const S3_STAGED = ["s3-file-sent", "s3-once-sent"];
+/** Of a file that goes in parts. */
+export const S3_PARTS = ["s3-part-sent", "s3-part-sent#3", "c04"];

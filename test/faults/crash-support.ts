@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { RunReceipt } from "../../src/core/index.ts";
+import type { S3StandIn } from "../stand-ins/s3/index.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import { readPostgres } from "./postgres-warehouse.ts";
 import { Project } from "./project.ts";
@@ -27,11 +28,19 @@ export const IN_DAY = "at >= '2026-01-02' and at < '2026-01-03'";
 
 export interface CopyOptions {
 	readonly staging: boolean;
+	/** Staged files go there, in place of a folder of the project. */
+	readonly s3?: S3StandIn;
 	/** A DuckDB file by default, a folder of Parquet files, or the database `target`. */
 	readonly into?: "duckdb" | "folder" | "postgres";
 	readonly target?: TestDatabase;
 	/** More keys of the pipeline file. */
 	readonly keys?: string;
+}
+
+/** The stand-in as the connection `lake`. */
+export function s3Connection({ endpoint, region, accessKeyId, secretAccessKey }: S3StandIn, more = ""): string {
+	const keys = `access_key_id: ${accessKeyId}, secret_access_key: "${secretAccessKey}"`;
+	return `lake: { type: s3, bucket: lake, prefix: staging/, region: ${region}, endpoint: "${endpoint}", path_style: true, ${keys}${more} }\n`;
 }
 
 /** A project that copies one shop, table by table, directly or by way of staged files. */
@@ -40,20 +49,22 @@ export class ShopCopy implements AsyncDisposable {
 	readonly shop: Shop;
 	readonly into: "duckdb" | "folder" | "postgres";
 	readonly #target: TestDatabase | undefined;
+	readonly #s3: S3StandIn | undefined;
 
 	constructor(shop: Shop, options: CopyOptions) {
 		this.shop = shop;
 		this.into = options.into ?? "duckdb";
 		this.#target = options.target;
+		this.#s3 = options.s3;
 		const to = {
 			duckdb: "{ type: duckdb, path: warehouse.duckdb }",
 			folder: "{ type: file, path: out }",
 			postgres: options.target?.url,
 		}[this.into];
 		this.project = new Project({
-			"connections.yaml": `shop_db: ${shop.url}\ncopy: ${to}\n`,
+			"connections.yaml": `shop_db: ${shop.url}\ncopy: ${to}\n${options.s3 === undefined ? "" : s3Connection(options.s3)}`,
 			"pipelines/shop.yaml":
-				`from: shop_db\nto: copy\nretries: 0\n${options.staging ? "staging: ./staged\n" : ""}` +
+				`from: shop_db\nto: copy\nretries: 0\n${options.staging ? `staging: ${options.s3 === undefined ? "./staged" : "lake"}\n` : ""}` +
 				`${options.keys ?? ""}\ntables:${SHOP_TABLES(shop.schema)}`,
 		});
 	}
@@ -103,6 +114,7 @@ export class ShopCopy implements AsyncDisposable {
 		expect(leftovers(await this.read())).toEqual([]);
 		expect(this.project.files("staged")).toEqual([]);
 		expect(this.project.files(".headrace/tmp")).toEqual([]);
+		expect(this.#s3?.keys("lake", "staging/") ?? []).toEqual([]);
 		expect(this.project.files("out").filter((name) => name.endsWith(".tmp"))).toEqual([]);
 	}
 

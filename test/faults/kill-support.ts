@@ -1,6 +1,7 @@
 /** Runs killed at random moments over tables that change meanwhile. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
+import type { S3StandIn } from "../stand-ins/s3/index.ts";
 import type { TextClient } from "../support/client.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import { IN_DAY, ShopCopy } from "./crash-support.ts";
@@ -109,6 +110,8 @@ export interface Killing {
 	readonly seed: number;
 	readonly kills: number;
 	readonly staging: boolean;
+	/** Staged files go there, in place of a folder of the project. */
+	readonly s3?: S3StandIn;
 	/** A PostgreSQL database to copy into, in place of a DuckDB file. */
 	readonly target?: TestDatabase;
 	/** Called when the first run has made the tables, before the first kill. */
@@ -127,11 +130,16 @@ export const killTimeoutMs = (kills: number): number => 60_000 + Number(CHOSEN_K
  * plain run equal to the source. Gives how many chunks of killed runs the next ones kept.
  */
 export async function killAtRandom(shop: Shop, killing: Killing): Promise<{ readonly chunksReused: number }> {
-	const { staging, target } = killing;
+	const { staging, target, s3 } = killing;
 	const kills = Number(CHOSEN_KILLS ?? killing.kills);
 	const random = new Random(Number(CHOSEN_SEED ?? killing.seed));
 	const into = target === undefined ? {} : ({ into: "postgres", target } as const);
-	await using copy = new ShopCopy(shop, { staging, keys: "concurrency: 2\n", ...into });
+	await using copy = new ShopCopy(shop, {
+		staging,
+		keys: "concurrency: 2\n",
+		...into,
+		...(s3 === undefined ? {} : { s3 }),
+	});
 	const writer = new Writer(shop, random);
 	const usual = await copy.project.start(["run", "shop", "--interval", "2026-01-02"]).ended;
 	expect(usual.code, usual.stdout).toBe(0);

@@ -40,6 +40,7 @@ class S3Staging implements Staging {
 	readonly address: StagingAddress;
 	readonly #access: S3Access;
 	#swept: Promise<void> | null = null;
+	#tidied: Promise<void> | null = null;
 
 	constructor(access: S3Access) {
 		this.#access = access;
@@ -122,11 +123,10 @@ class S3Staging implements Staging {
 		});
 	}
 
-	fetch(path: string, sha256?: string): Promise<LocalCopy> {
-		// In a promise, since a path that leaves the prefix is refused as any other fault is.
-		return Promise.resolve().then(() =>
-			downloadFile(this.#access, keyOf(this.#access, path), sha256 === undefined ? {} : { sha256 }),
-		);
+	async fetch(path: string, sha256?: string): Promise<LocalCopy> {
+		const key = keyOf(this.#access, path);
+		await this.#tidy();
+		return downloadFile(this.#access, key, sha256 === undefined ? {} : { sha256 });
 	}
 
 	async #confirm(file: ManifestFile): Promise<void> {
@@ -141,7 +141,7 @@ class S3Staging implements Staging {
 	/** Takes back, once, what runs that were killed long ago had begun to send: it costs money and is seen by nobody. */
 	#sweep(): Promise<void> {
 		this.#swept ??= (async () => {
-			await removeStaleTemporaries(this.#access.options.temporaryDirectory);
+			await this.#tidy();
 			const { bucket } = this.#access.options;
 			const deed = { doing: "listing unfinished uploads", action: "s3:ListBucketMultipartUploads" };
 			const listed = await this.#access
@@ -158,6 +158,12 @@ class S3Staging implements Staging {
 					await abortUpload(this.#access, Key!, UploadId!).catch(() => {});
 		})();
 		return this.#swept;
+	}
+
+	/** Removes, once, files on their way whose process is dead. */
+	#tidy(): Promise<void> {
+		this.#tidied ??= removeStaleTemporaries(this.#access.options.temporaryDirectory);
+		return this.#tidied;
 	}
 
 	check(): Promise<Finding[]> {
