@@ -21,7 +21,8 @@ import { lateMessage, lateTables } from "./freshness.ts";
 import { planOf } from "./plan.ts";
 import { readOnly } from "./read-only.ts";
 import { type Recorder, recorded } from "./recorded.ts";
-import { type RunScope, runOnce } from "./run.ts";
+import { openStaging } from "./registry.ts";
+import { needsStaging, type RunScope, runOnce } from "./run.ts";
 import { newRunId } from "./run-id.ts";
 import { selectSummaries } from "./select.ts";
 import { openSession, planSession } from "./session.ts";
@@ -169,6 +170,11 @@ class LocalApp implements App {
 		await using session = await openSession(pipeline, {}, this.#options.source);
 		await look(pipeline.from.name, () => session.source.check());
 		await look(pipeline.to.name, () => session.destination.check());
+		if (needsStaging(session))
+			await look(pipeline.staging?.name ?? "staging", async () => {
+				await using staging = await openStaging(pipeline, session.resources);
+				return await staging.check();
+			});
 		await look(pipeline.name, async () => {
 			const plan = await planSession(session, {}, this.#lastInterval(pipeline), newRunId());
 			return plan.tables.flatMap((table) =>

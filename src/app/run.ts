@@ -43,6 +43,7 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 	const onEvent = options.onEvent ?? (() => {});
 	const begun = await start.attempt(() => begin(session, context));
 	const { plans, summaries, policy, warnings, staged, rows } = begun;
+	await using _staging = staged?.staging ?? null;
 	const run = new RunRecord(state, start, {
 		run_id: runId,
 		pipeline: pipeline.name,
@@ -159,10 +160,15 @@ async function begin(session: Session, context: RunContext): Promise<Begun> {
  * destination takes nothing else; otherwise batches go straight into the destination's transaction.
  */
 async function stagingOf(session: Session, options: RunOptions): Promise<StagedFiles | null> {
-	const { pipeline, destination, resources } = session;
+	const { pipeline, resources } = session;
 	const single = options.stage === "extract" || options.stage === "load";
-	if (pipeline.staging === undefined && !single && destination.accepts.batches) return null;
+	if (!single && !needsStaging(session)) return null;
 	return { staging: await openStaging(pipeline, resources), formats: await openFormats(pipeline, resources) };
+}
+
+/** Whether files lie between extract and load when both are done by one run. */
+export function needsStaging({ pipeline, destination }: Session): boolean {
+	return pipeline.staging !== undefined || !destination.accepts.batches;
 }
 
 /** The run's receipt as it grows, saved at each step. */

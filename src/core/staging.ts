@@ -31,7 +31,7 @@ export interface StagingAddress {
 	uriOf(path: string): string;
 	/**
 	 * Looks that what lies there is what was staged: Redshift and its like read it without a checksum of ours.
-	 * @throws E_CONFLICT when the file is gone or another
+	 * @throws E_CONFLICT when the file is gone, E_CORRUPT_FILE when it is another
 	 */
 	confirm(file: ManifestFile): Promise<void>;
 }

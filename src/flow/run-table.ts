@@ -62,8 +62,8 @@ export async function runTable(
 		// are simply read anew, chunks as far as they have changed.
 		if (!(pending.write === "replace" || wanted.mode !== "incremental")) {
 			if (context.stage === "extract") return stagedOutcome(pending, row);
-			before = await loadManifest(context, wanted, row, pending);
-			current = before.row;
+			before = await loadUnlessDamaged(context, wanted, row, pending);
+			current = before?.row ?? row;
 		} else await discardManifest(context, pending);
 	}
 	const snapshot = await openSnapshot();
@@ -308,13 +308,41 @@ async function loadOnce(
 	}
 }
 
+/**
+ * Loads what an earlier run sealed; null when a file of it is damaged. Its rows are still at the source, so it is thrown
+ * away to be read anew, where it would stop every further run.
+ */
+async function loadUnlessDamaged(
+	context: StagedContext,
+	task: TableTask,
+	row: PositionRow,
+	pending: Manifest,
+): Promise<TableOutcome | null> {
+	try {
+		return await loadManifest(context, task, row, pending);
+	} catch (error) {
+		if (!(error instanceof HeadraceError) || error.code !== "E_CORRUPT_FILE") throw error;
+		const { runId } = context;
+		const message = `${error.message}: what was staged is thrown away and read anew`;
+		context.onEvent({ type: "notice", runId, level: "warn", table: task.stream, message });
+		await discardManifest(context, pending);
+		return null;
+	}
+}
+
 async function loadPending(
 	context: StagedContext,
 	task: TableTask,
 	row: PositionRow,
 	pending: Manifest | null,
 ): Promise<TableOutcome> {
-	if (pending !== null) return loadManifest(context, task, row, pending);
+	if (pending !== null) {
+		const outcome = await loadUnlessDamaged(context, task, row, pending);
+		if (outcome !== null) return outcome;
+		throw new HeadraceError("E_CORRUPT_FILE", `a staged file of ${task.stream} was not what was written`, {
+			hint: "Nothing was loaded. Extract again: `headrace run <pipeline> --stage extract`.",
+		});
+	}
 	await cleanStaging(context, task.stream, row);
 	return nothingLoaded(row);
 }

@@ -153,7 +153,7 @@ describe("staging in the S3 stand-in", () => {
 		await staging.address?.confirm(file);
 		for (const other of ["rowz", "longer"]) {
 			await place.s3.put("lake", "elt/a/1", other);
-			expect((await errorOf(staging.address!.confirm(file))).code).toBe("E_CONFLICT");
+			expect((await errorOf(staging.address!.confirm(file))).code).toBe("E_CORRUPT_FILE");
 		}
 		await staging.remove(["a/1"]);
 		expect((await errorOf(staging.address!.confirm(file))).code).toBe("E_CONFLICT");

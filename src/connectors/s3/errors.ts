@@ -1,5 +1,5 @@
 import { HeadraceError } from "../../core/index.ts";
-import type { S3Options } from "./options.ts";
+import { folderPrefix, type S3Options } from "./options.ts";
 import { arn } from "./policy.ts";
 
 /** What was done, and to what, for the statement that allows it. */
@@ -180,7 +180,7 @@ function rightsError(message: string, deed: Deed, options: S3Options, cause: unk
 		? (options.kmsKey ?? told?.[2] ?? "*")
 		: deed.key === undefined
 			? arn(options)
-			: arn(options, deed.key);
+			: arn(options, `${folderPrefix(options.prefix)}*`);
 	const statement = JSON.stringify({ Effect: "Allow", Action: action, Resource: resource });
 	const hint = /explicit deny/.test(message)
 		? `A policy denies it: take the Deny of ${action} on ${resource} away, or leave this user out of it.`

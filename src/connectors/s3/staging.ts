@@ -19,7 +19,7 @@ import { downloadFile, readObject } from "./download.ts";
 import { errorName } from "./errors.ts";
 import { keyOf, listObjects } from "./keys.ts";
 import type { S3Options } from "./options.ts";
-import { abortUpload, encryptionOf, isThere, uploadFile } from "./upload.ts";
+import { abortUpload, encryptionOf, lookAt, uploadFile } from "./upload.ts";
 
 /** An upload that began so long ago has no process that goes on with it. */
 const STALE_UPLOAD_MS = 24 * 3600 * 1000;
@@ -131,11 +131,12 @@ class S3Staging implements Staging {
 
 	async #confirm(file: ManifestFile): Promise<void> {
 		const key = keyOf(this.#access, file.path);
-		if (await isThere(this.#access, key, file)) return;
-		throw new HeadraceError("E_CONFLICT", `${key} in s3://${this.#access.options.bucket} is gone, or is another file`, {
-			file: key,
-			hint: "Nothing was loaded. Run again: it is extracted anew.",
-		});
+		const found = await lookAt(this.#access, key, file);
+		if (found === "same") return;
+		const where = `${key} in s3://${this.#access.options.bucket}`;
+		const options = { file: key, hint: "Nothing was loaded. Run again: it is extracted anew." };
+		if (found === "gone") throw new HeadraceError("E_CONFLICT", `${where} was taken away`, options);
+		throw new HeadraceError("E_CORRUPT_FILE", `${where} is not the file that was written`, options);
 	}
 
 	/** Takes back, once, what runs that were killed long ago had begun to send: it costs money and is seen by nobody. */

@@ -118,7 +118,7 @@ async function uploadParts(access: S3Access, key: string, file: LocalFile): Prom
 				);
 			} catch (error) {
 				// An earlier try was done and its answer lost, when the object is the file's.
-				if (errorName(error) !== "NoSuchUpload" || !(await isThere(access, key, file))) throw error;
+				if (errorName(error) !== "NoSuchUpload" || (await lookAt(access, key, file)) !== "same") throw error;
 			}
 		});
 	} catch (error) {
@@ -143,7 +143,11 @@ export async function abortUpload(access: S3Access, key: string, UploadId: strin
 }
 
 /** Whether the object is the one that was sent: its size and SHA-256, asked of S3 without reading it. */
-export async function isThere(access: S3Access, key: string, file: Omit<LocalFile, "localPath">): Promise<boolean> {
+export async function lookAt(
+	access: S3Access,
+	key: string,
+	file: Omit<LocalFile, "localPath">,
+): Promise<"same" | "other" | "gone"> {
 	const head = await access.request(
 		{ doing: `looking at ${key}`, action: "s3:GetObject", key },
 		async (client, { HeadObjectCommand }) => {
@@ -157,10 +161,12 @@ export async function isThere(access: S3Access, key: string, file: Omit<LocalFil
 			}
 		},
 	);
-	if (head === null || head.ContentLength !== file.bytes) return false;
-	const whole = head.ChecksumSHA256 !== undefined && !/-\d+$/.test(head.ChecksumSHA256);
-	if (whole) return Buffer.from(head.ChecksumSHA256!, "base64").toString("hex") === file.sha256;
-	return head.Metadata?.[DIGEST_METADATA] === file.sha256;
+	if (head === null) return "gone";
+	const { ContentLength, ChecksumSHA256, Metadata } = head;
+	// S3's own is of the whole file when it is not made of its parts': then it ends in their number.
+	const isWhole = ChecksumSHA256 !== undefined && !/-\d+$/.test(ChecksumSHA256);
+	const sha256 = isWhole ? Buffer.from(ChecksumSHA256, "base64").toString("hex") : Metadata?.[DIGEST_METADATA];
+	return ContentLength === file.bytes && sha256 === file.sha256 ? "same" : "other";
 }
 
 /** A stream of a part of a file for one request; closed when it fails, so that no descriptor stays. */
