@@ -40,6 +40,17 @@ const SOURCES: Partial<Record<Connection["type"], (connection: Connection, resou
 				temporaryDirectory: resources.temporaryDirectory,
 			});
 		},
+		s3: async (connection, resources) => {
+			const { createFileSource } = await import("../connectors/file/index.ts");
+			const { createS3FileStore } = await import("../connectors/s3/index.ts");
+			const s3 = connection as S3Connection;
+			return createFileSource({
+				path: s3.prefix ?? "",
+				store: createS3FileStore(s3Options(s3, resources)),
+				memoryBytes: resources.engineMemoryBytes,
+				temporaryDirectory: resources.temporaryDirectory,
+			});
+		},
 	};
 
 const DESTINATIONS: Partial<

@@ -7,6 +7,7 @@ export * from "./crash.ts";
 export * from "./destination.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export * from "./file-store.ts";
 export * from "./manifest.ts";
 export * from "./path-segment.ts";
 export * from "./port.ts";

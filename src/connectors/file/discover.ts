@@ -1,6 +1,6 @@
 import { lstat, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
-import { type FormatName, HeadraceError, qualified, type TableName } from "../../core/index.ts";
+import { type FormatName, HeadraceError, qualified, type StoredFile, type TableName } from "../../core/index.ts";
 import { COMMIT_FILE } from "./layout.ts";
 import type { TableRecord } from "./table-record.ts";
 
@@ -9,6 +9,8 @@ export interface SourceFile {
 	/** Relative to the source's folder, `/` between segments: how positions name it. */
 	readonly name: string;
 	readonly path: string;
+	/** Where it lies when that is not this machine; `path` is its address then. */
+	readonly stored?: StoredFile;
 }
 
 /** Files that together are one table. */
@@ -46,7 +48,7 @@ export function formatOf(name: string): FormatName | null {
 }
 
 /** `orders` of `orders.csv.gz`. */
-function stem(name: string): string {
+export function stem(name: string): string {
 	const plain = name.replace(/\.(gz|zst)$/, "");
 	return formatOf(name) === null ? plain.replace(/\.[^.]*$/, "") : plain.slice(0, plain.lastIndexOf("."));
 }
@@ -125,7 +127,7 @@ async function pattern(path: string, wanted: FormatName | undefined): Promise<Di
 }
 
 /** A pattern of a path as a regular expression. */
-function patternMatcher(text: string): RegExp {
+export function patternMatcher(text: string): RegExp {
 	let source = "";
 	for (let at = 0; at < text.length; at++) {
 		const char = text[at]!;
@@ -180,7 +182,7 @@ async function insideRoot(root: string, path: string): Promise<string> {
 }
 
 /** Files of the wanted format, or of any known one; the others are told. */
-function usable(files: readonly SourceFile[], wanted: FormatName | undefined, ignored: string[]): SourceFile[] {
+export function usable(files: readonly SourceFile[], wanted: FormatName | undefined, ignored: string[]): SourceFile[] {
 	return files.filter((file) => {
 		const format = formatOf(file.name);
 		const use = wanted === undefined ? format !== null : format === null || format === wanted;
@@ -191,11 +193,15 @@ function usable(files: readonly SourceFile[], wanted: FormatName | undefined, ig
 
 type TableIdentity = Pick<FileTable, "name" | "key" | "required">;
 
-function plain(name: string): TableIdentity {
+export function plain(name: string): TableIdentity {
 	return { name: { schema: "", name }, key: [], required: [] };
 }
 
-function tableOf(identity: TableIdentity, files: readonly SourceFile[], wanted: FormatName | undefined): FileTable {
+export function tableOf(
+	identity: TableIdentity,
+	files: readonly SourceFile[],
+	wanted: FormatName | undefined,
+): FileTable {
 	const formats = new Set(files.map((file) => wanted ?? formatOf(file.name)!));
 	if (formats.size > 1)
 		throw new HeadraceError(
@@ -208,7 +214,7 @@ function tableOf(identity: TableIdentity, files: readonly SourceFile[], wanted: 
 	return { ...identity, format: [...formats][0]!, files };
 }
 
-function withoutCollisions(tables: readonly FileTable[]): readonly FileTable[] {
+export function withoutCollisions(tables: readonly FileTable[]): readonly FileTable[] {
 	const seen = new Map<string, FileTable>();
 	for (const table of tables) {
 		const key = JSON.stringify([table.name.schema, table.name.name]);

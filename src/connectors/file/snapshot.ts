@@ -12,9 +12,10 @@ import { fitsColumn } from "./column-plan.ts";
 import { columnNamed, conditionOf, filtered, highestValue } from "./condition.ts";
 import { readCsv, type TextInspection } from "./csv-file.ts";
 import { type FileTable, type SourceFile, tableNamed } from "./discover.ts";
+import { aboutFile, type FileCopies } from "./file-copies.ts";
 import { readJsonl } from "./jsonl-file.ts";
 import { type ParquetInspection, readParquet } from "./parquet-file.ts";
-import { fileStamp, sameStamp, sinceListed } from "./stamps.ts";
+import { sinceListed } from "./stamps.ts";
 
 /** What one look at a whole file found. */
 export type Inspection =
@@ -23,6 +24,7 @@ export type Inspection =
 
 /** What a snapshot needs of its source. */
 export interface SnapshotFiles {
+	readonly copies: FileCopies;
 	connect(): Promise<EngineConnection>;
 	inspect(file: SourceFile, table: FileTable, stamp: string): Promise<Inspection>;
 	inspectAll(
@@ -56,15 +58,15 @@ export class FileSnapshot implements Snapshot {
 
 	async fileStamps(table: SourceTable): Promise<readonly { readonly name: string; readonly stamp: string }[]> {
 		const stamps: { name: string; stamp: string }[] = [];
-		for (const { name, path } of tableNamed(this.#tables, table.name).files)
-			stamps.push({ name, stamp: await this.#stamp(path) });
+		for (const file of tableNamed(this.#tables, table.name).files)
+			stamps.push({ name: file.name, stamp: await this.#stamp(file) });
 		return stamps;
 	}
 
 	/** The stamp of the file at this cut. */
-	async #stamp(path: string): Promise<string> {
-		const stamp = this.#stamps.get(path) ?? (await fileStamp(path));
-		this.#stamps.set(path, stamp);
+	async #stamp(file: SourceFile): Promise<string> {
+		const stamp = this.#stamps.get(file.path) ?? (await this.#source.copies.stamp(file));
+		this.#stamps.set(file.path, stamp);
 		return stamp;
 	}
 
@@ -103,15 +105,16 @@ export class FileSnapshot implements Snapshot {
 		await using connection = await this.#source.connect();
 		for (const file of chosenFiles(table, request)) {
 			if (signal?.aborted === true) throw new HeadraceError("E_STOPPED", "stopped while files were being read");
-			const stamp = await this.#stamp(file.path);
+			const stamp = await this.#stamp(file);
 			const inspection = await this.#source.inspect(file, table, stamp);
 			checkColumns(file, inspection, request);
+			await using here = await this.#source.copies.open(file, stamp, "read");
 			try {
-				yield* readFile(connection, file, table, inspection, request, condition, signal);
+				yield* readFile(connection, here.localPath, table, inspection, request, condition, signal);
 			} catch (error) {
-				throw sinceListed(error, file.path);
+				throw sinceListed(aboutFile(error, here.localPath, file), file.path);
 			}
-			sameStamp(file.path, stamp, await fileStamp(file.path));
+			await here.confirm();
 		}
 	}
 
@@ -157,7 +160,7 @@ function checkColumns(file: SourceFile, inspection: Inspection, request: ReadReq
 
 async function* readFile(
 	connection: EngineConnection,
-	file: SourceFile,
+	path: string,
 	table: FileTable,
 	inspection: Inspection,
 	request: ReadRequest,
@@ -166,21 +169,14 @@ async function* readFile(
 ): AsyncGenerator<Batch, void, undefined> {
 	const { columns, types } = request;
 	if (inspection.format === "parquet") {
-		yield* readParquet(
-			connection,
-			file.path,
-			inspection.found,
-			{ columns, all: request.table.columns },
-			condition,
-			signal,
-		);
+		yield* readParquet(connection, path, inspection.found, { columns, all: request.table.columns }, condition, signal);
 		return;
 	}
 	const readText = table.format === "csv" ? readCsv : readJsonl;
-	if (condition === null) yield* readText(file.path, columns, types, signal);
+	if (condition === null) yield* readText(path, columns, types, signal);
 	else {
 		const all = request.table.columns;
-		const batches = readText(file.path, all, types, signal);
+		const batches = readText(path, all, types, signal);
 		yield* filtered(connection, { fields: all, batches }, columns, condition, {
 			...(signal === undefined ? {} : { signal }),
 			...(request.bufferBytesMax === undefined ? {} : { bufferBytesMax: request.bufferBytesMax }),

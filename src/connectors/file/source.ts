@@ -1,7 +1,8 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, realpath } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
 	type DescribeRequest,
+	type FileStore,
 	type Finding,
 	type FormatName,
 	HeadraceError,
@@ -15,15 +16,19 @@ import { duckdbDialect } from "../../sql/index.ts";
 import { type FoundTable, mergeParquet, mergeText, sourceColumns } from "./column-plan.ts";
 import { inspectCsv } from "./csv-file.ts";
 import { type Discovery, discover, type FileTable, type SourceFile, tableNamed } from "./discover.ts";
+import { discoverStored } from "./discover-stored.ts";
+import { aboutFile, FileCopies } from "./file-copies.ts";
 import { ownTemporaryFolder } from "./formats.ts";
 import { inspectJsonl } from "./jsonl-file.ts";
 import { inspectParquet } from "./parquet-file.ts";
 import { FileSnapshot, type Inspection, type SnapshotFiles } from "./snapshot.ts";
-import { fileStamp, sameStamp, sinceListed } from "./stamps.ts";
+import { sinceListed } from "./stamps.ts";
 
 export interface FileSourceOptions {
-	/** A file, a folder, or a pattern with `*`, `?`, `[a-z]`, `**`. */
+	/** A file, a folder, or a pattern with `*`, `?`, `[a-z]`, `**`; of a store the same within it. */
 	readonly path: string;
+	/** Where the files lie when that is not this machine; closed with the source. Then `temporaryDirectory` is needed. */
+	readonly store?: FileStore;
 	/** Default: by each file's ending. */
 	readonly format?: FormatName;
 	/** Bound on the embedded engine. */
@@ -38,6 +43,13 @@ export interface FileSourceOptions {
  * @throws E_FILE_NOT_FOUND when there is nothing at the path, E_PATH, E_NAME_COLLISION, E_UNSUPPORTED: see `discover`
  */
 export async function createFileSource(options: FileSourceOptions): Promise<Source> {
+	if (options.store !== undefined) {
+		const { temporaryDirectory } = options;
+		if (temporaryDirectory === undefined)
+			throw new HeadraceError("E_INTERNAL", "a source of stored files needs a folder for their copies");
+		await mkdir(temporaryDirectory, { recursive: true, mode: 0o700 });
+		return new FileSource(options, await realpath(temporaryDirectory));
+	}
 	const { root } = await discover(options.path, options.format);
 	return new FileSource(options, root);
 }
@@ -48,6 +60,8 @@ class FileSource implements Source, SnapshotFiles {
 	readonly quoteString = duckdbDialect.quoteLiteral;
 	readonly backslashEscapes = false;
 	readonly #options: FileSourceOptions;
+	readonly copies: FileCopies;
+	/** The folder that the engine may look into. */
 	#root: string;
 	#engine: Promise<Engine> | null = null;
 	/** What each file holds, for as long as its stamp stays. */
@@ -56,9 +70,12 @@ class FileSource implements Source, SnapshotFiles {
 	constructor(options: FileSourceOptions, root: string) {
 		this.#options = options;
 		this.#root = root;
+		this.copies = new FileCopies(options.store ?? null);
 	}
 
 	async discover(): Promise<Discovery> {
+		const { store, path, format } = this.#options;
+		if (store !== undefined) return discoverStored(store, path, format);
 		const found = await discover(this.#options.path, this.#options.format);
 		if (found.root !== this.#root) {
 			// The path is a link that leads elsewhere now; the engine may only look into the folder that it began with.
@@ -82,11 +99,13 @@ class FileSource implements Source, SnapshotFiles {
 	}
 
 	async check(): Promise<Finding[]> {
+		const { store, path } = this.#options;
+		const findings = (await store?.check()) ?? [];
+		if (findings.some(({ severity }) => severity === "error")) return findings;
 		const { tables, ignored } = await this.discover();
 		const files = tables.reduce((sum, table) => sum + table.files.length, 0);
-		const findings: Finding[] = [
-			{ severity: "ok", message: `${this.#options.path}: ${tables.length} tables in ${files} files` },
-		];
+		const where = store?.addressOf(path) ?? path;
+		findings.push({ severity: "ok", message: `${where}: ${tables.length} tables in ${files} files` });
 		if (ignored.length > 0)
 			findings.push({
 				severity: "warning",
@@ -129,27 +148,28 @@ class FileSource implements Source, SnapshotFiles {
 	async inspectAll(files: readonly SourceFile[], table: FileTable) {
 		const inspected: { readonly name: string; readonly inspection: Inspection }[] = [];
 		for (const file of files)
-			inspected.push({ name: file.name, inspection: await this.inspect(file, table, await fileStamp(file.path)) });
+			inspected.push({ name: file.name, inspection: await this.inspect(file, table, await this.copies.stamp(file)) });
 		return inspected;
 	}
 
 	async inspect(file: SourceFile, table: FileTable, stamp: string): Promise<Inspection> {
 		const known = this.#inspections.get(file.path);
 		if (known?.stamp === stamp) return known.inspection;
-		const inspection = await this.#inspect(file, table).catch((error) => {
-			throw sinceListed(error, file.path);
+		await using here = await this.copies.open(file, stamp, "look");
+		const inspection = await this.#inspect(here.localPath, table).catch((error) => {
+			throw sinceListed(aboutFile(error, here.localPath, file), file.path);
 		});
-		sameStamp(file.path, stamp, await fileStamp(file.path));
+		await here.confirm();
 		this.#inspections.set(file.path, { stamp, inspection });
 		return inspection;
 	}
 
-	async #inspect(file: SourceFile, table: FileTable): Promise<Inspection> {
+	async #inspect(path: string, table: FileTable): Promise<Inspection> {
 		if (table.format === "parquet") {
 			await using connection = await this.connect();
-			return { format: "parquet", found: await inspectParquet(connection, file.path) };
+			return { format: "parquet", found: await inspectParquet(connection, path) };
 		}
-		return { format: "text", found: await (table.format === "csv" ? inspectCsv : inspectJsonl)(file.path) };
+		return { format: "text", found: await (table.format === "csv" ? inspectCsv : inspectJsonl)(path) };
 	}
 
 	async snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
@@ -164,8 +184,12 @@ class FileSource implements Source, SnapshotFiles {
 		await (await engine?.catch(() => null))?.[Symbol.asyncDispose]();
 	}
 
-	[Symbol.asyncDispose](): Promise<void> {
-		return this.#closeEngine();
+	async [Symbol.asyncDispose](): Promise<void> {
+		try {
+			await this.#closeEngine();
+		} finally {
+			await this.copies[Symbol.asyncDispose]();
+		}
 	}
 }
 

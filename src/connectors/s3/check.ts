@@ -3,6 +3,7 @@ import { type Finding, HeadraceError } from "../../core/index.ts";
 import type { S3Access } from "./client.ts";
 import { readObject } from "./download.ts";
 import { errorName } from "./errors.ts";
+import { readPrefix } from "./policy.ts";
 import { abortUpload, encryptionOf } from "./upload.ts";
 
 const PROBE = Buffer.from("Written by `headrace check`; may be removed.\n");
@@ -58,6 +59,22 @@ export async function checkAccess(access: S3Access): Promise<Finding[]> {
 			message: `s3://${bucket}: can be written, read and cleaned under ${access.location}`,
 		});
 	return findings;
+}
+
+/** Tries the rights that reading needs, and looks for those that it does not need. */
+export async function checkReading(access: S3Access): Promise<Finding[]> {
+	const findings: Finding[] = [];
+	try {
+		await listOne(access, readPrefix(access.options.prefix));
+	} catch (error) {
+		if (!(error instanceof HeadraceError) || error.code !== "E_RIGHTS") throw error;
+		findings.push({
+			severity: "error",
+			message: `${access.location}: s3:ListBucket is not allowed`,
+			remedy: error.hint,
+		});
+	}
+	return [...findings, ...transport(access)];
 }
 
 /** False when the object was there. */

@@ -25,9 +25,16 @@ export function arn({ bucket, region }: Place, key?: string): string {
 /** What staging does to a part of a bucket, and nothing else. */
 export const STAGING_ACTIONS = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload"] as const;
 
+/** What all keys begin with that are read of a file, a folder or a pattern. */
+export function readPrefix(path = ""): string {
+	const wild = /[*?[]/.exec(path)?.index;
+	if (wild !== undefined) return path.slice(0, path.lastIndexOf("/", wild) + 1);
+	return /\.[^/]+$/.test(path) ? path : folderPrefix(path);
+}
+
 /** The least rights that a user or role needs: to stage files there, or only to read them. */
 export function identityPolicy(place: Place, use: "stage" | "read"): PolicyDocument {
-	const prefix = folderPrefix(place.prefix);
+	const prefix = use === "stage" ? folderPrefix(place.prefix) : readPrefix(place.prefix);
 	const kms = use === "stage" ? ["kms:GenerateDataKey", "kms:Decrypt"] : "kms:Decrypt";
 	return {
 		Version: "2012-10-17",
