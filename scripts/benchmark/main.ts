@@ -18,11 +18,13 @@ import { makeTarget, psqlContestants } from "./postgres-target.ts";
 import { machine, markdown, type Section, targetsOf } from "./report.ts";
 import { raceResume } from "./resume.ts";
 import { headrace, headraceCommand, type Route, repository } from "./routes.ts";
+import { raceS3 } from "./s3.ts";
 import { DATABASE, type Generated, generate, load, warm, writeParquet } from "./tables.ts";
 
 const SECTIONS = [
 	"mysql-duckdb",
 	"mysql-parquet",
+	"mysql-s3",
 	"postgres-duckdb",
 	"postgres-parquet",
 	"mysql-postgres",
@@ -157,7 +159,7 @@ async function main(): Promise<void> {
 		};
 		const stop = async (server: RunningServer | undefined) => server?.stop();
 		const mariadb = wants(
-			...["mysql-duckdb", "mysql-parquet", "mysql-postgres", "mysql-resume"],
+			...["mysql-duckdb", "mysql-parquet", "mysql-s3", "mysql-postgres", "mysql-resume"],
 			...["incremental", "incremental-postgres"],
 		)
 			? await start("mariadb")
@@ -213,6 +215,13 @@ async function main(): Promise<void> {
 					say(`\n${name}`);
 					sections.push({ name, rows, results: await raceResume(resume, staging, repeat, say) });
 				}
+			}
+			if (mariadb !== undefined && values.headrace && wanted.includes("mysql-s3")) {
+				say("\nMySQL → S3 stand-in");
+				const ofRoute = join(folder.path, "mysql-s3");
+				mkdirSync(ofRoute);
+				const raced = await raceS3(mariadb, generated, ofRoute, repeat, say);
+				sections.push({ name: "MySQL → S3 stand-in", rows: generated.rows, ...raced });
 			}
 			const followed = [
 				...(wanted.includes("incremental") ? [{ name: "Incremental" }] : []),
