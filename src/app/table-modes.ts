@@ -22,7 +22,7 @@ export function checkModes(
 ): void {
 	const { options } = selected;
 	const source = qualified(selected.source);
-	const files = context.pipeline.from.type === "file";
+	const files = context.pipeline.from.type === "file" || context.pipeline.from.type === "s3";
 	if (options.mode === "cdc") fault("E_NOT_BUILT_IN", "mode cdc is not built in yet", "mode", "Use mode incremental.");
 	if (chosen.write === "history")
 		fault("E_NOT_BUILT_IN", "write history is not built in yet", "write", "Use write merge.");

@@ -10,8 +10,8 @@ export const IMPATIENT = {
 	attemptsMax: 5,
 	retryDelayMs: 5,
 	retryDelayMaxMs: 20,
-	connectTimeoutMs: 500,
-	idleTimeoutMs: 300,
+	connectTimeoutMs: 2000,
+	idleTimeoutMs: 5000,
 };
 
 export interface S3Place extends AsyncDisposable {

@@ -139,7 +139,8 @@ export function s3Error(error: unknown, deed: Deed, options: S3Options): Headrac
 
 /** Worth another try soon: the request may go through as it is. */
 export function isPassing(error: HeadraceError): boolean {
-	return error.reaction === "retry" && !NOT_REACHED_FOR_LONG.has(errorName(error.cause));
+	if (error.reaction !== "retry" || error.code === "E_CONFLICT") return false;
+	return error.cause === undefined || !NOT_REACHED_FOR_LONG.has(errorName(error.cause));
 }
 
 /** A name that does not exist will not exist in a minute. */
