@@ -174,7 +174,8 @@ describe.skipIf(missing("mariadb"))(
 				await killAtRandom(shop, { seed: 5, kills: 12, staging: true, s3: own });
 				expect(own.keys("lake")).toEqual([]);
 			},
-			killTimeoutMs(12),
+			// Twice that of a folder: each command loads the SDK, too.
+			2 * killTimeoutMs(12),
 		);
 	},
 );

@@ -32,13 +32,12 @@ export async function downloadFile(access: S3Access, key: string, wanted: Wanted
 	};
 	try {
 		for (let read = 1; ; read++) {
-			const sha256 = await downloadOnce(access, key, wanted.etag, localPath);
-			if (wanted.sha256 === undefined || wanted.sha256 === sha256) break;
-			if (read === READS_MAX)
-				throw new HeadraceError("E_CORRUPT_FILE", `${key} in s3://${access.options.bucket} is not what was written`, {
-					file: key,
-					hint: "Run again: it is extracted anew.",
-				});
+			const sha256 = await downloadOnce(access, key, wanted.etag, localPath).catch((error: unknown) => {
+				if (error instanceof HeadraceError && error.code === "E_CORRUPT_FILE") return null;
+				throw error;
+			});
+			if (sha256 !== null && (wanted.sha256 === undefined || wanted.sha256 === sha256)) break;
+			if (read === READS_MAX) throw corrupt(access, key);
 		}
 	} catch (error) {
 		await discard();
@@ -104,6 +103,14 @@ export async function readObject(access: S3Access, key: string): Promise<Buffer 
 	});
 }
 
+function corrupt(access: S3Access, key: string, cause?: unknown): HeadraceError {
+	return new HeadraceError("E_CORRUPT_FILE", `${key} in s3://${access.options.bucket} is not what was written`, {
+		file: key,
+		hint: "Run again: what was staged is extracted anew.",
+		cause,
+	});
+}
+
 function shortBody(key: string): HeadraceError {
 	return new HeadraceError("E_CONNECTION_LOST", `the answer ended before all of ${key} had come`);
 }
@@ -118,6 +125,8 @@ function translated(error: unknown, access: S3Access, key: string): unknown {
 		return new HeadraceError("E_CONFLICT", `${key} in s3://${access.options.bucket} was replaced while it was read`, {
 			file: key,
 		});
+	// The SDK compares what came with the checksum that S3 keeps.
+	if (/checksum mismatch/i.test((error as Error).message)) return corrupt(access, key, error);
 	const { code } = error as NodeJS.ErrnoException;
 	if (code === "ENOSPC" || code === "EDQUOT")
 		return new HeadraceError("E_NO_SPACE", `no space left for ${key} in ${access.options.temporaryDirectory}`, {
