@@ -5,6 +5,7 @@ import type {
 	EventSink,
 	Fidelity,
 	Finding,
+	Grant,
 	HeadraceError,
 	RunReceipt,
 	SchemaChange,
@@ -21,6 +22,8 @@ export interface App extends AsyncDisposable {
 	backfillIntervals(pipeline: CheckedPipeline, options: BackfillOptions): Promise<RunInterval[]>;
 	plan(pipeline: CheckedPipeline, options: PlanOptions): Promise<Plan>;
 	check(pipeline: CheckedPipeline): Promise<CheckReport>;
+	/** The least rights that the pipeline needs, ready to paste. */
+	grants(pipeline: CheckedPipeline): Promise<GrantReport>;
 	tasks(pipeline: CheckedPipeline): Promise<TaskSummary[]>;
 	status(pipeline: CheckedPipeline): Promise<StatusReport>;
 	/** Tells the channels which tables are late, and what they could not be told before: what was sent or tried. */
@@ -143,6 +146,19 @@ export interface PlanColumn {
 export interface CheckReport {
 	readonly ok: boolean;
 	readonly findings: readonly (Finding & { readonly subject: string })[];
+}
+
+export interface GrantReport {
+	/** Of each connection, in the order source, staging, destination. */
+	readonly connections: readonly ConnectionGrants[];
+}
+
+export interface ConnectionGrants {
+	readonly connection: string;
+	readonly role: "source" | "staging" | "destination";
+	readonly type: string;
+	/** Null: there is no list for its type; `check` tells what is missing. Empty: none are needed. */
+	readonly grants: readonly Grant[] | null;
 }
 
 export interface TaskSummary {

@@ -1,6 +1,14 @@
 import { join } from "node:path";
 import { type CheckedPipeline, intervalsBetween, lastInterval, parseInterval } from "../config/index.ts";
-import { type Finding, HeadraceError, type RunReceipt, type Source, toHeadraceErrors } from "../core/index.ts";
+import {
+	type Finding,
+	HeadraceError,
+	type Port,
+	type RunReceipt,
+	type Source,
+	type TableName,
+	toHeadraceErrors,
+} from "../core/index.ts";
 import { redactByLook } from "../observe/index.ts";
 import { openStateStore, type SqliteStateStore } from "../state/index.ts";
 import { Alarms } from "./alarms.ts";
@@ -9,6 +17,8 @@ import type {
 	App,
 	BackfillOptions,
 	CheckReport,
+	ConnectionGrants,
+	GrantReport,
 	Plan,
 	PlanOptions,
 	RunInterval,
@@ -185,6 +195,28 @@ class LocalApp implements App {
 		});
 		await look(pipeline.name, () => this.#unfinished(pipeline));
 		return { ok: findings.every((finding) => finding.severity !== "error"), findings };
+	}
+
+	async grants(pipeline: CheckedPipeline): Promise<GrantReport> {
+		await using session = await openSession(pipeline, {}, this.#options.source);
+		const plan = await planSession(session, {}, this.#lastInterval(pipeline), newRunId());
+		const tables = plan.tables.map(({ selected }) => selected.source);
+		const targets = plan.tables.map(({ into }) => into);
+		await using staging = needsStaging(session) ? await openStaging(pipeline, session.resources) : null;
+		const of = async (role: ConnectionGrants["role"], port: Port, names: readonly TableName[]) => {
+			const { name: connection, type } = { source: pipeline.from, staging: pipeline.staging, destination: pipeline.to }[
+				role
+			] ?? { name: "staging", type: "file" };
+			const grants = (await port.grants?.(names)) ?? (type === "file" || type === "duckdb" ? [] : null);
+			return { connection, role, type, grants };
+		};
+		return {
+			connections: [
+				await of("source", session.source, tables),
+				...(staging === null ? [] : [await of("staging", staging, [])]),
+				await of("destination", session.destination, targets),
+			],
+		};
 	}
 
 	async tasks(pipeline: CheckedPipeline): Promise<TaskSummary[]> {

@@ -81,6 +81,13 @@ export const VERBS: readonly VerbSpec[] = [
 		load: () => import("./verbs/check.ts"),
 	},
 	{
+		name: "grants",
+		arguments: "<pipeline>",
+		describe: "the least rights that a pipeline needs, ready to paste: SQL, IAM and bucket policies",
+		example: "headrace grants shop",
+		load: () => import("./verbs/grants.ts"),
+	},
+	{
 		name: "plan",
 		arguments: "<pipeline>",
 		describe: "what a run would do; changes nothing",
@@ -227,7 +234,6 @@ export const VERBS_TO_COME: readonly string[] = [
 	"compact",
 	"rehearse",
 	"report",
-	"grants",
 	"serve",
 	"export",
 ];

@@ -131,6 +131,25 @@ describe("files in the S3 stand-in as a source", () => {
 		}
 	});
 
+	it("grants prints the policies that a pipeline needs", async () => {
+		await put("in/t/1.csv", "id\n1\n");
+		using project = new Project({
+			"connections.yaml": `${s3Connection(place.s3)}files: ${s3Connection(place.s3).slice("lake: ".length).replace("staging/", "in/")}`,
+			"pipelines/files.yaml": "from: files\nto: duckdb:copy.duckdb\nstaging: lake\ntables: { t: { mode: full } }\n",
+		});
+		const { code, stdout } = await project.run("grants", "files");
+		expect(code, stdout).toBe(0);
+		const { connections } = JSON.parse(stdout).data;
+		const policies = connections.map(({ grants }: { grants: { text: string }[] }) =>
+			grants.map(({ text }) => JSON.parse(text)),
+		);
+		expect(policies[0][0]).toEqual(identityPolicy({ bucket: "lake", prefix: "in/" }, "read"));
+		expect(policies[1][0]).toEqual(identityPolicy({ bucket: "lake", prefix: "staging/" }, "stage"));
+		expect(policies[1][1].Statement[0].Condition).toEqual({ Bool: { "aws:SecureTransport": "false" } });
+		expect(policies[2]).toEqual([]);
+		expect(place.s3.keys("lake")).toEqual(["in/t/1.csv"]);
+	});
+
 	it("a pipeline reads new and changed files only", async () => {
 		await put("in/t/1.csv", "id,v\n1,a\n");
 		using project = new Project({

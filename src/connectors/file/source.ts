@@ -5,6 +5,7 @@ import {
 	type FileStore,
 	type Finding,
 	type FormatName,
+	type Grant,
 	HeadraceError,
 	type Snapshot,
 	type Source,
@@ -113,6 +114,10 @@ class FileSource implements Source, SnapshotFiles {
 				remedy: "write format: csv, jsonl or parquet for the connection",
 			});
 		return findings;
+	}
+
+	async grants(tables: readonly TableName[]): Promise<Grant[]> {
+		return (await this.#options.store?.grants?.(tables)) ?? [];
 	}
 
 	async listTables(): Promise<TableName[]> {

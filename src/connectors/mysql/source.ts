@@ -1,6 +1,7 @@
 import {
 	type DescribeRequest,
 	type Finding,
+	type Grant,
 	HeadraceError,
 	type Snapshot,
 	type Source,
@@ -12,6 +13,7 @@ import { checkServer } from "./check.ts";
 import { MysqlConnection } from "./connection.ts";
 import { openCut } from "./cut.ts";
 import { describeAll } from "./describe.ts";
+import { grantSelect } from "./errors.ts";
 import { execute } from "./execute.ts";
 import type { MysqlOptions } from "./options.ts";
 import { stopped } from "./readers.ts";
@@ -38,6 +40,13 @@ class MysqlSource implements Source {
 
 	async check(): Promise<Finding[]> {
 		return this.#ask((connection) => checkServer(connection, this.#options));
+	}
+
+	async grants(tables: readonly TableName[]): Promise<Grant[]> {
+		const text = await this.#ask(async ({ server }) =>
+			tables.map((table) => grantSelect(table, server.account)).join("\n"),
+		);
+		return [{ title: "the reading account", language: "sql", text }];
 	}
 
 	async listTables(): Promise<TableName[]> {

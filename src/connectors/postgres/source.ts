@@ -1,9 +1,10 @@
-import type { DescribeRequest, Finding, Snapshot, Source, SourceTable, TableName } from "../../core/index.ts";
+import type { DescribeRequest, Finding, Grant, Snapshot, Source, SourceTable, TableName } from "../../core/index.ts";
 import { readTableNames } from "./catalog.ts";
 import { findings } from "./check.ts";
 import type { PostgresOptions } from "./connect.ts";
 import { ControlConnection } from "./control.ts";
 import { describeAll } from "./describe.ts";
+import { grantStatements } from "./errors.ts";
 import { execute } from "./execute.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { quoteLiteral } from "./sql-text.ts";
@@ -33,6 +34,13 @@ class PostgresSource implements Source {
 
 	check(): Promise<Finding[]> {
 		return this.#control.run(findings);
+	}
+
+	grants(tables: readonly TableName[]): Promise<Grant[]> {
+		return this.#control.run(async (_session, facts) => {
+			const lines = tables.flatMap((table) => grantStatements(facts.user, table).split(/(?<=;) /));
+			return [{ title: "the reading role", language: "sql", text: [...new Set(lines)].join("\n") }];
+		});
 	}
 
 	listTables(): Promise<TableName[]> {

@@ -1,10 +1,11 @@
-import type { FileStore, Finding, LocalCopy, StoredFile } from "../../core/index.ts";
+import type { FileStore, Finding, Grant, LocalCopy, StoredFile } from "../../core/index.ts";
 import { removeStaleTemporaries } from "../../formats/index.ts";
 import { checkReading } from "./check.ts";
 import { S3Access } from "./client.ts";
 import { downloadFile } from "./download.ts";
 import { listObjects } from "./keys.ts";
 import type { S3Options } from "./options.ts";
+import { grantsOf } from "./policy.ts";
 
 /**
  * The objects of a bucket as files to read. A file is fetched as the version that was listed (`If-Match`), so a stamp
@@ -40,6 +41,10 @@ class S3FileStore implements FileStore {
 
 	check(): Promise<Finding[]> {
 		return checkReading(this.#access);
+	}
+
+	async grants(): Promise<Grant[]> {
+		return grantsOf(this.#access.options, "read");
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Grant } from "../../core/index.ts";
 import { folderPrefix, type S3Options } from "./options.ts";
 
 type Place = Pick<S3Options, "bucket" | "prefix" | "region" | "kmsKey">;
@@ -72,6 +73,16 @@ function listStatement(place: Place, prefix: string): Statement {
 		Resource: arn(place),
 		...(prefix === "" ? {} : { Condition: { StringLike: { "s3:prefix": `${prefix}*` } } }),
 	};
+}
+
+/** All documents for a pipeline that uses the place so. */
+export function grantsOf(place: Place & Pick<S3Options, "roleArn">, use: "stage" | "read"): Grant[] {
+	const json = (document: PolicyDocument) => JSON.stringify(document, null, 2);
+	const whose = place.roleArn === undefined ? "the user or role" : place.roleArn;
+	return [
+		{ title: `IAM policy of ${whose}`, language: "json", text: json(identityPolicy(place, use)) },
+		{ title: `policy of the bucket ${place.bucket}`, language: "json", text: json(bucketPolicy(place)) },
+	];
 }
 
 /** For the bucket itself: nothing without TLS. https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html */

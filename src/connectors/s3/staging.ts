@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
 	crashPoint,
 	type Finding,
+	type Grant,
 	HeadraceError,
 	type LocalCopy,
 	type ManifestFile,
@@ -19,6 +20,7 @@ import { downloadFile, readObject } from "./download.ts";
 import { errorName } from "./errors.ts";
 import { keyOf, listObjects } from "./keys.ts";
 import type { S3Options } from "./options.ts";
+import { grantsOf } from "./policy.ts";
 import { abortUpload, encryptionOf, lookAt, uploadFile } from "./upload.ts";
 
 /** An upload that began so long ago has no process that goes on with it. */
@@ -169,6 +171,10 @@ class S3Staging implements Staging {
 
 	check(): Promise<Finding[]> {
 		return checkAccess(this.#access);
+	}
+
+	async grants(): Promise<Grant[]> {
+		return grantsOf(this.#access.options, "stage");
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
