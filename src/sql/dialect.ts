@@ -55,6 +55,23 @@ export const redshiftDialect: Dialect = {
 	quoteLiteral: quoteWithoutBackslash,
 };
 
+/**
+ * `it's \\` → `'it''s \\\\'`: a backslash begins an escape in Snowflake's literals.
+ * https://docs.snowflake.com/en/sql-reference/data-types-text#escape-sequences-in-single-quoted-string-constants
+ */
+export function quoteEscaped(text: string): string {
+	return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+}
+
+/** https://docs.snowflake.com/en/sql-reference/identifiers-syntax: 255 characters, which are at most four bytes each. */
+export const snowflakeDialect: Dialect = {
+	name: "snowflake",
+	identifierBytesMax: 255,
+	rowIdentifier: "_headrace_row",
+	quoteIdentifier: quoteDouble,
+	quoteLiteral: quoteEscaped,
+};
+
 /** `"a"."b"`: a name of several parts. */
 export function quotedPath(dialect: Dialect, parts: readonly string[]): string {
 	return parts.map((part) => dialect.quoteIdentifier(part)).join(".");

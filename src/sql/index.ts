@@ -4,5 +4,7 @@ export * from "./interval.ts";
 export * from "./merge.ts";
 export * from "./postgres-merge.ts";
 export * from "./redshift-merge.ts";
+export * from "./snowflake-copy.ts";
+export * from "./snowflake-merge.ts";
 export * from "./table.ts";
 export * from "./text-values.ts";

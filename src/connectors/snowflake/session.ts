@@ -1,0 +1,252 @@
+import { createHash } from "node:crypto";
+import { HeadraceError, type SqlRow } from "../../core/index.ts";
+import { quoteEscaped } from "../../sql/index.ts";
+import { type DriverConnection, loadDriver } from "./driver.ts";
+import { type StatementAbout, translateError } from "./errors.ts";
+import { unfoldName } from "./names.ts";
+import type { SnowflakeOptions } from "./options.ts";
+import { noteReach, reachable } from "./reach.ts";
+
+/** Values as Snowflake prints them. */
+export type TextRow = readonly (string | null)[];
+
+export interface Result {
+	readonly columns: readonly string[];
+	readonly rows: readonly TextRow[];
+}
+
+type Bind = string | number | null;
+
+/** How often the driver tries to log in to a server that does not answer: half a minute in all. */
+const LOGIN_ATTEMPTS_MAX = 4;
+
+/**
+ * What decides how values are read and compared, whatever the account, the user or the database sets.
+ * https://docs.snowflake.com/en/sql-reference/parameters
+ */
+const SETTINGS: Readonly<Record<string, string>> = {
+	TIMEZONE: "'UTC'",
+	DATE_INPUT_FORMAT: "'AUTO'",
+	TIME_INPUT_FORMAT: "'AUTO'",
+	TIMESTAMP_INPUT_FORMAT: "'AUTO'",
+	DATE_OUTPUT_FORMAT: "'YYYY-MM-DD'",
+	TIME_OUTPUT_FORMAT: "'HH24:MI:SS.FF6'",
+	TIMESTAMP_NTZ_OUTPUT_FORMAT: "'YYYY-MM-DD HH24:MI:SS.FF6'",
+	TIMESTAMP_TZ_OUTPUT_FORMAT: "'YYYY-MM-DD HH24:MI:SS.FF6TZHTZM'",
+	TIMESTAMP_TYPE_MAPPING: "'TIMESTAMP_NTZ'",
+	BINARY_INPUT_FORMAT: "'HEX'",
+	BINARY_OUTPUT_FORMAT: "'HEX'",
+	QUOTED_IDENTIFIERS_IGNORE_CASE: "FALSE",
+	ERROR_ON_NONDETERMINISTIC_MERGE: "TRUE",
+	ERROR_ON_NONDETERMINISTIC_UPDATE: "TRUE",
+	TRANSACTION_ABORT_ON_ERROR: "TRUE",
+	ABORT_DETACHED_QUERY: "TRUE",
+	LOCK_TIMEOUT: "600",
+	STATEMENT_TIMEOUT_IN_SECONDS: "86400",
+	MULTI_STATEMENT_COUNT: "1",
+};
+
+/** One login. Its statements wait for each other. Once the signal is aborted its statement is cancelled. */
+export class Session {
+	readonly #options: SnowflakeOptions;
+	readonly #connection: DriverConnection;
+	#tail: Promise<unknown> = Promise.resolve();
+	#broken = false;
+	signal: AbortSignal | undefined;
+
+	private constructor(options: SnowflakeOptions, connection: DriverConnection) {
+		this.#options = options;
+		this.#connection = connection;
+	}
+
+	/**
+	 * Logs in and fixes the session's settings. `autocommit` false: every change waits for a COMMIT, so that one whose
+	 * transaction was ended by another run can't take effect on its own.
+	 * @throws E_CONNECT, E_LOGIN, E_TLS, E_RIGHTS, E_MISSING_PACKAGE
+	 */
+	static async open(options: SnowflakeOptions, autocommit: boolean): Promise<Session> {
+		const sdk = await loadDriver();
+		let connection: DriverConnection;
+		try {
+			connection = sdk.createConnection(connectionOptions(options) as Parameters<typeof sdk.createConnection>[0]);
+			await connection.connectAsync();
+		} catch (error) {
+			throw translateError(error, options, { connecting: true });
+		}
+		const session = new Session(options, connection);
+		noteReach(options);
+		const tag = options.queryTag === undefined ? {} : { QUERY_TAG: quoteEscaped(options.queryTag) };
+		const all = { ...SETTINGS, AUTOCOMMIT: autocommit ? "TRUE" : "FALSE", ...tag };
+		const list = Object.entries(all).map(([name, value]) => `${name} = ${value}`);
+		await session.run(`ALTER SESSION SET ${list.join(", ")}`);
+		return session;
+	}
+
+	get broken(): boolean {
+		return this.#broken;
+	}
+
+	/** Rows and names of the columns of one statement's result. */
+	run(sql: string, binds: readonly Bind[] = [], about: StatementAbout = {}): Promise<Result> {
+		const before = this.#tail;
+		const mine = (async () => {
+			await before.catch(() => {});
+			if (this.signal?.aborted) throw stopped();
+			try {
+				return await this.#send(sql, binds);
+			} catch (error) {
+				const translated = translateError(error, this.#options, about);
+				if (translated.code === "E_CONNECTION_LOST") this.#broken = true;
+				throw this.signal?.aborted && translated.code === "E_TIMEOUT" ? stopped() : translated;
+			}
+		})();
+		this.#tail = mine;
+		return mine;
+	}
+
+	async rows(sql: string, binds?: readonly Bind[], about?: StatementAbout): Promise<readonly TextRow[]> {
+		return (await this.run(sql, binds, about)).rows;
+	}
+
+	/** Rows by the names of their columns, as people write those. */
+	async records(sql: string, binds?: readonly Bind[], about?: StatementAbout): Promise<SqlRow[]> {
+		const { columns, rows } = await this.run(sql, binds, about);
+		return rows.map((row) => Object.fromEntries(columns.map((name, index) => [unfoldName(name), row[index] ?? null])));
+	}
+
+	/** The only row of a result as numbers. */
+	async counts(sql: string, about?: StatementAbout): Promise<Record<string, number>> {
+		const [record] = await this.records(sql, [], about);
+		return Object.fromEntries(Object.entries(record ?? {}).map(([name, value]) => [name, Number(value)]));
+	}
+
+	/** How many rows a statement inserted, updated and deleted. */
+	async change(sql: string, binds?: readonly Bind[], about?: StatementAbout): Promise<Changed> {
+		const { columns, rows } = await this.run(sql, binds, about);
+		const count = (word: string) =>
+			Number(rows[0]?.[columns.findIndex((name) => name.toLowerCase() === `number of rows ${word}`)] ?? 0);
+		return { inserted: count("inserted"), updated: count("updated"), deleted: count("deleted") };
+	}
+
+	/**
+	 * Commits what `work` did, or rolls it back; after any error it is a ROLLBACK. `name` is told by SHOW TRANSACTIONS.
+	 * @throws E_CONNECTION_LOST when the answer to COMMIT was lost: whether it took effect must be asked
+	 */
+	async transaction<T>(name: string, work: () => Promise<T>): Promise<T> {
+		await this.run(`BEGIN TRANSACTION NAME ${name}`);
+		let result: T;
+		try {
+			result = await work();
+			if (this.signal?.aborted) throw stopped();
+		} catch (error) {
+			await this.rollback();
+			throw error;
+		}
+		const { signal } = this;
+		// A cancelled COMMIT would leave its outcome open.
+		this.signal = undefined;
+		try {
+			await this.run("COMMIT");
+		} finally {
+			this.signal = signal;
+		}
+		return result;
+	}
+
+	async rollback(): Promise<void> {
+		const { signal } = this;
+		this.signal = undefined;
+		try {
+			if (!this.#broken) await this.run("ROLLBACK");
+		} catch {
+			this.#broken = true;
+		} finally {
+			this.signal = signal;
+		}
+	}
+
+	#send(sql: string, binds: readonly Bind[]): Promise<Result> {
+		return new Promise((resolve, reject) => {
+			const watch = reachable(this.#options, (error) => finish(() => reject(error)));
+			const cancel = () => statement.cancel(() => {});
+			const finish = (settle: () => void) => {
+				watch.stop();
+				this.signal?.removeEventListener("abort", cancel);
+				settle();
+			};
+			this.signal?.addEventListener("abort", cancel, { once: true });
+			const statement = this.#connection.execute({
+				sqlText: sql,
+				...(binds.length === 0 ? {} : { binds: [...binds] }),
+				rowMode: "array",
+				fetchAsString: ["Boolean", "Number", "Date", "JSON", "Buffer"],
+				complete: (error, done, rows) => {
+					if (error) finish(() => reject(error));
+					else
+						finish(() =>
+							resolve({
+								columns: (done.getColumns() ?? []).map((column) => column.getName()),
+								rows: (rows ?? []) as unknown as TextRow[],
+							}),
+						);
+				},
+			});
+		});
+	}
+
+	/** Logs out; twice is harmless. What is open is rolled back by the server. */
+	async end(): Promise<void> {
+		if (!this.#connection.isUp()) return;
+		await new Promise<void>((resolve) => {
+			const timer = setTimeout(resolve, 2_000);
+			this.#connection.destroy(() => {
+				clearTimeout(timer);
+				resolve();
+			});
+		});
+	}
+}
+
+export interface Changed {
+	readonly inserted: number;
+	readonly updated: number;
+	readonly deleted: number;
+}
+
+/** The name of the transactions of a stream, so that a later run finds and ends what a dead one left open. */
+export function transactionName(pipeline: string, stream: string): string {
+	const hash = createHash("sha256")
+		.update(JSON.stringify([pipeline, stream]))
+		.digest("hex");
+	return `HEADRACE_${hash.slice(0, 32).toUpperCase()}`;
+}
+
+function connectionOptions(options: SnowflakeOptions): Record<string, unknown> {
+	const { account, user, password, privateKey, privateKeyPassphrase, token, endpoint } = options;
+	const given = { role: options.role, warehouse: options.warehouse, database: options.database };
+	const login =
+		token !== undefined
+			? { authenticator: "OAUTH", token: token.reveal() }
+			: privateKey !== undefined
+				? {
+						authenticator: "SNOWFLAKE_JWT",
+						privateKey: privateKey.reveal(),
+						...(privateKeyPassphrase === undefined ? {} : { privateKeyPass: privateKeyPassphrase.reveal() }),
+					}
+				: { password: password?.reveal() };
+	return {
+		account,
+		...(user === undefined ? {} : { username: user }),
+		...login,
+		...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+		...(endpoint === undefined ? {} : { accessUrl: endpoint.replace(/\/$/, "") }),
+		application: "Headrace",
+		clientSessionKeepAlive: true,
+		sfRetryMaxLoginRetries: LOGIN_ATTEMPTS_MAX,
+		validateDefaultParameters: false,
+	};
+}
+
+export function stopped(): HeadraceError {
+	return new HeadraceError("E_STOPPED", "the load was stopped; nothing of it was kept");
+}
