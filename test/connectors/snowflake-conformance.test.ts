@@ -1,0 +1,8 @@
+import { describe, test } from "vitest";
+import { caseTitle, destinationSuite } from "../../src/conformance/index.ts";
+import { destinationFixture } from "./snowflake-support.ts";
+
+describe.each(["parquet", "csv"] as const)("destination Snowflake (stand-in) by %s", (format) => {
+	const cases = destinationSuite({ open: () => destinationFixture(format) });
+	for (const c of cases) test.skipIf(c.skip !== undefined)(caseTitle(c), c.run);
+});
