@@ -6,6 +6,7 @@ import type {
 	LakeConnection,
 	RedshiftConnection,
 	S3Connection,
+	SnowflakeConnection,
 } from "../config/index.ts";
 import { type Destination, type FileFormat, HeadraceError, type Source, type Staging } from "../core/index.ts";
 
@@ -78,6 +79,10 @@ const DESTINATIONS: Partial<
 			...(iamRole === undefined ? {} : { iamRole }),
 			...(maintain === undefined ? {} : { maintain }),
 		});
+	},
+	snowflake: async (connection) => {
+		const { createSnowflakeDestination } = await import("../connectors/snowflake/index.ts");
+		return createSnowflakeDestination(snowflakeOptions(connection as SnowflakeConnection));
 	},
 	file: async (connection, resources) => {
 		const { createFileDestination } = await import("../connectors/file/index.ts");
@@ -173,6 +178,18 @@ function serverOptions(connection: ServerAddress) {
 		...(ca === undefined ? {} : { ca }),
 		...(origins["password"] === undefined ? {} : { passwordReference: origins["password"] }),
 	};
+}
+
+function snowflakeOptions({
+	type: _type,
+	name: _name,
+	address: _address,
+	place: _place,
+	...given
+}: SnowflakeConnection) {
+	const { origins, ...options } = given;
+	const credentialReference = origins["token"] ?? origins["private_key"] ?? origins["password"];
+	return { ...options, ...(credentialReference === undefined ? {} : { credentialReference }) };
 }
 
 function s3Options(connection: Omit<S3Connection, "type">, resources: Resources) {

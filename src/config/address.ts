@@ -204,7 +204,10 @@ function splitOnce(text: string, separator: string): [string, string | undefined
 export function redactAddress(text: string): string {
 	return text
 		.replace(/(:\/\/[^\s:/?#"']*:)[^\s]*(?=@)/g, "$1***")
-		.replace(/([?&](?:password|private_key|secret_access_key|access_key_id)=)[^&\s]*/g, "$1***");
+		.replace(
+			/([?&](?:password|private_key|private_key_passphrase|token|secret_access_key|access_key_id)=)[^&\s]*/g,
+			"$1***",
+		);
 }
 
 /** Thrown errors as a list; anything that is not about configuration goes on. */

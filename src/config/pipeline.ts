@@ -50,6 +50,8 @@ export interface SnowflakeConnection extends ConnectionBase {
 	readonly user?: string;
 	readonly password?: Secret;
 	readonly privateKey?: Secret;
+	readonly privateKeyPassphrase?: Secret;
+	readonly token?: Secret;
 	readonly role?: string;
 	readonly warehouse?: string;
 	readonly database?: string;

@@ -93,8 +93,8 @@ export const destinationSchemaCases: readonly DestinationCase[] = [
 				await expectRows(fixture, { target }, [...old, ["5", "row 5"]]);
 				const table = await fixture.destination.describe(target.name);
 				assert.deepEqual(
-					table?.columns.map((column) => column.name),
-					["id", "title"],
+					table?.columns.map((column) => fixture.destination.foldName(column.name)),
+					["id", "title"].map((name) => fixture.destination.foldName(name)),
 				);
 				await loader.load([["6", "row 6"]], { write: "append" });
 			},

@@ -41,8 +41,8 @@ export const destinationTableCases: readonly DestinationCase[] = [
 			const loader = await loaded(fixture, "described", numberedRows(3));
 			const table = await fixture.destination.describe(loader.target.name);
 			assert.deepEqual(
-				table?.columns.map((column) => column.name),
-				["id", "name"],
+				table?.columns.map((column) => fixture.destination.foldName(column.name)),
+				["id", "name"].map((name) => fixture.destination.foldName(name)),
 			);
 			assert.equal(await fixture.destination.describe({ schema: fixture.schema, name: "no_such_table" }), null);
 			assert.equal(await fixture.destination.describe({ schema: "no_such_schema", name: "t" }), null);

@@ -214,6 +214,8 @@ export interface PositionRow {
 
 export interface LoadRequest {
 	readonly pipeline: string;
+	/** For logs of the destination's own. */
+	readonly runId?: string;
 	readonly stream: string;
 	readonly loadId: string;
 	/** Expected values of the position row. */

@@ -264,6 +264,7 @@ function loadRequest(
 	const interval = loadIntervalOf(task);
 	return {
 		pipeline: context.pipeline,
+		runId: context.runId,
 		stream: task.stream,
 		loadId: landing.id,
 		epoch: row.epoch,

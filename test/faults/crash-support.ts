@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import type { RunReceipt } from "../../src/core/index.ts";
 import type { S3StandIn } from "../stand-ins/s3/index.ts";
+import type { SnowflakeStandIn } from "../stand-ins/snowflake/index.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import { readPostgres } from "./postgres-warehouse.ts";
 import { Project } from "./project.ts";
 import { SHOP_TABLES, type Shop, type ShopTable } from "./shop.ts";
+import { readSnowflake, snowflakeConnection } from "./snowflake-warehouse.ts";
 import { assertConsistent, type Contents, leftovers, readFolder, readWarehouse } from "./warehouse.ts";
 
 const SOURCES = join(import.meta.dirname, "../../src");
@@ -30,9 +32,10 @@ export interface CopyOptions {
 	readonly staging: boolean;
 	/** Staged files go there, in place of a folder of the project. */
 	readonly s3?: S3StandIn;
-	/** A DuckDB file by default, a folder of Parquet files, or the database `target`. */
-	readonly into?: "duckdb" | "folder" | "postgres";
+	/** A DuckDB file by default, a folder of Parquet files, the database `target`, or the stand-in `snowflake`. */
+	readonly into?: "duckdb" | "folder" | "postgres" | "snowflake";
 	readonly target?: TestDatabase;
+	readonly snowflake?: SnowflakeStandIn;
 	/** More keys of the pipeline file. */
 	readonly keys?: string;
 }
@@ -47,19 +50,22 @@ export function s3Connection({ endpoint, region, accessKeyId, secretAccessKey }:
 export class ShopCopy implements AsyncDisposable {
 	readonly project: Project;
 	readonly shop: Shop;
-	readonly into: "duckdb" | "folder" | "postgres";
+	readonly into: "duckdb" | "folder" | "postgres" | "snowflake";
 	readonly #target: TestDatabase | undefined;
 	readonly #s3: S3StandIn | undefined;
+	readonly #snowflake: SnowflakeStandIn | undefined;
 
 	constructor(shop: Shop, options: CopyOptions) {
 		this.shop = shop;
 		this.into = options.into ?? "duckdb";
 		this.#target = options.target;
 		this.#s3 = options.s3;
+		this.#snowflake = options.snowflake;
 		const to = {
 			duckdb: "{ type: duckdb, path: warehouse.duckdb }",
 			folder: "{ type: file, path: out }",
 			postgres: options.target?.url,
+			snowflake: options.snowflake === undefined ? undefined : snowflakeConnection(options.snowflake),
 		}[this.into];
 		this.project = new Project({
 			"connections.yaml": `shop_db: ${shop.url}\ncopy: ${to}\n${options.s3 === undefined ? "" : s3Connection(options.s3)}`,
@@ -90,8 +96,10 @@ export class ShopCopy implements AsyncDisposable {
 	}
 
 	async read(): Promise<Contents> {
-		const contents =
-			this.#target === undefined ? await readWarehouse(this.warehouse) : await readPostgres(this.#target);
+		let contents: Contents;
+		if (this.#snowflake !== undefined) contents = await readSnowflake(this.#snowflake);
+		else if (this.#target !== undefined) contents = await readPostgres(this.#target);
+		else contents = await readWarehouse(this.warehouse);
 		assertConsistent(contents);
 		return contents;
 	}
@@ -131,6 +139,7 @@ const SHOWN = {
 	duckdb: ["c10", "c11", "c12#2", "c13#2"],
 	folder: ["file-pointed", "c11"],
 	postgres: ["c10", "c11", "c12#2", "c13#2"],
+	snowflake: ["c10", "c11", "c12#2", "c13#2"],
 };
 
 /**

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { S3StandIn } from "../stand-ins/s3/index.ts";
+import type { SnowflakeStandIn } from "../stand-ins/snowflake/index.ts";
 import type { TextClient } from "../support/client.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import { IN_DAY, ShopCopy } from "./crash-support.ts";
@@ -114,6 +115,8 @@ export interface Killing {
 	readonly s3?: S3StandIn;
 	/** A PostgreSQL database to copy into, in place of a DuckDB file. */
 	readonly target?: TestDatabase;
+	/** The Snowflake stand-in to copy into. */
+	readonly snowflake?: SnowflakeStandIn;
 	/** Called when the first run has made the tables, before the first kill. */
 	readonly copied?: () => void;
 }
@@ -130,10 +133,11 @@ export const killTimeoutMs = (kills: number): number => 60_000 + Number(CHOSEN_K
  * plain run equal to the source. Gives how many chunks of killed runs the next ones kept.
  */
 export async function killAtRandom(shop: Shop, killing: Killing): Promise<{ readonly chunksReused: number }> {
-	const { staging, target, s3 } = killing;
+	const { staging, target, snowflake, s3 } = killing;
 	const kills = Number(CHOSEN_KILLS ?? killing.kills);
 	const random = new Random(Number(CHOSEN_SEED ?? killing.seed));
-	const into = target === undefined ? {} : ({ into: "postgres", target } as const);
+	const database = target === undefined ? {} : ({ into: "postgres", target } as const);
+	const into = snowflake === undefined ? database : ({ into: "snowflake", snowflake } as const);
 	await using copy = new ShopCopy(shop, {
 		staging,
 		keys: "concurrency: 2\n",

@@ -8,11 +8,13 @@ import {
 	type LoadRequest,
 	type LoadResult,
 	type PositionRow,
+	qualified,
 	type RecordedSchema,
 	type TableName,
 	type TargetTable,
 	type Write,
 } from "../../core/index.ts";
+import { quoteEscaped } from "../../sql/index.ts";
 import { destinationFindings } from "./check.ts";
 import {
 	controlTablesExist,
@@ -129,6 +131,7 @@ class SnowflakeDestination implements Destination {
 		const request = foldRequest(unfolded);
 		await this.#ensureControl();
 		return this.#sessions.write(request.signal, async (session) => {
+			await session.run(`ALTER SESSION SET QUERY_TAG = ${quoteEscaped(queryTag(request))}`);
 			await expectPosition(session, request);
 			await endTransactionsOf(session, request.pipeline, request.stream);
 			const place = this.#place(request.target.name);
@@ -164,6 +167,17 @@ class SnowflakeDestination implements Destination {
 		});
 		return this.#controlReady;
 	}
+}
+
+/** At most 2000 characters: https://docs.snowflake.com/en/sql-reference/parameters#query-tag */
+function queryTag({ pipeline, runId, target }: LoadRequest): string {
+	const tag = {
+		app: "headrace",
+		pipeline,
+		...(runId === undefined ? {} : { run: runId }),
+		table: qualified(target.name),
+	};
+	return JSON.stringify(tag).slice(0, 2000);
 }
 
 async function hasSchema(session: Session, place: Place): Promise<boolean> {

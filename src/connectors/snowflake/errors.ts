@@ -77,6 +77,12 @@ export function isThere(error: unknown): boolean {
 	return error instanceof HeadraceError && codeOf(error.cause) === ALREADY_THERE;
 }
 
+/** Whether a row had NULL in one of the columns, which allow none. */
+export function isNullOf(error: unknown, columns: readonly string[]): boolean {
+	if (!(error instanceof HeadraceError) || codeOf(error.cause) !== "100072") return false;
+	return columns.some((name) => error.message.startsWith(`column ${name} of `));
+}
+
 /** A driver's error in Headrace's words. Errors that may quote a row's value are replaced, and the value kept apart. */
 export function translateError(error: unknown, options: SnowflakeOptions, about: StatementAbout = {}): HeadraceError {
 	if (error instanceof HeadraceError) return error;
@@ -153,7 +159,7 @@ function valueError(
 	cause: Error,
 ): HeadraceError {
 	const table = about.table === undefined ? whereOf(options) : tableText(about.table);
-	const column = /column\s+"?(?:[^"\s]*"\[)?"?((?:[^"]|"")+?)"?(?::\d+)?\]?"?\s*$/im.exec(text)?.[1];
+	const column = /\bcolumn "(?:[^"]|"")*"\["((?:[^"]|"")+)":\d+\]/.exec(text)?.[1]?.replaceAll('""', '"');
 	const file = /File '([^']*)'/.exec(text)?.[1];
 	const row = /\bRow (\d+)/i.exec(text)?.[1];
 	const line = /\bline (\d+)/i.exec(text)?.[1];
@@ -172,8 +178,11 @@ function valueError(
 	});
 }
 
+/** What is wrong, without the kind of error that Snowflake puts in a line before it. */
 function firstLine(text: string): string {
-	return text.split("\n", 1)[0]!;
+	return text
+		.replace(/^SQL (?:compilation|access control) error:\s*(?:error line \d+[^\n]*\n)?/, "")
+		.split("\n", 1)[0]!;
 }
 
 /** The text of an error of the user's own SQL, without what it quotes: that may be a value. */

@@ -23,7 +23,7 @@ import {
 	snowflakeDialect,
 } from "../../sql/index.ts";
 import { CONTROL_SCHEMA } from "./control.ts";
-import { isNotThere, isThere } from "./errors.ts";
+import { isNotThere, isNullOf, isThere } from "./errors.ts";
 import { foldName, type Place, quotePath } from "./names.ts";
 import type { SnowflakeOptions } from "./options.ts";
 import { type Session, transactionName } from "./session.ts";
@@ -165,7 +165,9 @@ export async function copyRows(
 			format,
 			...(input.remote?.nullText === undefined ? {} : { nullText: input.remote.nullText }),
 		});
-		const loaded = await session.records(copy, [], { table: place });
+		const loaded = await session.records(copy, [], { table: place }).catch((error: unknown) => {
+			throw isNullOf(error, target.key) ? nullKey(place, "rows") : error;
+		});
 		for (const row of loaded) received += Number(row["rows_loaded"] ?? 0);
 	}
 	const wanted = [...staged.files.values()].reduce((sum, rows) => sum + rows, 0);
@@ -185,11 +187,13 @@ export async function copyRows(
 export async function countKeys(context: LoadContext, table: string): Promise<{ rows: number; keys: number }> {
 	const { session, target, place } = context;
 	const counted = await session.counts(snowflakeCountKeys(table, target.key));
-	if (counted["nulls"]! > 0)
-		throw new HeadraceError("E_NULL_KEY", `${counted["nulls"]} rows for ${qualified(place)} have NULL in the key`, {
-			table: qualified(place),
-		});
+	if (counted["nulls"]! > 0) throw nullKey(place, `${counted["nulls"]} rows`);
 	return { rows: counted["row_count"]!, keys: counted["keys"]! };
+}
+
+function nullKey(place: Place, rows: string): HeadraceError {
+	const table = qualified(place);
+	return new HeadraceError("E_NULL_KEY", `${rows} for ${table} have NULL in the key`, { table });
 }
 
 /** Takes away what an earlier load of the interval left; gives how many rows that were. */

@@ -23,8 +23,6 @@ export interface SnowflakeOptions {
 	readonly endpoint?: string;
 	/** Where the credentials come from, for messages: `${env:SNOWFLAKE_PASSWORD}`. */
 	readonly credentialReference?: string;
-	/** Shown in the tag of each query, so that Snowflake's query history says which run it was. */
-	readonly queryTag?: string;
 }
 
 /** `user@account/database`, for messages. */

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { HeadraceError, type SqlRow } from "../../core/index.ts";
-import { quoteEscaped } from "../../sql/index.ts";
 import { type DriverConnection, loadDriver } from "./driver.ts";
 import { type StatementAbout, translateError } from "./errors.ts";
 import { unfoldName } from "./names.ts";
@@ -75,8 +74,7 @@ export class Session {
 		}
 		const session = new Session(options, connection);
 		noteReach(options);
-		const tag = options.queryTag === undefined ? {} : { QUERY_TAG: quoteEscaped(options.queryTag) };
-		const all = { ...SETTINGS, AUTOCOMMIT: autocommit ? "TRUE" : "FALSE", ...tag };
+		const all = { ...SETTINGS, AUTOCOMMIT: autocommit ? "TRUE" : "FALSE", QUERY_TAG: "'headrace'" };
 		const list = Object.entries(all).map(([name, value]) => `${name} = ${value}`);
 		await session.run(`ALTER SESSION SET ${list.join(", ")}`);
 		return session;

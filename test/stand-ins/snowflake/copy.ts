@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { gunzipSync } from "node:zlib";
 import type { EngineConnection } from "../../../src/engine/index.ts";
 import { quoteSingle } from "../../../src/sql/index.ts";
 import { type Column, encodeName, engineType, type Table, typeOf } from "./catalog.ts";
@@ -102,7 +103,7 @@ export async function copyFile(
 	const mark = `${copy.stage}${name} ${createHash("md5").update(content).digest("hex")}`;
 	// FORCE = FALSE (the default) leaves out what was loaded in the last 64 days.
 	if (!copy.force && table.loaded.has(mark)) return { file: name, parsed: 0, loaded: 0, skipped: true };
-	const relation = relationOf(copy, path);
+	const relation = relationOf(copy, path, content);
 	const available = await fileColumns(connection, relation);
 	const names = copy.columns ?? table.columns.map((column) => column.name);
 	if (names.length !== copy.items.length)
@@ -164,16 +165,24 @@ function aborted(file: string, table: Table, { code, message, row, column }: Cop
 	return new Refused(
 		code,
 		"22018",
-		`${message}\n  File '${file}', line ${row + 1}, character 1\n  Row ${row}, column "${table.physical.toUpperCase()}"["${column}":${index}]\n  If you would like to continue loading when an error is encountered, use other values such as 'SKIP_FILE' or 'CONTINUE' for the ON_ERROR option.`,
+		`${message}\n  File '${file}', line ${row + 1}, character 1\n  Row ${row}, column "${table.physical.toUpperCase()}"["${column.replaceAll('"', '""')}":${index}]\n  If you would like to continue loading when an error is encountered, use other values such as 'SKIP_FILE' or 'CONTINUE' for the ON_ERROR option.`,
 	);
 }
 
-/** The highest `$n` of the list: the file has that many columns, or reading it fails. */
-function columnCount(items: Copy["items"]): number {
-	return Math.max(...items.flat().map(({ kind, text }) => (kind === "column" ? Number(text) : 0)));
+/** How many columns the first record of a CSV file has. */
+function columnCount(content: Buffer): number {
+	const isGzip = content[0] === 0x1f && content[1] === 0x8b;
+	const text = (isGzip ? gunzipSync(content) : content).subarray(0, 1 << 20).toString("latin1");
+	let count = 1;
+	for (let at = 0, quoted = false; at < text.length; at++) {
+		if (text[at] === '"') quoted = !quoted;
+		else if (!quoted && text[at] === "\n") break;
+		else if (!quoted && text[at] === ",") count++;
+	}
+	return count;
 }
 
-function relationOf({ format, items }: Copy, path: string): string {
+function relationOf({ format }: Copy, path: string, content: Buffer): string {
 	const file = quoteSingle(path);
 	if (format["TYPE"] === "PARQUET") {
 		// The default takes the text \N for NULL, and with it a value that is that text.
@@ -190,7 +199,7 @@ function relationOf({ format, items }: Copy, path: string): string {
 	}))
 		if (format[option] !== value) throw notModelled(`CSV with ${option} = ${String(format[option])}`);
 	const nulls = (format["NULL_IF"] as readonly string[]).map(quoteSingle).join(", ");
-	return `read_csv(${file}, all_varchar = true, header = false, skip = ${Number(format["SKIP_HEADER"] ?? 0)}, auto_detect = false, delim = ',', quote = '"', escape = '"', new_line = '\\n', nullstr = [${nulls}], parallel = false, max_line_size = 100000000, columns = ${csvColumns(columnCount(items))})`;
+	return `read_csv(${file}, all_varchar = true, header = false, skip = ${Number(format["SKIP_HEADER"] ?? 0)}, auto_detect = false, delim = ',', quote = '"', escape = '"', new_line = '\\n', nullstr = [${nulls}], parallel = false, max_line_size = 2000000, buffer_size = 8000000, columns = ${csvColumns(columnCount(content))})`;
 }
 
 /** Columns of a file with their types in DuckDB. CSV's are `c1`, `c2`, …, as many as the header has. */

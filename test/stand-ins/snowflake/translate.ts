@@ -75,7 +75,7 @@ export function translate(tokens: readonly Token[], scope: Scope): string {
 			case "quoted":
 			case "word": {
 				if (
-					isBefore(previous) &&
+					isBefore(tokens, at) &&
 					!isCall &&
 					!(token.kind === "word" && ["SELECT", "TABLE", "VALUES"].includes(token.text))
 				) {
@@ -130,8 +130,12 @@ export function translate(tokens: readonly Token[], scope: Scope): string {
 	return parts.join(" ");
 }
 
-function isBefore(token: Token | undefined): boolean {
-	return token?.kind === "word" && BEFORE_TABLES.has(token.text);
+/** Whether a table's name stands here: not behind IS DISTINCT FROM, nor in MERGE … THEN UPDATE SET. */
+function isBefore(tokens: readonly Token[], at: number): boolean {
+	const previous = tokens[at - 1];
+	if (previous?.kind !== "word" || !BEFORE_TABLES.has(previous.text)) return false;
+	if (previous.text === "FROM" && tokens[at - 2]?.text === "DISTINCT") return false;
+	return !(previous.text === "UPDATE" && tokens[at]!.kind === "word" && tokens[at]!.text === "SET");
 }
 
 function endsWithDot(parts: readonly string[]): boolean {
