@@ -69,7 +69,7 @@ export function translate(tokens: readonly Token[], scope: Scope): string {
 				parts.push(token.text);
 				break;
 			case "symbol":
-				if (token.text === ".") parts.push(parts.pop()! + ".");
+				if (token.text === ".") parts.push(`${parts.pop()!}.`);
 				else parts.push(token.text);
 				break;
 			case "quoted":
