@@ -151,6 +151,9 @@ export function storedAs(field: Field, as: Field): string {
 	// Microseconds since midnight, for readers that have no time of day.
 	if (kind === "time" && as.type.kind === "int64") return `epoch_us(${name}) AS ${name}`;
 	if (as.type.kind === "text" && kind === "interval") return `${intervalIsoText(name)} AS ${name}`;
+	// DuckDB leaves out the zero before the point where the type has no digits there.
+	if (as.type.kind === "text" && kind === "decimal")
+		return `regexp_replace(CAST(${name} AS VARCHAR), '^(-?)[.]', '\\1' || '0.') AS ${name}`;
 	return `CAST(${finite(name)} AS ${to}) AS ${name}`;
 }
 

@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { Loader } from "../../src/conformance/destination-fixture.ts";
 import { createSnowflakeDestination } from "../../src/connectors/snowflake/index.ts";
-import { Secret } from "../../src/core/index.ts";
+import { BatchPool, type Column, type ColumnType, Secret } from "../../src/core/index.ts";
 import { startSnowflakeStandIn } from "../stand-ins/snowflake/index.ts";
 import { errorOf, SnowflakeLoads } from "./snowflake-loads.ts";
 import { optionsOf } from "./snowflake-support.ts";
@@ -66,31 +66,39 @@ describe("logins to Snowflake (stand-in)", () => {
 });
 
 describe.each(["parquet", "csv"] as const)("values that Snowflake (stand-in) can't hold, by %s", (format) => {
-	const SECRET = "SECRET";
-	test.each([
-		["a year after 9999", "date", "10000-01-01"],
-		["a time of a year after 9999", "timestamp", "10000-01-01 00:00:00"],
-		["a year before 1", "timestamp", "0044-03-15 00:00:00 BC"],
-		["midnight at the end of a day", "time", "24:00:00"],
-		["JSON that is none", "json", `{${SECRET}`],
-	])("%s stops the load; the error names row and column and holds no value", async (_name, type, value) => {
+	/** Microseconds since 1970. */
+	const YEAR_10000 = 253_402_300_800_000_000n;
+	test.each<readonly [string, ColumnType, (column: Column) => void, string]>([
+		["a year after 9999", { kind: "date" }, (column) => (column.i32[1] = 2_932_897), "10000-01-01"],
+		["a date before year 1", { kind: "date" }, (column) => (column.i32[1] = -800_000), "BC"],
+		["a time after 9999", { kind: "timestamp" }, (column) => (column.i64[1] = YEAR_10000), "10000-01-01"],
+		["a time before year 1", { kind: "timestamp" }, (column) => (column.i64[1] = -YEAR_10000 / 4n), "BC"],
+		["a moment after 9999", { kind: "timestamptz" }, (column) => (column.i64[1] = YEAR_10000), "10000-01-01"],
+		["midnight at the end of a day", { kind: "time" }, (column) => (column.i64[1] = 86_400_000_000n), "24:00:00"],
+		["JSON that is none", { kind: "json" }, (column) => column.setBytes(1, Buffer.from("{SECRET"), 0, 7), "{SECRET"],
+	])("%s stops the load; the error names row and column and holds no value", async (_name, type, set, shown) => {
 		loads = await SnowflakeLoads.open({}, {}, format);
-		await loads.load([["1", null]], { target: loads.target(`id int64, v ${type}`) });
+		const target = loads.target(`id int64, v ${type.kind}`);
+		await loads.load([["1", null]], { target });
 		for (const write of ["replace", "merge", "append"] as const) {
-			const error = await errorOf(
-				loads.load(
-					[
-						["2", null],
-						["3", value],
-					],
-					{ target: loads.target(`id int64, v ${type}`), write },
-				),
-			);
+			const fields = target.columns.map(({ name, type, nullable }) => ({ name, type, nullable }));
+			const batches = async function* () {
+				const batch = new BatchPool(fields).take();
+				const [id, value] = batch.columns;
+				for (const [row, number] of [2, 3].entries()) id!.setSafeInteger(row, number);
+				value!.setNull(0);
+				set(value!);
+				batch.rowCount = 2;
+				yield batch;
+			};
+			const input = { kind: "batches", fields, batches: batches() } as const;
+			const error = await errorOf(loads.load([], { target, write, input }));
 			expect(error.code).toBe("E_VALUE");
 			expect(error.message).toMatch(/column V of RAW\.T .*file part-\S+, line \d+, row 2/);
-			expect(inspect(error, { depth: 9 })).not.toContain(value);
-			expect(error.values).toContain(value);
-			expect(await loads.rows(`id int64, v ${type === "json" ? "text" : type}`)).toEqual([["1", null]]);
+			expect(inspect(error, { depth: 9 })).not.toContain(shown);
+			expect(error.values).toContain(shown);
+			const kept = type.kind === "json" ? "text" : type.kind;
+			expect(await loads.rows(`id int64, v ${kept}`)).toEqual([["1", null]]);
 		}
 	});
 

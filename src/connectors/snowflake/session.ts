@@ -68,7 +68,10 @@ export class Session {
 		let connection: DriverConnection;
 		try {
 			connection = sdk.createConnection(connectionOptions(options) as Parameters<typeof sdk.createConnection>[0]);
-			await connection.connectAsync();
+			// Its promise resolves whether or not the login succeeds.
+			await new Promise<void>((resolve, reject) => {
+				connection.connectAsync((error) => (error ? reject(error) : resolve())).catch(reject);
+			});
 		} catch (error) {
 			throw translateError(error, options, { connecting: true });
 		}
@@ -242,6 +245,8 @@ function connectionOptions(options: SnowflakeOptions): Record<string, unknown> {
 		clientSessionKeepAlive: true,
 		sfRetryMaxLoginRetries: LOGIN_ATTEMPTS_MAX,
 		validateDefaultParameters: false,
+		// Otherwise a NULL that is fetched as text is the text NULL.
+		representNullAsStringNull: false,
 	};
 }
 
