@@ -2,6 +2,7 @@ import type { CheckedPipeline } from "../config/index.ts";
 import type {
 	AlertEntry,
 	AlertEvent,
+	CompactedTable,
 	EventSink,
 	Fidelity,
 	Finding,
@@ -24,6 +25,8 @@ export interface App extends AsyncDisposable {
 	check(pipeline: CheckedPipeline): Promise<CheckReport>;
 	/** The least rights that the pipeline needs, ready to paste. */
 	grants(pipeline: CheckedPipeline): Promise<GrantReport>;
+	/** Puts small files of a lake's tables together, while loads and readers go on. */
+	compact(pipeline: CheckedPipeline, options: CompactOptions): Promise<CompactedTable[]>;
 	tasks(pipeline: CheckedPipeline): Promise<TaskSummary[]>;
 	status(pipeline: CheckedPipeline): Promise<StatusReport>;
 	/** Tells the channels which tables are late, and what they could not be told before: what was sent or tried. */
@@ -71,6 +74,17 @@ export interface PlanOptions {
 	readonly fullRefresh?: boolean;
 	readonly concurrency?: number;
 	/** Bound on buffered bytes and the embedded engine. */
+	readonly memoryBytes?: number;
+	readonly signal?: AbortSignal;
+}
+
+export interface CompactOptions {
+	/** Tables of the destination, by name or pattern; all that the pipeline ever loaded into when absent. */
+	readonly tables?: readonly string[];
+	/** About what a file is to have; default 256 MB. */
+	readonly targetBytes?: number;
+	/** Only says what would be done. */
+	readonly dryRun?: boolean;
 	readonly memoryBytes?: number;
 	readonly signal?: AbortSignal;
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type CheckedPipeline, intervalsBetween, lastInterval, parseInterval } from "../config/index.ts";
 import {
+	type CompactedTable,
 	type Finding,
 	HeadraceError,
 	type Port,
@@ -17,6 +18,7 @@ import type {
 	App,
 	BackfillOptions,
 	CheckReport,
+	CompactOptions,
 	ConnectionGrants,
 	GrantReport,
 	Plan,
@@ -27,6 +29,7 @@ import type {
 	TaskSummary,
 } from "./api.ts";
 import { waitingAlert } from "./api.ts";
+import { compactPipeline } from "./compact.ts";
 import { lateMessage, lateTables } from "./freshness.ts";
 import { planOf } from "./plan.ts";
 import { readOnly } from "./read-only.ts";
@@ -217,6 +220,10 @@ class LocalApp implements App {
 				await of("destination", session.destination, targets),
 			],
 		};
+	}
+
+	compact(pipeline: CheckedPipeline, options: CompactOptions): Promise<CompactedTable[]> {
+		return compactPipeline(pipeline, options, this.#options.source);
 	}
 
 	async tasks(pipeline: CheckedPipeline): Promise<TaskSummary[]> {

@@ -131,6 +131,20 @@ export const VERBS: readonly VerbSpec[] = [
 		load: () => import("./verbs/backfill.ts"),
 	},
 	{
+		name: "compact",
+		job: true,
+		arguments: "<pipeline>",
+		describe: "put small files of a lake's tables together, while loads and readers go on",
+		options: [
+			{ ...TABLE, describe: "only this table of the destination, by name or pattern; repeatable" },
+			{ flags: "--target-size <size>", describe: "about what a file is to have; default 256MB" },
+			{ flags: "--dry-run", describe: "only say what would be done" },
+			{ flags: "--memory <size>", describe: "bound on the embedded engine: 256MB" },
+		],
+		example: "headrace compact shop --dry-run",
+		load: () => import("./verbs/compact.ts"),
+	},
+	{
 		name: "tasks list",
 		arguments: "<pipeline>",
 		describe: "the tasks of a run",
@@ -231,7 +245,6 @@ export const VERBS_TO_COME: readonly string[] = [
 	"resume",
 	"resync",
 	"state",
-	"compact",
 	"rehearse",
 	"report",
 	"serve",

@@ -60,6 +60,11 @@ export interface Destination extends Port {
 	 * @throws E_FENCED when epoch, seq or from-position are no longer as given
 	 */
 	load(request: LoadRequest): Promise<LoadResult>;
+	/**
+	 * Puts the rows of a pipeline's tables into fewer files, without a change of any row, while readers and loads go on;
+	 * absent where nothing of the kind is needed.
+	 */
+	compact?(request: CompactRequest): Promise<CompactedTable[]>;
 	/** The destination's own SQL, for checks, hooks and summaries; absent where it has none. */
 	readonly sql?: DestinationSql;
 	/** Big tables that are replaced are brought in parts, so that a run that is killed goes on with what is missing. */
@@ -117,6 +122,32 @@ export interface UnfinishedLoad {
 	readonly plan: string;
 	/** By the part's index. */
 	readonly records: ReadonlyMap<number, string>;
+}
+
+export interface CompactRequest {
+	readonly pipeline: string;
+	/** Whether to take a table; default all that the pipeline ever loaded into. */
+	readonly takes?: (table: TableName) => boolean;
+	/** About what a file is to have. */
+	readonly targetBytes: number;
+	/** Only says what would be done. */
+	readonly dryRun?: boolean;
+	readonly signal?: AbortSignal;
+}
+
+export interface CompactedTable {
+	readonly table: TableName;
+	readonly filesBefore: number;
+	readonly filesAfter: number;
+	readonly bytesBefore: number;
+	readonly bytesAfter: number;
+	/** Rows that were put into other files. */
+	readonly rows: number;
+	/** Groups of files that a load changed meanwhile: they are as the load left them. */
+	readonly givenUp: number;
+	/** Files removed that runs which were killed had left. */
+	readonly orphansRemoved: number;
+	readonly seconds: number;
 }
 
 /** Rows of a query: every value as the engine's own text, NULL as null. */

@@ -1,5 +1,7 @@
 import {
 	type ColumnType,
+	type CompactedTable,
+	type CompactRequest,
 	crashPoint,
 	type Destination,
 	type ExistingTable,
@@ -18,8 +20,10 @@ import {
 	timestampText,
 	type Write,
 } from "../../core/index.ts";
+import { compactTable } from "./compact.ts";
 import { isStale, publishCurrent } from "./current.ts";
-import { type BuiltLoad, type LakeResources, LoadBuilder } from "./load-builder.ts";
+import type { LakeResources } from "./engine.ts";
+import { type BuiltLoad, LoadBuilder } from "./load-builder.ts";
 import { type StreamEntry, StreamLog, streamHeads } from "./streams.ts";
 import { type CommitBody, LakeTable } from "./table.ts";
 import { fieldsOf, type LakeFile, type StreamRow, streamRow, type TableState } from "./table-state.ts";
@@ -51,12 +55,14 @@ class LakeDestination implements Destination {
 	readonly writes: readonly Write[] = ["replace", "merge", "append"];
 	readonly #store: Staging;
 	readonly #retentionMs: number;
+	readonly #resources: LakeResources;
 	readonly #builder: LoadBuilder;
 	readonly #tables = new Map<string, LakeTable>();
 
 	constructor(options: LakeOptions) {
 		this.#store = options.store;
 		this.#retentionMs = options.retentionMs ?? RETENTION_MS_DEFAULT;
+		this.#resources = options;
 		this.#builder = new LoadBuilder(options.store, options, options.partitionBy ?? []);
 	}
 
@@ -173,6 +179,17 @@ class LakeDestination implements Destination {
 				if (code !== "E_CONFLICT" || attempt === BUILDS_MAX || request.input.kind !== "files") throw error;
 			}
 		}
+	}
+
+	async compact(request: CompactRequest): Promise<CompactedTable[]> {
+		const compacted: CompactedTable[] = [];
+		for (const table of this.#tablesOf(await streamHeads(this.#store, request.pipeline))) {
+			if (request.takes?.(table.name) === false) continue;
+			const finish = (state: TableState) => this.#finish(table, state, "always");
+			const done = await compactTable(this.#store, this.#resources, table, request, finish);
+			if (done !== null) compacted.push(done);
+		}
+		return compacted;
 	}
 
 	/** The load is committed, whatever comes after it: it must not count as failed. */

@@ -93,7 +93,7 @@ export class FileWriter {
 	 * @throws E_UNSUPPORTED for too many partitions
 	 */
 	async write(connection: EngineConnection, sql: string, rowBytes: number): Promise<void> {
-		const { fields, levels, engineMemoryBytes } = this.#options;
+		const { fields, levels } = this.#options;
 		// Under names of our own: a column called rowid would hide the engine's number of a row.
 		const columns = fields.map(({ name }, index) => `${quoteIdentifier(name)} AS c${index}`).join(", ");
 		const names = fields.map(({ name }, index) => `c${index} AS ${quoteIdentifier(name)}`).join(", ");
@@ -118,8 +118,7 @@ export class FileWriter {
 			);
 			await connection.execute("DROP TABLE shaped; ALTER TABLE sorted RENAME TO shaped");
 		}
-		const groupRows = Math.floor(engineMemoryBytes / GROUP_MEMORY_SHARE / Math.max(1, rowBytes) / GROUP_ROWS_MIN);
-		const rowGroup = Math.min(GROUP_ROWS_MAX, Math.max(1, groupRows) * GROUP_ROWS_MIN);
+		const rowGroup = this.#groupRows(rowBytes);
 		const fileRows = Math.min(FILE_ROWS_MAX, rowGroup * 16);
 		const options = `(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroup})`;
 		let first = 0;
@@ -137,6 +136,25 @@ export class FileWriter {
 			first += rows;
 		}
 		await connection.execute("DROP TABLE shaped");
+	}
+
+	/** Writes the rows of a relation into one file, in their order. */
+	async copy(
+		connection: EngineConnection,
+		relation: string,
+		file: { readonly partition: readonly (string | null)[]; readonly rows: number; readonly rowBytes: number },
+	): Promise<void> {
+		const localPath = await this.begin(file.partition);
+		const sql = `COPY (SELECT * FROM ${relation} AS rows) TO ${quoteLiteral(localPath)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${this.#groupRows(file.rowBytes)})`;
+		const rows = await connection.execute(sql);
+		if (rows !== file.rows)
+			throw new HeadraceError("E_RECEIPT", `${rows} rows were written where the files have ${file.rows}`);
+		await this.finish(connection, localPath, rows);
+	}
+
+	#groupRows(rowBytes: number): number {
+		const groups = this.#options.engineMemoryBytes / GROUP_MEMORY_SHARE / Math.max(1, rowBytes) / GROUP_ROWS_MIN;
+		return Math.min(GROUP_ROWS_MAX, Math.max(1, Math.floor(groups)) * GROUP_ROWS_MIN);
 	}
 
 	/** A file without rows: a table without any still says what columns it has. */

@@ -1,5 +1,3 @@
-import { mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
 import {
 	type Field,
 	HeadraceError,
@@ -11,9 +9,6 @@ import {
 } from "../../core/index.ts";
 import {
 	checkUnique,
-	ENGINE_MEMORY_BYTES_DEFAULT,
-	Engine,
-	type EngineConnection,
 	fieldsAfter,
 	Incoming,
 	oldNameOf,
@@ -22,6 +17,7 @@ import {
 	stageIncoming,
 	storedAs,
 } from "../../engine/index.ts";
+import { type LakeResources, memoryOf, spillFolder, withEngine } from "./engine.ts";
 import { FileWriter } from "./file-writer.ts";
 import { withLocal } from "./local-files.ts";
 import { type PartitionColumn, parsePartition, partitionsOf } from "./partition.ts";
@@ -30,16 +26,6 @@ import type { LakeTable } from "./table.ts";
 import { fieldsOf, type LakeFile, storedColumns, type TableForm, type TableState } from "./table-state.ts";
 import { filesFrom, filesOfInterval, filesOfKeys, rangedColumns, type Search } from "./touched.ts";
 import { readsAs, storedType } from "./types.ts";
-
-/** What a lake may use of this machine. */
-export interface LakeResources {
-	/** Bound on the embedded engine; batches come on top. */
-	readonly engineMemoryBytes?: number;
-	/** Where the engine may spill. */
-	readonly temporaryDirectory?: string;
-	/** Folders in which the store has files on this machine's disk: those that it writes, and copies of those it reads. */
-	readonly localDirectories: readonly string[];
-}
 
 export interface BuiltLoad {
 	readonly form: TableForm;
@@ -55,7 +41,6 @@ export interface BuiltLoad {
 
 /** A row of a table that takes no memory to speak of. */
 const ROW_BYTES_MIN = 16;
-let engines = 0;
 
 /** Works out what a load makes of a table, and writes the files. */
 export class LoadBuilder {
@@ -105,7 +90,7 @@ export class LoadBuilder {
 			fields,
 			levels,
 			ranged,
-			engineMemoryBytes: this.#memoryBytes,
+			engineMemoryBytes: memoryOf(this.#resources),
 		});
 		const form: TableForm = {
 			columns: storedColumns(fields),
@@ -132,7 +117,7 @@ export class LoadBuilder {
 		const gone = new Set(removed);
 		const left = files.filter((file) => !gone.has(file));
 		if (work.writer.hasFiles) return [...removed, ...left.filter((file) => file.rows === 0)];
-		if (left.length === 0) await this.#withEngine((connection) => work.writer.writeEmpty(connection));
+		if (left.length === 0) await withEngine(this.#resources, (connection) => work.writer.writeEmpty(connection));
 		return removed;
 	}
 
@@ -148,7 +133,7 @@ export class LoadBuilder {
 
 	async #direct({ request, state, shape, incoming, writer }: Work): Promise<Finished> {
 		const { fields, isReplace } = shape;
-		const format = new ParquetFormat({ memoryBytes: this.#memoryBytes, ...this.#spill() });
+		const format = new ParquetFormat({ memoryBytes: memoryOf(this.#resources), ...spillFolder(this.#resources) });
 		const written: { localPath: string; rows: number }[] = [];
 		await format.write({
 			fields: incoming.fields,
@@ -161,7 +146,7 @@ export class LoadBuilder {
 			bufferBytesMax: request.bufferBytesMax,
 		});
 		this.#checkEmpty(request, state, isReplace, incoming.rows);
-		await this.#withEngine(async (connection) => {
+		await withEngine(this.#resources, async (connection) => {
 			if (isReplace && request.target.key.length > 0 && written.length > 0) {
 				const key = fields.filter(({ name }) => request.target.key.includes(name)).map(({ name }) => name);
 				await checkUnique(
@@ -185,7 +170,7 @@ export class LoadBuilder {
 	async #reworked(work: Work): Promise<Finished> {
 		const { request, state, shape, incoming, writer } = work;
 		const { fields, known, isReplace, levels } = shape;
-		return this.#withEngine(async (connection) => {
+		return withEngine(this.#resources, async (connection) => {
 			const kept = incoming.fields.map((field) => ({ ...field, type: storedType(field.type) }));
 			const asKept = new Map(kept.map((field) => [field.name, field]));
 			const staged = await stageIncoming(connection, request, {
@@ -261,29 +246,6 @@ export class LoadBuilder {
 	#checkEmpty(request: LoadRequest, state: TableState | null, isReplace: boolean, rows: number): void {
 		if (isReplace && rows === 0 && (state?.rows ?? 0) > 0 && request.allowEmpty !== true)
 			throw new HeadraceError("E_EMPTY", `no rows came for ${qualified(request.target.name)}, which has some`);
-	}
-
-	get #memoryBytes(): number {
-		return this.#resources.engineMemoryBytes ?? ENGINE_MEMORY_BYTES_DEFAULT;
-	}
-
-	/** A folder for spilled pages that no other engine uses: DuckDB's names of them repeat. */
-	#spill(): { readonly temporaryDirectory?: string } {
-		const { temporaryDirectory } = this.#resources;
-		if (temporaryDirectory === undefined) return {};
-		return { temporaryDirectory: join(temporaryDirectory, `lake-${process.pid}-${++engines}`) };
-	}
-
-	async #withEngine<Result>(work: (connection: EngineConnection) => Promise<Result>): Promise<Result> {
-		const { temporaryDirectory } = this.#spill();
-		if (temporaryDirectory !== undefined) await mkdir(dirname(temporaryDirectory), { recursive: true, mode: 0o700 });
-		await using engine = await Engine.open({
-			memoryBytes: this.#memoryBytes,
-			allowedDirectories: this.#resources.localDirectories,
-			...(temporaryDirectory === undefined ? {} : { tempDirectory: temporaryDirectory }),
-		});
-		await using connection = await engine.connect();
-		return await work(connection);
 	}
 }
 
