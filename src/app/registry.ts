@@ -108,7 +108,18 @@ async function openLake(connection: LakeConnection, resources: Resources): Promi
 		temporaryDirectory: resources.temporaryDirectory,
 		...(partitionBy === undefined ? {} : { partitionBy }),
 		...(retention === undefined ? {} : { retentionMs: retention }),
+		...(connection.glue === undefined ? {} : { glue: { ...credentialsOf(connection), ...connection.glue } }),
 	});
+}
+
+/** Glue is reached as the bucket is. */
+function credentialsOf({ region, roleArn, accessKeyId, secretAccessKey }: LakeConnection) {
+	return {
+		...(region === undefined ? {} : { region }),
+		...(roleArn === undefined ? {} : { roleArn }),
+		...(accessKeyId === undefined ? {} : { accessKeyId }),
+		...(secretAccessKey === undefined ? {} : { secretAccessKey }),
+	};
 }
 
 async function lakeFolder(path: string): Promise<Staging> {

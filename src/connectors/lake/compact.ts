@@ -61,7 +61,7 @@ export async function compactTable(
 		if (request.dryRun !== true) {
 			if (orphans.length > 0) await store.remove(orphans);
 			const head = await table.head();
-			if (head !== null && rows > 0) await finish(head);
+			if (head !== null) await finish(head);
 		}
 		const seconds = (performance.now() - began) / 1000;
 		return {

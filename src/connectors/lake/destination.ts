@@ -23,6 +23,8 @@ import {
 import { compactTable } from "./compact.ts";
 import { isStale, publishCurrent } from "./current.ts";
 import type { LakeResources } from "./engine.ts";
+import { GlueCatalog } from "./glue-catalog.ts";
+import type { GlueOptions } from "./glue-client.ts";
 import { type BuiltLoad, LoadBuilder } from "./load-builder.ts";
 import { type StreamEntry, StreamLog, streamHeads } from "./streams.ts";
 import { type CommitBody, LakeTable } from "./table.ts";
@@ -34,6 +36,8 @@ export interface LakeOptions extends LakeResources {
 	readonly store: Staging;
 	/** Columns whose values become folders: `country`, `day(created_at)`. Tables without them are not partitioned. */
 	readonly partitionBy?: readonly string[];
+	/** The catalogue to tell of the tables; the store has an address then. */
+	readonly glue?: GlueOptions;
 	/** How long files stay that no longer count, for readers that know them; default a day. */
 	readonly retentionMs?: number;
 }
@@ -57,12 +61,14 @@ class LakeDestination implements Destination {
 	readonly #retentionMs: number;
 	readonly #resources: LakeResources;
 	readonly #builder: LoadBuilder;
+	readonly #catalog: GlueCatalog | null;
 	readonly #tables = new Map<string, LakeTable>();
 
 	constructor(options: LakeOptions) {
 		this.#store = options.store;
 		this.#retentionMs = options.retentionMs ?? RETENTION_MS_DEFAULT;
 		this.#resources = options;
+		this.#catalog = options.glue === undefined ? null : new GlueCatalog(options.store, options.glue);
 		this.#builder = new LoadBuilder(options.store, options, options.partitionBy ?? []);
 	}
 
@@ -76,7 +82,7 @@ class LakeDestination implements Destination {
 	}
 
 	async check(): Promise<Finding[]> {
-		return this.#store.check();
+		return [...(await this.#store.check()), ...((await this.#catalog?.check()) ?? [])];
 	}
 
 	async describe(name: TableName): Promise<ExistingTable | null> {
@@ -98,6 +104,7 @@ class LakeDestination implements Destination {
 		const table = this.#table(target.name);
 		const state = await table.head();
 		const { fields, levels, known } = this.#builder.formAfter(state, { target, write });
+		this.#catalog?.checkForm(target.name, fields, levels);
 		const text = (field: Field) => `${field.name} ${hiveType(field.type)}`;
 		const folders = levels.length === 0 ? "" : ` partitioned by ${levels.map((level) => level.text).join(", ")}`;
 		if (known === null) return [`create ${table.folder}${folders} -- parquet: ${fields.map(text).join(", ")}`];
@@ -118,7 +125,7 @@ class LakeDestination implements Destination {
 		for (const table of this.#tablesOf(taken)) {
 			const own = taken.filter((entry) => entry.tables.some((name) => this.#table(name) === table));
 			const state = await table.commit((head) => takeOverBody(head, pipeline, own));
-			await this.#finish(table, state, "when stale");
+			await this.#repair(table, state);
 		}
 		const rows = new Map<string, PositionRow>();
 		for (const entry of taken) rows.set(entry.stream, await this.#positionOf(entry));
@@ -147,7 +154,7 @@ class LakeDestination implements Destination {
 		for (const table of this.#tablesOf(await streamHeads(this.#store))) {
 			const state = await table.head();
 			if (state?.loads.some((load) => load.load_id === loadId) !== true) continue;
-			await this.#finish(table, state, "when stale");
+			await this.#repair(table, state);
 			return true;
 		}
 		return false;
@@ -165,17 +172,23 @@ class LakeDestination implements Destination {
 		const table = this.#table(target.name);
 		for (let attempt = 1; ; attempt++) {
 			const base = await table.head();
+			const { fields, levels } = this.#builder.formAfter(base, request);
+			this.#catalog?.checkForm(target.name, fields, levels);
 			const built = await this.#builder.build(request, table, base);
+			const note = await this.#catalog?.announce(table, base);
 			try {
 				crashPoint("c08");
 				const state = await table.commit((head) => loadBody(head, base, request, built));
 				crashPoint("c10");
-				const warnings = await this.#finishLoad(table, state);
+				const warnings = await this.#finishLoad(table, state, note);
 				return { ...built.result, ...(warnings.length === 0 ? {} : { warnings }) };
 			} catch (error) {
 				const code = error instanceof HeadraceError ? error.code : null;
 				// Only then it is certain that nothing was committed: a lost answer may still become true.
-				if (code === "E_CONFLICT" || code === "E_FENCED") await built.writer.discard();
+				if (code === "E_CONFLICT" || code === "E_FENCED") {
+					await built.writer.discard();
+					if (note !== undefined) await this.#catalog?.forget(note);
+				}
 				if (code !== "E_CONFLICT" || attempt === BUILDS_MAX || request.input.kind !== "files") throw error;
 			}
 		}
@@ -185,7 +198,8 @@ class LakeDestination implements Destination {
 		const compacted: CompactedTable[] = [];
 		for (const table of this.#tablesOf(await streamHeads(this.#store, request.pipeline))) {
 			if (request.takes?.(table.name) === false) continue;
-			const finish = (state: TableState) => this.#finish(table, state, "always");
+			const note = request.dryRun === true ? undefined : await this.#catalog?.announce(table, await table.head());
+			const finish = (state: TableState) => this.#finish(table, state, "always", note);
 			const done = await compactTable(this.#store, this.#resources, table, request, finish);
 			if (done !== null) compacted.push(done);
 		}
@@ -193,9 +207,9 @@ class LakeDestination implements Destination {
 	}
 
 	/** The load is committed, whatever comes after it: it must not count as failed. */
-	async #finishLoad(table: LakeTable, state: TableState | null): Promise<string[]> {
+	async #finishLoad(table: LakeTable, state: TableState | null, note: string | undefined): Promise<string[]> {
 		try {
-			await this.#finish(table, state, "always");
+			await this.#finish(table, state, "always", note);
 			return [];
 		} catch (error) {
 			if (!(error instanceof HeadraceError)) throw error;
@@ -203,12 +217,30 @@ class LakeDestination implements Destination {
 		}
 	}
 
+	/** What an earlier run left undone; a catalogue that is not there now is told later. */
+	async #repair(table: LakeTable, state: TableState | null): Promise<void> {
+		try {
+			await this.#finish(table, state, "when stale");
+		} catch (error) {
+			if (!(error instanceof HeadraceError)) throw error;
+		}
+	}
+
 	/** What comes after a commit: readers' list, and cleaning. A fault of it is mended by the next run. */
-	async #finish(table: LakeTable, state: TableState | null, when: "always" | "when stale"): Promise<void> {
+	async #finish(
+		table: LakeTable,
+		state: TableState | null,
+		when: "always" | "when stale",
+		note?: string,
+	): Promise<void> {
 		if (state === null) return;
-		if (state.form !== null && (when === "always" || (await isStale(this.#store, table, state))))
-			await publishCurrent(this.#store, table, state);
-		crashPoint("lake-current");
+		if (state.form !== null) {
+			const isAlways = when === "always";
+			if (isAlways || (await isStale(this.#store, table, state))) await publishCurrent(this.#store, table, state);
+			crashPoint("lake-current");
+			if (isAlways || (await this.#catalog?.isPending(table)) === true)
+				await this.#catalog?.publish(table, state, note);
+		}
 		await table.tidy(state);
 	}
 
@@ -236,6 +268,7 @@ class LakeDestination implements Destination {
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
+		await this.#catalog?.close();
 		await this.#store[Symbol.asyncDispose]();
 	}
 }

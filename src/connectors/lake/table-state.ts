@@ -101,6 +101,8 @@ export interface TableState {
 	readonly rows: number;
 	/** The last commits that changed files, that changed rows, and that did more than add rows; 0 when none did. */
 	readonly last: { readonly change: number; readonly load: number; readonly rewrite: number };
+	/** The last commit that changed the files of each folder below `data/`. */
+	readonly partitions: Readonly<Record<string, number>>;
 	/** Files that no longer count; they stay for readers until they are old enough. */
 	readonly removed: readonly { readonly path: string; readonly at: string }[];
 	readonly streams: readonly StreamRow[];
@@ -119,6 +121,7 @@ export function afterCommit(before: TableState | null, commit: Commit): TableSta
 	const form = commit.form ?? before?.form ?? null;
 	const known = { ...before?.schemas, ...(form === null ? {} : { [schemaName(form.columns)]: form.columns }) };
 	const used = new Set(files.map((file) => file.schema));
+	const touched = [...commit.removed, ...commit.added.map(({ path }) => path)].map(folderOf);
 	const streams = new Map((before?.streams ?? []).map((row) => [streamKey(row), row]));
 	for (const row of commit.streams) streams.set(streamKey(row), row);
 	const recorded = (before?.recorded ?? []).filter(
@@ -138,12 +141,16 @@ export function afterCommit(before: TableState | null, commit: Commit): TableSta
 			load: commit.kind === "load" ? commit.entry : (before?.last.load ?? 0),
 			rewrite: commit.kind === "load" && commit.adds_only !== true ? commit.entry : (before?.last.rewrite ?? 0),
 		},
+		partitions: { ...before?.partitions, ...Object.fromEntries(touched.map((folder) => [folder, commit.entry])) },
 		removed: [...(before?.removed ?? []), ...commit.removed.map((path) => ({ path, at: commit.committed_at }))],
 		streams: [...streams.values()],
 		loads: [...(before?.loads ?? []), ...(commit.load === undefined ? [] : [commit.load])].slice(-LOADS_MAX),
 		recorded: [...recorded, ...(commit.recorded === undefined ? [] : [commit.recorded])],
 	};
 }
+
+/** `country=DE/` of `shop.orders/data/country=DE/part.parquet`; empty for a table without partitions. */
+const folderOf = (path: string) => path.slice(path.indexOf("/data/") + 6, path.lastIndexOf("/") + 1);
 
 const streamKey = (row: StreamRow) => JSON.stringify([row.pipeline, row.stream]);
 
