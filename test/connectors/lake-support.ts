@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DestinationFixture } from "../../src/conformance/index.ts";
@@ -10,6 +10,7 @@ import type { ColumnType, Field, TableName } from "../../src/core/index.ts";
 import { duckdbType, Engine } from "../../src/engine/index.ts";
 import { valueText } from "../../src/formats/index.ts";
 import { duckdbDialect } from "../../src/sql/index.ts";
+import type { S3StandIn } from "../stand-ins/s3/index.ts";
 
 export type TextRow = readonly (string | null)[];
 
@@ -45,11 +46,57 @@ function back(type: ColumnType, name: string): string {
 /** The rows of the files that the list names, as DuckDB reads them. */
 export async function lakeRows(root: string, table: TableName, columns: readonly Field[]): Promise<TextRow[] | null> {
 	const current = currentOf(root, table);
-	if (current === null) return null;
-	await using engine = await Engine.open({ allowedDirectories: [root, tmpdir()] });
+	return current === null
+		? null
+		: rowsOfFiles(
+				current.files.map(({ path }) => join(root, path)),
+				columns,
+			);
+}
+
+/** The same of a lake in the stand-in of S3: copies of its objects are read. */
+export async function s3Rows(
+	s3: S3StandIn,
+	prefix: string,
+	table: TableName,
+	columns: readonly Field[],
+): Promise<TextRow[] | null> {
+	const content = await s3.get("lake", prefix + currentPath(tableFolder(table)));
+	if (content === null) return null;
+	const { files } = JSON.parse(content.toString("utf8")) as CurrentFile;
+	return rowsOfObjects(
+		s3,
+		files.map(({ path }) => prefix + path),
+		columns,
+	);
+}
+
+/** Rows of Parquet objects. @throws when one of them is not there */
+export async function rowsOfObjects(
+	s3: S3StandIn,
+	keys: readonly string[],
+	columns: readonly Field[],
+): Promise<TextRow[]> {
+	const folder = await mkdtemp(join(tmpdir(), "headrace-objects-"));
+	try {
+		const paths: string[] = [];
+		for (const [index, key] of keys.entries()) {
+			const object = await s3.get("lake", key);
+			if (object === null) throw new Error(`there is no object ${key}`);
+			paths.push(join(folder, `${index}.parquet`));
+			await writeFile(paths.at(-1)!, object);
+		}
+		return await rowsOfFiles(paths, columns);
+	} finally {
+		await rm(folder, { recursive: true, force: true });
+	}
+}
+
+async function rowsOfFiles(localPaths: readonly string[], columns: readonly Field[]): Promise<TextRow[]> {
+	await using engine = await Engine.open({ allowedDirectories: [tmpdir()] });
 	await using connection = await engine.connect();
 	const items = columns.map(({ name, type }) => `${back(type, name)} AS ${duckdbDialect.quoteIdentifier(name)}`);
-	const paths = current.files.map(({ path }) => duckdbDialect.quoteLiteral(join(root, path).replace(/[*?[]/g, "[$&]")));
+	const paths = localPaths.map((path) => duckdbDialect.quoteLiteral(path.replace(/[*?[]/g, "[$&]")));
 	const { batches } = await connection.stream(
 		`SELECT ${items.join(", ")} FROM read_parquet([${paths.join(", ")}], union_by_name = true, hive_partitioning = false, binary_as_string = false)`,
 	);

@@ -1,0 +1,295 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createLakeDestination, type LakeOptions } from "../../src/connectors/lake/index.ts";
+import { createS3Staging } from "../../src/connectors/s3/index.ts";
+import {
+	type Destination,
+	type Field,
+	type LoadRequest,
+	loadId,
+	type PositionRow,
+	Secret,
+	typeName,
+	type Write,
+} from "../../src/core/index.ts";
+import { BatchBuilder, type RowObject } from "../../src/formats/index.ts";
+import { type GlueStandIn, startGlueStandIn } from "../stand-ins/glue/index.ts";
+import { rowsOfObjects } from "./lake-support.ts";
+import { type S3Place, s3Place } from "./s3-support.ts";
+
+const ID: Field = { name: "id", type: { kind: "int32" }, nullable: false };
+const DAY: Field = { name: "day", type: { kind: "date" }, nullable: true };
+const NAME: Field = { name: "name", type: { kind: "text" }, nullable: true };
+const FIELDS = [ID, DAY, NAME];
+const TABLE = { schema: "Shop", name: "orders" };
+
+let place: S3Place;
+let glue: GlueStandIn;
+beforeEach(async () => {
+	[place, glue] = [await s3Place(), await startGlueStandIn()];
+});
+afterEach(async () => {
+	await place[Symbol.asyncDispose]();
+	await glue[Symbol.asyncDispose]();
+});
+
+function open(more: Partial<LakeOptions> = {}): Destination {
+	return createLakeDestination({
+		store: createS3Staging(place.options({ prefix: "lake" })),
+		localDirectories: [place.temporaryDirectory],
+		temporaryDirectory: place.temporaryDirectory,
+		partitionBy: ["day"],
+		glue: {
+			endpoint: glue.endpoint,
+			region: glue.region,
+			accessKeyId: new Secret(glue.accessKeyId),
+			secretAccessKey: new Secret(glue.secretAccessKey),
+			patience: { attemptsMax: 3, retryDelayMs: 1, retryDelayMaxMs: 5 },
+		},
+		...more,
+	});
+}
+
+async function* batches(fields: readonly Field[], rows: readonly RowObject[]) {
+	const builder = new BatchBuilder(fields);
+	for (const row of rows) {
+		const batch = builder.append(row);
+		if (batch !== null) yield batch;
+	}
+	const rest = builder.flush();
+	if (rest !== null) yield rest;
+}
+
+function requestOf(
+	row: PositionRow,
+	write: Write,
+	rows: readonly RowObject[],
+	fields: readonly Field[],
+	key = ["id"],
+): LoadRequest {
+	const toPosition = JSON.stringify({ kind: "full", at: String(row.seq + 1) });
+	const { stream, seq, position, epoch } = row;
+	return {
+		pipeline: "glue",
+		stream,
+		loadId: loadId({ pipeline: "glue", stream, seq, from: position, to: toPosition, schemaVersion: "1" }),
+		epoch,
+		seq,
+		fromPosition: position,
+		toPosition,
+		schemaVersion: "1",
+		target: { name: TABLE, columns: fields.map((field) => ({ ...field, destinationType: typeName(field.type) })), key },
+		write,
+		input: { kind: "batches", fields, batches: batches(fields, rows) },
+		bufferBytesMax: 16 << 20,
+	};
+}
+
+async function load(
+	destination: Destination,
+	write: Write,
+	rows: readonly RowObject[],
+	fields: readonly Field[] = FIELDS,
+) {
+	const row = (await destination.takeOver("glue", ["orders"])).get("orders")!;
+	return destination.load(requestOf(row, write, rows, fields));
+}
+
+/** What Athena reads: of each partition the files that its location lists. */
+async function athena(fields: readonly Field[] = [ID, NAME]) {
+	const found: Record<string, unknown[]> = {};
+	for (const { Values, StorageDescriptor } of glue.partitions("data_lake", "shop_orders")) {
+		const folder = /^s3:\/\/lake\/(.*)$/.exec(StorageDescriptor.Location!)![1]!;
+		const keys: string[] = [];
+		for (const list of place.s3.keys("lake", folder)) {
+			const text = (await place.s3.get("lake", list))!.toString("utf8");
+			for (const line of text.split("\n")) if (line !== "") keys.push(line.slice("s3://lake/".length));
+		}
+		found[Values.join("/")] = (await rowsOfObjects(place.s3, keys, fields)).sort();
+	}
+	return found;
+}
+
+const D1 = "2024-01-31";
+const D2 = "2024-02-01";
+const row = (id: number, day: string | null, name: string | null) => ({ id, day, name });
+const FIRST = [row(1, D1, "a"), row(2, D1, "b"), row(3, D2, "c"), row(4, null, "d")];
+const SEEN_FIRST = {
+	[D1]: [
+		["1", "a"],
+		["2", "b"],
+	],
+	[D2]: [["3", "c"]],
+	__HIVE_DEFAULT_PARTITION__: [["4", "d"]],
+};
+
+describe("a lake's tables in the stand-in of Glue", () => {
+	test("database, table and partitions are made; a location lists exactly the live files", async () => {
+		await using destination = open();
+		await load(destination, "merge", FIRST);
+		const table = glue.table("data_lake", "shop_orders")!;
+		expect(table.StorageDescriptor.Columns).toEqual([
+			{ Name: "id", Type: "int" },
+			{ Name: "name", Type: "string" },
+		]);
+		expect(table.PartitionKeys).toEqual([{ Name: "day", Type: "date" }]);
+		expect(await athena()).toEqual(SEEN_FIRST);
+		await load(destination, "merge", [row(2, D1, "B"), row(5, D2, "e")]);
+		expect(await athena()).toEqual({
+			...SEEN_FIRST,
+			[D1]: [
+				["1", "a"],
+				["2", "B"],
+			],
+			[D2]: [
+				["3", "c"],
+				["5", "e"],
+			],
+		});
+	});
+
+	test("a partition whose last row moves away is gone, and the row is where it went", async () => {
+		await using destination = open();
+		await load(destination, "merge", FIRST);
+		await load(destination, "merge", [row(3, D1, "moved")]);
+		const { [D2]: _gone, ...rest } = SEEN_FIRST;
+		expect(await athena()).toEqual({
+			...rest,
+			[D1]: [
+				["1", "a"],
+				["2", "b"],
+				["3", "moved"],
+			],
+		});
+	});
+
+	test("more than a hundred partitions come in calls of a hundred; a replace takes those away that are no more", async () => {
+		await using destination = open();
+		const day = (number: number) => new Date(Date.UTC(2024, 0, 1 + number)).toISOString().slice(0, 10);
+		await load(
+			destination,
+			"replace",
+			Array.from({ length: 130 }, (_, id) => row(id, day(id), "x")),
+		);
+		expect(glue.partitions("data_lake", "shop_orders").length).toBe(130);
+		expect(glue.log.filter((operation) => operation === "BatchCreatePartition").length).toBe(2);
+		await load(destination, "replace", FIRST);
+		expect(await athena()).toEqual(SEEN_FIRST);
+	});
+
+	test("new and wider columns are told before the files that have them, to table and partitions", async () => {
+		await using destination = open();
+		await load(destination, "merge", FIRST);
+		const wide: Field[] = [
+			{ ...ID, type: { kind: "int64" } },
+			DAY,
+			NAME,
+			{ name: "note", type: { kind: "text" }, nullable: true },
+		];
+		await load(destination, "merge", [{ ...row(5, D1, "e"), note: "n" }], wide);
+		const columns = [
+			{ Name: "id", Type: "bigint" },
+			{ Name: "name", Type: "string" },
+			{ Name: "note", Type: "string" },
+		];
+		expect(glue.table("data_lake", "shop_orders")!.StorageDescriptor.Columns).toEqual(columns);
+		for (const { StorageDescriptor } of glue.partitions("data_lake", "shop_orders"))
+			expect(StorageDescriptor.Columns).toEqual(columns);
+		expect((await athena())[D1]).toEqual([
+			["1", "a"],
+			["2", "b"],
+			["5", "e"],
+		]);
+	});
+
+	test("throttled for a moment: tried again; for long: the load is committed, and the next run tells Glue", async () => {
+		await using destination = open();
+		glue.fault({ effect: "throttle", times: 2 });
+		expect((await load(destination, "merge", FIRST)).warnings).toBeUndefined();
+		glue.fault({ effect: "throttle", times: 1000, operation: "BatchCreatePartition" });
+		const result = await load(destination, "merge", [row(9, "2024-03-01", "z")]);
+		expect(result.warnings?.[0]).toMatch(/committed, but readers are not told yet: E_TIMEOUT/);
+		expect(
+			(await destination.check()).some(
+				({ severity, message }) => severity === "warning" && /shop\.orders|Shop\.orders/.test(message),
+			),
+		).toBe(true);
+		expect(await athena()).toEqual(SEEN_FIRST);
+		await glue[Symbol.asyncDispose]();
+		glue = await startGlueStandIn();
+		await using next = open();
+		await next.takeOver("glue", ["orders"]);
+		expect(await athena()).toEqual({ ...SEEN_FIRST, "2024-03-01": [["9", "z"]] });
+	});
+
+	test.each(["CreateDatabase", "CreateTable", "UpdateTable", "BatchCreatePartition"])(
+		"an answer of %s that is lost does no harm",
+		async (operation) => {
+			await using destination = open();
+			glue.fault({ effect: "lost-answer", operation });
+			await load(destination, "merge", FIRST);
+			const wide = [...FIELDS, { name: "note", type: { kind: "text" }, nullable: true } as Field];
+			expect((await load(destination, "merge", [{ ...row(5, D1, "e"), note: "n" }], wide)).warnings).toBeUndefined();
+			expect((await athena())[D1]).toEqual([
+				["1", "a"],
+				["2", "b"],
+				["5", "e"],
+			]);
+			expect(glue.table("data_lake", "shop_orders")!.StorageDescriptor.Columns!.length).toBe(3);
+		},
+	);
+
+	test("a table changed by another at the same moment is looked at again", async () => {
+		await using destination = open();
+		await load(destination, "merge", FIRST);
+		const before = () => {
+			const { VersionId: _version, ...table } = glue.table("data_lake", "shop_orders")!;
+			glue.run("UpdateTable", { DatabaseName: "data_lake", TableInput: table });
+		};
+		glue.fault({ effect: { before }, operation: "UpdateTable" });
+		const wide = [...FIELDS, { name: "note", type: { kind: "text" }, nullable: true } as Field];
+		await load(destination, "merge", [{ ...row(5, D1, "e"), note: "n" }], wide);
+		expect(glue.table("data_lake", "shop_orders")).toMatchObject({ VersionId: "2" });
+		expect(glue.table("data_lake", "shop_orders")!.StorageDescriptor.Columns!.length).toBe(3);
+	});
+
+	test("a table that somebody else made is left alone, and the load says so", async () => {
+		await using destination = open();
+		glue.run("CreateDatabase", { DatabaseInput: { Name: "data_lake" } });
+		await load(destination, "merge", FIRST);
+		const { Parameters: _ours, VersionId: _version, ...theirs } = glue.table("data_lake", "shop_orders")!;
+		glue.run("UpdateTable", { DatabaseName: "data_lake", TableInput: theirs });
+		const { warnings } = await load(destination, "merge", [row(1, D1, "x")]);
+		expect(warnings?.[0]).toMatch(/was not made by Headrace/);
+		expect(glue.table("data_lake", "shop_orders")!.Parameters).toBeUndefined();
+	});
+
+	test("a right that is missing is named", async () => {
+		await using destination = open();
+		glue.fault({ effect: "deny", operation: "GetTable", times: 9 });
+		const { warnings } = await load(destination, "merge", FIRST);
+		expect(warnings?.[0]).toMatch(/E_RIGHTS glue:GetTable is not allowed/);
+		glue.fault({ effect: "deny", operation: "GetDatabase", times: 9 });
+		expect((await destination.check()).find(({ severity }) => severity === "error")?.message).toMatch(
+			/glue:GetDatabase/,
+		);
+	});
+
+	test("a name that Athena can't read is refused before anything is written", async () => {
+		await using destination = open();
+		const odd = [...FIELDS, { name: "with space", type: { kind: "text" }, nullable: true } as Field];
+		await expect(load(destination, "merge", [{ ...row(1, D1, "a"), "with space": "x" }], odd)).rejects.toMatchObject({
+			code: "E_UNSUPPORTED",
+		});
+		expect(place.s3.keys("lake").filter((key) => key.endsWith(".parquet"))).toEqual([]);
+	});
+
+	test("compaction changes what locations list, and no row", async () => {
+		await using destination = open();
+		await load(destination, "merge", FIRST);
+		for (let id = 10; id < 16; id++) await load(destination, "append", [row(id, D1, "x")]);
+		const before = await athena();
+		const [done] = await destination.compact!({ pipeline: "glue", targetBytes: 1 << 20 });
+		expect(done).toMatchObject({ filesBefore: 9, filesAfter: 3, givenUp: 0 });
+		expect(await athena()).toEqual(before);
+	});
+});
