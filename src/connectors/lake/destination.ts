@@ -7,6 +7,7 @@ import {
 	type ExistingTable,
 	type Field,
 	type Finding,
+	type Grant,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
@@ -26,6 +27,7 @@ import type { LakeResources } from "./engine.ts";
 import { GlueCatalog } from "./glue-catalog.ts";
 import type { GlueOptions } from "./glue-client.ts";
 import { type BuiltLoad, LoadBuilder } from "./load-builder.ts";
+import { lakeGrants } from "./policies.ts";
 import { type StreamEntry, StreamLog, streamHeads } from "./streams.ts";
 import { type CommitBody, LakeTable } from "./table.ts";
 import { fieldsOf, type LakeFile, type StreamRow, streamRow, type TableState } from "./table-state.ts";
@@ -61,6 +63,7 @@ class LakeDestination implements Destination {
 	readonly #retentionMs: number;
 	readonly #resources: LakeResources;
 	readonly #builder: LoadBuilder;
+	readonly #glue: GlueOptions | undefined;
 	readonly #catalog: GlueCatalog | null;
 	readonly #tables = new Map<string, LakeTable>();
 
@@ -68,6 +71,7 @@ class LakeDestination implements Destination {
 		this.#store = options.store;
 		this.#retentionMs = options.retentionMs ?? RETENTION_MS_DEFAULT;
 		this.#resources = options;
+		this.#glue = options.glue;
 		this.#catalog = options.glue === undefined ? null : new GlueCatalog(options.store, options.glue);
 		this.#builder = new LoadBuilder(options.store, options, options.partitionBy ?? []);
 	}
@@ -83,6 +87,10 @@ class LakeDestination implements Destination {
 
 	async check(): Promise<Finding[]> {
 		return [...(await this.#store.check()), ...((await this.#catalog?.check()) ?? [])];
+	}
+
+	async grants(tables: readonly TableName[]): Promise<Grant[]> {
+		return [...((await this.#store.grants?.([])) ?? []), ...lakeGrants(this.#store, this.#glue, tables)];
 	}
 
 	async describe(name: TableName): Promise<ExistingTable | null> {
