@@ -1,4 +1,5 @@
 import type { Batch, BatchPool } from "./batch.ts";
+import type { ChangeLog } from "./changes.ts";
 import type { Port } from "./port.ts";
 import type { SourceColumn, SourceTable, TableName, TypePolicy } from "./table.ts";
 
@@ -40,6 +41,8 @@ export interface Source extends Port {
 	snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot>;
 	/** Statements of a pipeline's hooks, all in one transaction; absent where the source has no SQL. */
 	execute?(statements: readonly string[], signal?: AbortSignal): Promise<void>;
+	/** The log of its changes; absent where it keeps none that can be read. */
+	readonly changeLog?: ChangeLog;
 }
 
 /** Reads of one moment. All its reads see the same committed state, as far as the engine of each table can. */
