@@ -56,6 +56,8 @@ export interface LogHeadroom {
 }
 
 export interface ChangeRequest {
+	/** Names who reads, the same at each time: a source tells its readers apart by it. */
+	readonly reader: string;
 	readonly from: string;
 	/** Tables whose rows are wanted, as `describe` gave them; others are passed over without decoding their rows. */
 	readonly tables: readonly SourceTable[];

@@ -169,6 +169,40 @@ export const ERRORS = {
 		"Run `headrace run <pipeline> --full-refresh --table <table>`.",
 		"resnapshot",
 	),
+	E_HISTORY_MISMATCH: failed(
+		"The source's change log is not the one that the position is of: the log was reset, or the server restored or replaced.",
+		"Read the tables anew: `headrace run <pipeline> --full-refresh --table <table>`.",
+		"resnapshot",
+	),
+	E_ERRANT: failed(
+		"The server lacks transactions that were read from the one before it, or has others in their place.",
+		"Point the connection at a server that has them, or read the tables anew.",
+		"resnapshot",
+	),
+	E_LOG_SETTINGS: failed(
+		"The source does not keep a change log that tells whole rows.",
+		"Run the statement that the message or `headrace check` prints.",
+	),
+	E_STATEMENT_EVENT: failed(
+		"The change log holds a statement in place of the rows that it changed.",
+		"Read the table anew, and set binlog_format = ROW for every session.",
+		"resnapshot",
+	),
+	E_INCIDENT: failed(
+		"The source's change log says itself that changes are missing from it.",
+		"Read the tables anew: `headrace run <pipeline> --full-refresh`.",
+		"resnapshot",
+	),
+	E_CORRUPT_EVENT: failed(
+		"A part of the change log is damaged, on the way or on the server's disk.",
+		"The stream is opened once more; if it stays, check the server's disk and read the tables anew.",
+		"retry",
+	),
+	E_SCHEMA_AMBIGUOUS: failed(
+		"The change log does not name its columns, and what they were called at this place can't be known.",
+		"Set binlog_row_metadata = FULL where the server has it, and read the table anew.",
+		"resnapshot",
+	),
 	E_INTERNAL: failed("Headrace did something it should never do.", "Please report it with the run's log."),
 	E_BUSY: busy("Another run holds this pipeline.", "Wait for it, or see `headrace status`."),
 	E_FENCED: busy(

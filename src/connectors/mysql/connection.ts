@@ -205,6 +205,18 @@ export class MysqlConnection {
 		this.#connection.stream.resume();
 	}
 
+	/**
+	 * The connection's socket, for a protocol that is not statements: the caller alone reads and writes it from now on,
+	 * and ends it by `destroy`.
+	 */
+	takeOver(): Socket {
+		if (this.lost !== null) throw this.lost;
+		const { stream } = this.#connection;
+		stream.removeAllListeners("data");
+		if (stream instanceof PacketSocket) stream.reuse = false;
+		return stream;
+	}
+
 	/** Says goodbye to the server; a server that does not answer is left. */
 	async close(): Promise<void> {
 		if (this.#closed) return;

@@ -3,27 +3,32 @@ import { type Column, daysInMonth, FIRST_OF_MONTH, HeadraceError, type TypePolic
 import { type Decode, unfit } from "./decode.ts";
 
 const MINUS = 45;
-const SECOND_MICROS = 1_000_000;
-const DAY_SECONDS = 86_400;
+export const SECOND_MICROS = 1_000_000;
+export const DAY_SECONDS = 86_400;
 /** Seconds within which microseconds are safe integers: from 1684 to 2255. */
 const SAFE_SECONDS = 9_007_199_254;
-const NO_DAY = -2147483648;
+export const NO_DAY = -2147483648;
 
 /**
- * Days since 1970 of `YYYY-MM-DD`, or NO_DAY when there is no such day: 0000-00-00, a month or day of 00, the 31st of
+ * Days since 1970, or NO_DAY when there is no such day: 0000-00-00, a month or day of 00, the 31st of
  * February (ALLOW_INVALID_DATES), and the year 0000, which SQL's calendar does not have.
  */
-function dayAt(bytes: Buffer, o: number): number {
-	const year = (bytes[o]! - 48) * 1000 + (bytes[o + 1]! - 48) * 100 + (bytes[o + 2]! - 48) * 10 + (bytes[o + 3]! - 48);
-	const month = (bytes[o + 5]! - 48) * 10 + (bytes[o + 6]! - 48);
-	const day = (bytes[o + 8]! - 48) * 10 + (bytes[o + 9]! - 48);
+export function dayOf(year: number, month: number, day: number): number {
 	if (day === 0 || year === 0 || (day > 28 && day > daysInMonth(year, month))) return NO_DAY;
 	if (month === 0 || month > 12) return NO_DAY;
 	return FIRST_OF_MONTH[(year << 4) + month]! + day - 1;
 }
 
+/** The day of `YYYY-MM-DD`; see `dayOf`. */
+function dayAt(bytes: Buffer, o: number): number {
+	const year = (bytes[o]! - 48) * 1000 + (bytes[o + 1]! - 48) * 100 + (bytes[o + 2]! - 48) * 10 + (bytes[o + 3]! - 48);
+	const month = (bytes[o + 5]! - 48) * 10 + (bytes[o + 6]! - 48);
+	const day = (bytes[o + 8]! - 48) * 10 + (bytes[o + 9]! - 48);
+	return dayOf(year, month, day);
+}
+
 /** What `zeroDate` says of a day that does not exist; `string` never comes here, since the column is text then. */
-function impossibleDate(column: Column, row: number, policy: TypePolicy): void {
+export function impossibleDate(column: Column, row: number, policy: TypePolicy): void {
 	if (policy.zeroDate !== "fail") {
 		column.setChangedNull(row);
 		return;
@@ -48,7 +53,6 @@ export const date: Decode = (bytes, offsets, lengths, at, count, column, row, po
 
 /** DATETIME, TIMESTAMP (the session's zone is UTC) and DATE as microseconds since 1970. */
 export const timestamp: Decode = (bytes, offsets, lengths, at, count, column, row, policy) => {
-	const out = column.i32;
 	for (let i = 0; i < count; i++) {
 		const length = lengths[at + i]!;
 		if (length < 0) {
@@ -69,16 +73,22 @@ export const timestamp: Decode = (bytes, offsets, lengths, at, count, column, ro
 			seconds += hour * 3600 + minute * 60 + (bytes[o + 17]! - 48) * 10 + (bytes[o + 18]! - 48);
 			if (length > 20) micros = fractionAt(bytes, o + 20, o + length);
 		}
-		if (seconds > SAFE_SECONDS || seconds < -SAFE_SECONDS) {
-			column.i64[row + i] = BigInt(seconds) * 1000000n + BigInt(micros);
-			continue;
-		}
-		const value = seconds * SECOND_MICROS + micros;
-		const word = (row + i) << 1;
-		out[word] = value | 0;
-		out[word + 1] = Math.floor(value / 4294967296);
+		setMicros(column, row + i, seconds, micros);
 	}
 };
+
+/** Sets a time of seconds since 1970 and microseconds. */
+export function setMicros(column: Column, row: number, seconds: number, micros: number): void {
+	if (seconds > SAFE_SECONDS || seconds < -SAFE_SECONDS) {
+		column.i64[row] = BigInt(seconds) * 1000000n + BigInt(micros);
+		return;
+	}
+	const value = seconds * SECOND_MICROS + micros;
+	const out = column.i32;
+	const word = row << 1;
+	out[word] = value | 0;
+	out[word + 1] = Math.floor(value / 4294967296);
+}
 
 /** Up to six digits as microseconds. */
 function fractionAt(bytes: Buffer, start: number, end: number): number {
@@ -110,19 +120,19 @@ function microsAt(bytes: Buffer, start: number, end: number): number {
 
 /** TIME as an interval of microseconds alone: it counts hours, of which a day may have more or less than 24. */
 export const timeInterval: Decode = (bytes, offsets, lengths, at, count, column, row) => {
-	const out = column.i32;
 	for (let i = 0; i < count; i++) {
 		const length = lengths[at + i]!;
-		if (length < 0) {
-			column.setNull(row + i);
-			continue;
-		}
-		const from = offsets[at + i]!;
-		out[(row + i) << 2] = 0;
-		out[((row + i) << 2) + 1] = 0;
-		column.setSafeInteger(((row + i) << 1) + 1, microsAt(bytes, from, from + length));
+		if (length < 0) column.setNull(row + i);
+		else setMicrosInterval(column, row + i, microsAt(bytes, offsets[at + i]!, offsets[at + i]! + length));
 	}
 };
+
+/** Sets an interval of microseconds alone. */
+export function setMicrosInterval(column: Column, row: number, micros: number): void {
+	column.i32[row << 2] = 0;
+	column.i32[(row << 2) + 1] = 0;
+	column.setSafeInteger((row << 1) + 1, micros);
+}
 
 /** TIME as a time of day; what lies outside of it is treated by `outOfRange`. */
 export const timeOfDay: Decode = (bytes, offsets, lengths, at, count, column, row, policy) => {
@@ -133,9 +143,13 @@ export const timeOfDay: Decode = (bytes, offsets, lengths, at, count, column, ro
 			continue;
 		}
 		const from = offsets[at + i]!;
-		const micros = microsAt(bytes, from, from + length);
-		if (micros >= 0 && micros <= DAY_SECONDS * SECOND_MICROS) column.setSafeInteger(row + i, micros);
-		else if (policy.outOfRange === "null") column.setChangedNull(row + i);
-		else throw unfit(column, "types: { out_of_range: null } makes such times NULL; type: interval keeps them.");
+		setTimeOfDay(column, row + i, microsAt(bytes, from, from + length), policy);
 	}
 };
+
+/** Sets a time of day, or what `outOfRange` says of microseconds that are none. */
+export function setTimeOfDay(column: Column, row: number, micros: number, policy: TypePolicy): void {
+	if (micros >= 0 && micros <= DAY_SECONDS * SECOND_MICROS) column.setSafeInteger(row, micros);
+	else if (policy.outOfRange === "null") column.setChangedNull(row);
+	else throw unfit(column, "types: { out_of_range: null } makes such times NULL; type: interval keeps them.");
+}

@@ -25,6 +25,7 @@ import {
 } from "./decode-number.ts";
 import { real32, real64, rounded32, rounded64 } from "./decode-real.ts";
 import { date, timeInterval, timeOfDay, timestamp } from "./decode-time.ts";
+import type { NativeColumn } from "./native.ts";
 
 /** Form of a value's bytes on the wire. */
 export type Wire =
@@ -54,6 +55,8 @@ export interface ColumnDecoder {
 	readonly single?: boolean;
 	/** Bytes as text: hex, or the text itself when it is UTF-8 and base64 else. */
 	readonly bytesAs?: "hex" | "text";
+	/** What the column is on the server: what a value of the change log is decoded by. */
+	readonly native: NativeColumn;
 	/** The wire's text may not fit the type (an override): each value is checked. */
 	readonly checked?: boolean;
 }

@@ -54,7 +54,8 @@ async function whyNotVisible(connection: MysqlConnection, name: TableName): Prom
 	throw new HeadraceError("E_UNKNOWN_TABLE", `${table} has no columns that can be read`, { table });
 }
 
-function describeTable(connection: MysqlConnection, found: CatalogTable, policy: TypePolicy): SourceTable {
+/** A table of the catalog under a policy. */
+export function describeTable(connection: MysqlConnection, found: CatalogTable, policy: TypePolicy): SourceTable {
 	const table = qualified(found.name);
 	const readable = found.columns.filter((column) => column.readable);
 	if (readable.length === 0)

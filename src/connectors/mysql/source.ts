@@ -8,6 +8,7 @@ import {
 	type SourceTable,
 	type TableName,
 } from "../../core/index.ts";
+import { MysqlChangeLog } from "./binlog/change-log.ts";
 import { listTables } from "./catalog.ts";
 import { checkServer } from "./check.ts";
 import { MysqlConnection } from "./connection.ts";
@@ -26,6 +27,10 @@ class MysqlSource implements Source {
 	readonly quoteString = quoteString;
 	// `sessionSettings` takes NO_BACKSLASH_ESCAPES away.
 	readonly backslashEscapes = true;
+	readonly changeLog = new MysqlChangeLog({
+		ask: (question) => this.#ask(question),
+		open: () => this.#open(),
+	});
 	readonly #options: MysqlOptions;
 	#control: Promise<MysqlConnection>;
 	/** A refused login is not tried again: accounts are locked after a few. */

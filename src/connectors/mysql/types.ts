@@ -91,6 +91,7 @@ export function sourceColumn(native: NativeColumn, policy: TypePolicy): SourceCo
 	const wanted = override ?? modeType(exact.type, policy);
 	const column = identifier(native.name);
 	const decoder: ColumnDecoder = {
+		native,
 		wire: exact.wire,
 		select: exact.select ?? column,
 		column,

@@ -1,0 +1,291 @@
+import {
+	type ChangeEvent,
+	type ChangeLog,
+	type ChangeRequest,
+	type ChangeStream,
+	type Finding,
+	HeadraceError,
+	type LogHeadroom,
+	type SourceTable,
+	type TableName,
+	type TypePolicy,
+} from "../../../core/index.ts";
+import { readCatalog } from "../catalog.ts";
+import type { MysqlConnection } from "../connection.ts";
+import { describeTable } from "../describe.ts";
+import { atLeast } from "../server.ts";
+import { quoteString } from "../sql.ts";
+import { Charsets } from "./charsets.ts";
+import { Dump, type DumpStart } from "./dump.ts";
+import { type DescribedTable, type Dictionary, FollowedTables } from "./followed-tables.ts";
+import { parseGtids } from "./gtid.ts";
+import { checkLog } from "./log-check.ts";
+import { LogReader } from "./log-reader.ts";
+import {
+	comparePlaces,
+	decodeLogPosition,
+	encodeLogPosition,
+	FIRST_OFFSET,
+	formatLogPosition,
+	type LogPosition,
+} from "./position.ts";
+import { LogStream } from "./stream.ts";
+
+/** What the log needs of its source. */
+export interface LogConnections {
+	/** A short question, on the source's own connection. */
+	ask<T>(question: (connection: MysqlConnection) => Promise<T>): Promise<T>;
+	/** A connection of one's own. */
+	open(): Promise<MysqlConnection>;
+}
+
+export interface LogFile {
+	readonly name: string;
+	readonly bytes: number;
+}
+
+/** The binary log of a MySQL or MariaDB server. */
+export class MysqlChangeLog implements ChangeLog {
+	readonly #connections: LogConnections;
+	#charsets: Promise<Charsets> | null = null;
+
+	constructor(connections: LogConnections) {
+		this.#connections = connections;
+	}
+
+	end(): Promise<string> {
+		return this.#connections.ask(async (connection) => encodeLogPosition(await logEnd(connection)));
+	}
+
+	beginning(): Promise<string> {
+		return this.#connections.ask(async (connection) => {
+			await logEnd(connection);
+			const [first] = await logFiles(connection);
+			return encodeLogPosition({ file: first!.name, offset: FIRST_OFFSET, server: await serverName(connection) });
+		});
+	}
+
+	compare(a: string, b: string): number {
+		const [first, second] = [decodeLogPosition(a), decodeLogPosition(b)];
+		if (first.file !== "" && second.file !== "" && (first.server ?? "") === (second.server ?? first.server ?? ""))
+			return comparePlaces(first, second);
+		const flavour = [first, second].some(({ gtid }) => gtid !== undefined && gtid.includes(":")) ? "mysql" : "mariadb";
+		const [x, y] = [parseGtids(first.gtid ?? "", flavour), parseGtids(second.gtid ?? "", flavour)];
+		const [hasAll, isIn] = [x.contains(y), y.contains(x)];
+		if (hasAll && isIn) return 0;
+		return hasAll ? 1 : -1;
+	}
+
+	format(position: string): string {
+		return formatLogPosition(decodeLogPosition(position));
+	}
+
+	parse(text: string): string {
+		return encodeLogPosition(decodeLogPosition(text));
+	}
+
+	async open(request: ChangeRequest): Promise<ChangeStream> {
+		const connection = await this.#connections.open();
+		try {
+			return await this.#open(connection, request);
+		} catch (error) {
+			connection.destroy();
+			throw error;
+		}
+	}
+
+	async #open(connection: MysqlConnection, request: ChangeRequest): Promise<ChangeStream> {
+		const { flavour, foldsNames } = connection.server;
+		const server = await serverName(connection);
+		const from = await resolve(connection, decodeLogPosition(request.from), server);
+		const emitted: ChangeEvent[] = [];
+		const emit = (event: ChangeEvent) => {
+			emitted.push(event);
+		};
+		const dictionary = await this.#dictionary();
+		const { before } = request;
+		const tables = await FollowedTables.of(request.tables, request.types, dictionary, {
+			folds: foldsNames,
+			before,
+			emit,
+		});
+		const start: DumpStart =
+			from.file === "" ? { gtids: parseGtids(from.gtid ?? "", flavour) } : (from.prepared ?? startOf(from));
+		const [row] = await connection.rows("SELECT @@global.binlog_checksum");
+		const dump = await Dump.open(connection, start, { reader: request.reader });
+		const reader = new LogReader({
+			flavour,
+			tables,
+			from,
+			server,
+			checksums: row?.[0] !== "NONE",
+			flush: request.flush,
+			emit,
+		});
+		const { until, signal } = request;
+		return new LogStream({
+			dump,
+			reader,
+			emitted,
+			flavour,
+			abandon: () => tables.abandon(),
+			...(until === undefined ? {} : { until, isOver: from.file !== "" && this.compare(request.from, until) >= 0 }),
+			...(signal === undefined ? {} : { signal }),
+		});
+	}
+
+	async #dictionary(): Promise<Dictionary> {
+		const { ask } = this.#connections;
+		this.#charsets ??= ask((connection) => Charsets.read(connection));
+		const charsets = await this.#charsets;
+		return {
+			charsets,
+			describe: (tables) => ask((connection) => describeFollowed(connection, tables)),
+			loadCharset: (name) => ask((connection) => charsets.load(connection, name)),
+		};
+	}
+
+	headroom(from: string): Promise<LogHeadroom> {
+		return this.#connections.ask(async (connection) => {
+			const end = await logEnd(connection);
+			const files = await logFiles(connection);
+			const position = decodeLogPosition(from);
+			const { file, offset } = position;
+			const ahead = files.filter(({ name }) => comparePlaces({ file: name, offset: 0 }, { file, offset: 0 }) >= 0);
+			const bytesBehind = ahead.reduce((sum, { name, bytes }) => sum + bytes - (name === file ? offset : 0), 0);
+			return {
+				end: encodeLogPosition(end),
+				bytesBehind: Math.max(0, bytesBehind),
+				...(await timeLeft(connection, position, files.at(-1)?.name)),
+			};
+		});
+	}
+
+	check(tables: readonly SourceTable[]): Promise<Finding[]> {
+		return this.#connections.ask((connection) => checkLog(connection, tables));
+	}
+}
+
+/** The event before the position comes first, as proof. */
+function startOf(from: LogPosition): { file: string; offset: number } {
+	return { file: from.file, offset: from.last?.start ?? from.offset };
+}
+
+async function describeFollowed(
+	connection: MysqlConnection,
+	tables: readonly { name: TableName; types: TypePolicy }[],
+): Promise<(DescribedTable | null)[]> {
+	const catalog = await readCatalog(
+		connection,
+		tables.map(({ name }) => name),
+	);
+	return tables.map(({ name, types }) => {
+		const found = catalog.get(name);
+		return found === undefined || found.isView
+			? null
+			: { table: describeTable(connection, found, types), catalog: found };
+	});
+}
+
+/** What tells servers apart: MariaDB has no uuid. */
+async function serverName(connection: MysqlConnection): Promise<string> {
+	const variable = connection.server.flavour === "mariadb" ? "server_id" : "server_uuid";
+	const [row] = await connection.rows(`SELECT @@global.${variable}`);
+	return row?.[0] ?? "";
+}
+
+/**
+ * @throws E_LOG_SETTINGS without a log, E_RIGHTS
+ */
+export async function logEnd(connection: MysqlConnection): Promise<LogPosition> {
+	const { server } = connection;
+	const statement =
+		server.flavour === "mysql" && atLeast(server, 8, 2) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
+	const [row] = await connection.rows(statement);
+	const [file, offset, , , executed] = row ?? [];
+	if (file === null || file === undefined || offset === null || offset === undefined)
+		throw new HeadraceError("E_LOG_SETTINGS", "the server keeps no binary log", {
+			hint: "Set log_bin, binlog_format = ROW and a server_id in its configuration, and restart it.",
+		});
+	const place = { file, offset: Number(offset) };
+	const gtid =
+		server.flavour === "mariadb" ? await mariadbGtid(connection, place) : (executed ?? "").replaceAll(/\s/g, "");
+	return { ...place, server: await serverName(connection), ...(gtid === "" ? {} : { gtid }) };
+}
+
+async function mariadbGtid(connection: MysqlConnection, place: { file: string; offset: number }): Promise<string> {
+	const [row] = await connection.rows(`SELECT BINLOG_GTID_POS(${quoteString(place.file)}, ${place.offset})`);
+	return row?.[0] ?? "";
+}
+
+/** The files of the log with their sizes, oldest first. */
+export async function logFiles(connection: MysqlConnection): Promise<LogFile[]> {
+	const rows = await connection.rows("SHOW BINARY LOGS");
+	return rows.map(([name, bytes]) => ({ name: name ?? "", bytes: Number(bytes ?? 0) }));
+}
+
+/** Seconds that a file is kept for after its last change; 0: for ever. */
+export async function retentionSeconds(connection: MysqlConnection): Promise<number> {
+	const { server } = connection;
+	const inSeconds = server.flavour === "mariadb" ? atLeast(server, 10, 6, 1) : atLeast(server, 8, 0, 1);
+	const [row] = await connection.rows(
+		inSeconds ? "SELECT @@global.binlog_expire_logs_seconds" : "SELECT @@global.expire_logs_days * 86400",
+	);
+	return Number(row?.[0] ?? 0);
+}
+
+/** At least so long: when a file was closed is not told, only when it was begun. */
+async function timeLeft(
+	connection: MysqlConnection,
+	{ file, created }: LogPosition,
+	newest: string | undefined,
+): Promise<{ secondsLeft?: number }> {
+	const seconds = await retentionSeconds(connection);
+	if (seconds === 0) return {};
+	if (file === newest) return { secondsLeft: seconds };
+	if (created === undefined) return {};
+	const [row] = await connection.rows("SELECT UNIX_TIMESTAMP()");
+	return { secondsLeft: Math.max(0, created + seconds - Number(row?.[0] ?? 0)) };
+}
+
+/**
+ * Where to begin on this server: at the file and offset while it is the server that the position is of, else by the
+ * GTIDs, once it is proved that this server has what was read.
+ * @throws E_HISTORY_GONE, E_HISTORY_MISMATCH, E_ERRANT
+ */
+async function resolve(connection: MysqlConnection, from: LogPosition, server: string): Promise<LogPosition> {
+	await logEnd(connection);
+	const isSameServer = from.server === undefined || from.server === server;
+	if (from.file !== "" && isSameServer) {
+		const file = (await logFiles(connection)).find(({ name }) => name === from.file);
+		if (file === undefined)
+			throw new HeadraceError("E_HISTORY_GONE", `the server no longer has ${from.file}, which the position is in`);
+		if (from.offset > file.bytes)
+			throw new HeadraceError(
+				"E_HISTORY_MISMATCH",
+				`${from.file} ends before ${from.offset}: it is not the file that was read`,
+			);
+		return from;
+	}
+	if (from.gtid === undefined)
+		throw new HeadraceError(
+			"E_HISTORY_MISMATCH",
+			"the position is of another server, and without GTIDs its place on this one can't be found",
+		);
+	await proveGtids(connection, from.gtid);
+	return { file: "", offset: FIRST_OFFSET, gtid: from.gtid };
+}
+
+async function proveGtids(connection: MysqlConnection, gtid: string): Promise<void> {
+	const { flavour } = connection.server;
+	const read = parseGtids(gtid, flavour);
+	const ask = async (expression: string) =>
+		parseGtids((await connection.rows(`SELECT ${expression}`))[0]?.[0]?.replaceAll(/\s/g, "") ?? "", flavour);
+	const has = await ask(flavour === "mariadb" ? "@@global.gtid_binlog_state" : "@@global.gtid_executed");
+	if (!has.contains(read))
+		throw new HeadraceError("E_ERRANT", "this server lacks transactions that were read from the one before it");
+	if (flavour === "mariadb") return;
+	const purged = await ask("@@global.gtid_purged");
+	if (!read.contains(purged))
+		throw new HeadraceError("E_HISTORY_GONE", "this server has purged transactions that were not read yet");
+}

@@ -1,0 +1,663 @@
+import {
+	type ChangedSchema,
+	type ChangeEvent,
+	type ChangeRequest,
+	type ChangeTransaction,
+	HeadraceError,
+	qualified,
+	type TableName,
+} from "../../../core/index.ts";
+import { corrupt } from "./bytes.ts";
+import {
+	checksumOf,
+	EventType,
+	type FormatDescription,
+	type GtidEvent,
+	HEADER_BYTES,
+	type LogEvent,
+	readEvent,
+	readFormatDescription,
+	readGtid,
+	readMariadbGtid,
+	readQuery,
+	readRotate,
+	readTaggedGtid,
+} from "./event.ts";
+import { type FollowedTable, type FollowedTables, sameColumns } from "./followed-tables.ts";
+import { type GtidSet, parseGtids } from "./gtid.ts";
+import { inflateEvent } from "./inflate.ts";
+import { payloadEvents } from "./payload.ts";
+import { comparePlaces, encodeLogPosition, FIRST_OFFSET, type LogPosition } from "./position.ts";
+import { readRows, rowsForm } from "./rows-event.ts";
+import { readStatement, type Statement } from "./statement.ts";
+import { readTableId, readTableMap } from "./table-map.ts";
+import { PreparedTransactions, readXaPrepare } from "./xa.ts";
+
+export interface LogReaderOptions {
+	readonly flavour: "mariadb" | "mysql";
+	readonly tables: FollowedTables;
+	readonly from: LogPosition;
+	/** Of the server that is read: see LogPosition.server. */
+	readonly server: string;
+	/** Whether events carry checksums before the log has said so. */
+	readonly checksums: boolean;
+	readonly flush: ChangeRequest["flush"];
+	/** Takes what the log holds, in its order. */
+	readonly emit: (event: ChangeEvent) => void;
+}
+
+/** Work that can't be done while the packet is looked at; between its steps what was emitted can be handed on. */
+export type Steps = AsyncIterable<void>;
+
+/** A table's description as it was seen last under its id; null images: not followed. */
+interface SeenMap {
+	readonly body: Buffer;
+	readonly followed: FollowedTable | null;
+	readonly columnCount: number;
+}
+
+/** Events from one that opens a transaction to the one that ends it. */
+interface Group {
+	readonly gtid: GtidEvent | null;
+	/** Where it begins. */
+	readonly file: string;
+	readonly offset: number;
+	/** Statements in it are part of a transaction: only COMMIT and its kind end it. */
+	isTransaction: boolean;
+	hasRows: boolean;
+	/** Events of an XA transaction, which count only once it is committed. */
+	prepared: LogEvent[] | null;
+}
+
+/** Batches that are being filled may hold so many bytes together, however many tables they are of. */
+const OPEN_BATCH_BYTES_MAX = 64 << 20;
+const WRAP_BYTES = 4294967296;
+const FORMAT_UNKNOWN: FormatDescription = { checksums: false, postHeaders: Buffer.alloc(256, 8) };
+
+/**
+ * Follows a log event by event: keeps the position, finds where transactions begin and end, and emits rows, changes of
+ * tables and boundaries.
+ */
+export class LogReader {
+	readonly #options: LogReaderOptions;
+	readonly #tables: FollowedTables;
+	readonly #emit: (event: ChangeEvent) => void;
+	#format: FormatDescription = FORMAT_UNKNOWN;
+	#checksums: boolean;
+	#file: string;
+	#offset: number;
+	#created: number | undefined;
+	/** The last event up to the position; null before any was read: then the position's own is still it. */
+	#lastEvent: LogEvent | null = null;
+	#last: LogPosition["last"];
+	#gtids: GtidSet | null;
+	#group: Group | null = null;
+	#maps = new Map<number, SeenMap>();
+	readonly #prepared = new PreparedTransactions();
+	/** Everything up to here was read before. */
+	#readBefore: LogPosition | null;
+	/** The last event that was read before has to be met again. */
+	#proof: NonNullable<LogPosition["last"]> | null;
+	#transactions: ChangeTransaction[] = [];
+	#rows = 0;
+	#bytes = 0;
+	#since: number | null = null;
+	#told: string;
+	#open = new Set<FollowedTable>();
+
+	constructor(options: LogReaderOptions) {
+		const { from, flavour } = options;
+		this.#options = options;
+		this.#tables = options.tables;
+		this.#emit = options.emit;
+		this.#checksums = options.checksums;
+		this.#file = from.file;
+		this.#offset = from.offset;
+		this.#created = from.created;
+		this.#last = from.last;
+		this.#gtids = from.gtid === undefined ? null : parseGtids(from.gtid, flavour);
+		const startsThere = from.last === undefined && from.prepared === undefined && from.offset < WRAP_BYTES;
+		this.#readBefore = from.file === "" || startsThere ? null : from;
+		this.#proof = from.file === "" ? null : (from.last ?? null);
+		this.#told = encodeLogPosition(from);
+	}
+
+	/** Where the log has been read to. */
+	get place(): { readonly file: string; readonly offset: number } {
+		return { file: this.#file, offset: this.#offset };
+	}
+
+	get gtids(): GtidSet | null {
+		return this.#gtids;
+	}
+
+	/** Whether a position may be taken here: no transaction is open. */
+	get isBetween(): boolean {
+		return this.#group === null && this.#readBefore === null;
+	}
+
+	/** Milliseconds until what came since the last boundary has to be handed on; null when nothing came. */
+	get dueInMs(): number | null {
+		if (this.#since === null) {
+			if (!this.isBetween || this.#told === this.#position()) return null;
+			this.#since = performance.now();
+		}
+		return Math.max(0, this.#since + this.#options.flush.seconds * 1000 - performance.now());
+	}
+
+	#position(): string {
+		const gtid = this.#gtids?.toString();
+		const prepared = this.#prepared.oldest;
+		const last = this.#lastEvent === null ? this.#last : lastOf(this.#lastEvent, this.#offset);
+		return encodeLogPosition({
+			file: this.#file,
+			offset: this.#offset,
+			server: this.#options.server,
+			...(gtid === undefined ? {} : { gtid }),
+			...(this.#created === undefined ? {} : { created: this.#created }),
+			...(last === undefined ? {} : { last }),
+			...(prepared === undefined ? {} : { prepared }),
+		});
+	}
+
+	/** Hands on what there is, and says that all of it is whole transactions. Only between transactions. */
+	boundary(): void {
+		this.#flush();
+		const position = this.#position();
+		this.#emit({ kind: "boundary", position, transactions: this.#transactions });
+		this.#told = position;
+		this.#transactions = [];
+		this.#rows = 0;
+		this.#bytes = 0;
+		this.#since = null;
+	}
+
+	#flush(): void {
+		this.#tables.flush();
+		this.#open.clear();
+	}
+
+	/**
+	 * Takes the event of a packet, [start, end) without the packet's own first byte.
+	 * @throws E_CORRUPT_EVENT, E_HISTORY_MISMATCH, E_STATEMENT_EVENT, E_INCIDENT, E_SCHEMA_AMBIGUOUS and what values give
+	 */
+	handle(bytes: Buffer, start: number, end: number): Steps | undefined {
+		const event = readEvent(bytes, start, end, this.#checksums);
+		const { type } = event;
+		if (type === EventType.heartbeat || type === EventType.heartbeatV2) return undefined;
+		if (type === EventType.rotate) {
+			this.#rotate(event);
+			return undefined;
+		}
+		if (!this.#moveTo(event)) return undefined;
+		return this.#dispatch(event);
+	}
+
+	/** Moves the position past the event; false when it was read before. */
+	#moveTo(event: LogEvent): boolean {
+		if (event.artificial || event.endOffset === 0) return true;
+		const from = Math.floor(this.#offset / WRAP_BYTES) * WRAP_BYTES;
+		let offset = from + event.endOffset;
+		// The event's own offset has 32 bits; files may be larger.
+		if (offset < this.#offset - WRAP_BYTES / 2) offset += WRAP_BYTES;
+		const start = offset - event.size;
+		this.#offset = offset;
+		const before = this.#readBefore;
+		if (before === null) {
+			this.#lastEvent = event;
+			return true;
+		}
+		if (event.type === EventType.formatDescription) return true;
+		this.#prove(event, start, before);
+		const order = comparePlaces({ file: this.#file, offset }, before);
+		const isWithin = order > 0 && this.#file === before.file && start < before.offset;
+		if (isWithin || (order >= 0 && this.#proof !== null))
+			throw new HeadraceError(
+				"E_HISTORY_MISMATCH",
+				`the log has no event that ends at ${before.file}:${before.offset}`,
+			);
+		// What is not needed of it: only XA transactions that are not ended are read again.
+		const isWanted = before.prepared !== undefined || event.type === EventType.mariadbGtidList;
+		if (order < 0) return isWanted;
+		this.#readBefore = null;
+		if (order > 0) {
+			this.#lastEvent = event;
+			return true;
+		}
+		return false;
+	}
+
+	/** The last event that was read has to be there again, byte for byte. */
+	#prove(event: LogEvent, start: number, before: LogPosition): void {
+		const proof = this.#proof;
+		if (proof === null || this.#file !== before.file || start !== proof.start) return;
+		if (event.size !== proof.size || checksumOf(event) !== proof.crc32)
+			throw new HeadraceError(
+				"E_HISTORY_MISMATCH",
+				`the event before ${before.file}:${before.offset} is not the one that was read there`,
+			);
+		this.#proof = null;
+	}
+
+	#rotate(event: LogEvent): void {
+		const { file, offset } = readRotate(event);
+		if (file !== this.#file) this.#maps.clear();
+		else if (event.artificial) {
+			// The begin of a dump, which may lie before what is to be read.
+			this.#offset = offset;
+			return;
+		}
+		if (this.#readBefore !== null && comparePlaces({ file, offset }, this.#readBefore) > 0) {
+			if (this.#proof !== null)
+				throw new HeadraceError("E_HISTORY_MISMATCH", `the log's file ${this.#file} ends before the position`);
+			this.#readBefore = null;
+		}
+		this.#file = file;
+		this.#offset = offset;
+		if (event.artificial && offset !== FIRST_OFFSET) return;
+		this.#created = undefined;
+		this.#last = undefined;
+		this.#lastEvent = null;
+	}
+
+	#dispatch(event: LogEvent): Steps | undefined {
+		const group = this.#group;
+		const { type } = event;
+		if (group?.prepared != null && isPartOfXa(type)) {
+			const bytes = Buffer.from(event.bytes.subarray(event.start, event.start + event.size));
+			const bodyEnd = event.bodyEnd - event.start;
+			group.prepared.push({ ...event, bytes, start: 0, body: HEADER_BYTES, bodyEnd });
+			return undefined;
+		}
+		switch (type) {
+			case EventType.formatDescription:
+				this.#describeFormat(event);
+				return undefined;
+			case EventType.tableMap:
+				return this.#tableMap(event);
+			case EventType.xid:
+				this.#commit(event);
+				return undefined;
+			case EventType.query:
+				return this.#query(event, null);
+			case EventType.mariadbQueryCompressed:
+				return this.#query(event, inflateEvent);
+			case EventType.executeLoadQuery:
+				return this.#query(event, null);
+			case EventType.gtid:
+			case EventType.anonymousGtid:
+				this.#begin(event, readGtid(event));
+				return undefined;
+			case EventType.gtidTagged:
+				this.#begin(event, readTaggedGtid(event));
+				return undefined;
+			case EventType.mariadbGtid:
+				this.#begin(event, readMariadbGtid(event));
+				return undefined;
+			case EventType.xaPrepare:
+				return this.#xaPrepare(event);
+			case EventType.transactionPayload:
+				return this.#payload(event);
+			case EventType.incident:
+				throw new HeadraceError("E_INCIDENT", `the log says at ${this.#file}:${this.#offset} that changes were lost`);
+			case EventType.partialUpdateRows:
+				this.#partialRows(event);
+				return undefined;
+			case EventType.mariadbPartialRowData:
+				throw new HeadraceError("E_UNSUPPORTED", "the log has a row that is cut into several events", {
+					hint: "Run: SET GLOBAL binlog_row_event_fragment_threshold = 1073741824;",
+				});
+			case EventType.mariadbStartEncryption:
+				return undefined;
+		}
+		const form = rowsForm(type);
+		if (form !== undefined) this.#takeRows(event, form);
+		return undefined;
+	}
+
+	#describeFormat(event: LogEvent): void {
+		this.#format = readFormatDescription(event);
+		this.#checksums = this.#format.checksums;
+		this.#maps.clear();
+		const { from } = this.#options;
+		if (this.#file === from.file && from.created !== undefined && from.created !== event.timestamp)
+			throw new HeadraceError("E_HISTORY_MISMATCH", `the log's file ${this.#file} is another one of the same name`);
+		this.#created = event.timestamp;
+	}
+
+	#begin(event: LogEvent, gtid: GtidEvent | null): void {
+		this.#group = {
+			gtid,
+			file: this.#file,
+			offset: this.#offset - event.size,
+			isTransaction: gtid !== null && this.#options.flavour === "mariadb" && !gtid.standalone,
+			hasRows: false,
+			prepared: gtid?.preparesXa ? [] : null,
+		};
+	}
+
+	/** The transaction is whole: the position is behind it. */
+	#commit(event: LogEvent): void {
+		const group = this.#group;
+		this.#group = null;
+		const gtid = group?.gtid?.gtid;
+		if (gtid !== undefined) this.#gtids = (this.#gtids ?? parseGtids("", this.#options.flavour)).add(gtid);
+		if (this.#readBefore !== null) return;
+		if (group?.hasRows === true)
+			this.#transactions.push({
+				position: this.#position(),
+				committedAt: group.gtid?.committedMicros ?? BigInt(event.timestamp) * 1_000_000n,
+				...(gtid === undefined ? {} : { id: gtid }),
+			});
+		const { flush } = this.#options;
+		if (this.#transactions.length > 0) this.#since ??= performance.now();
+		const isOld = this.#since !== null && performance.now() - this.#since >= flush.seconds * 1000;
+		if (this.#rows >= flush.rows || this.#bytes >= flush.bytes || isOld) this.boundary();
+	}
+
+	#tableMap(event: LogEvent): Steps | undefined {
+		if (this.#readBefore !== null) return undefined;
+		const { id, next } = readTableId(event, this.#format);
+		const seen = this.#maps.get(id);
+		const body = event.bytes.subarray(next, event.bodyEnd);
+		if (seen !== undefined && seen.body.equals(body)) return undefined;
+		const map = readTableMap(event, this.#format, this.#options.flavour);
+		const followed = this.#tables.get({ schema: map.schema, name: map.table }) ?? null;
+		const kept = { body: Buffer.from(body), followed, columnCount: map.columns.length };
+		if (followed === null) {
+			this.#maps.set(id, kept);
+			return undefined;
+		}
+		const ready = () => {
+			const changed = this.#tables.prepare(map, followed);
+			this.#maps.set(id, kept);
+			if (changed !== null) this.#changed(changed);
+		};
+		const missing = this.#tables.missingCharsets(map, followed);
+		if (missing.length === 0) {
+			ready();
+			return undefined;
+		}
+		return step(async () => {
+			await this.#tables.loadCharsets(missing);
+			ready();
+		});
+	}
+
+	#changed(event: ChangedSchema): void {
+		this.#flush();
+		this.#emit(event);
+	}
+
+	#takeRows(event: LogEvent, form: NonNullable<ReturnType<typeof rowsForm>>): void {
+		if (this.#readBefore !== null) return;
+		const seen = this.#maps.get(readTableId(event, this.#format).id);
+		if (seen === undefined) throw corrupt("rows of a table that it has not described");
+		const { followed } = seen;
+		if (followed === null) return;
+		this.#group ??= this.#bareGroup(event);
+		this.#group.hasRows = true;
+		const rows = readRows(event, form, this.#format, seen.columnCount);
+		try {
+			this.#rows += followed.images!.take({ ...rows, transaction: this.#transactions.length });
+		} catch (error) {
+			throw error instanceof HeadraceError ? error.at({ table: qualified(followed.name) }) : error;
+		}
+		this.#bytes += event.size;
+		if (this.#open.has(followed)) return;
+		this.#open.add(followed);
+		let held = 0;
+		for (const { images } of this.#open) held += images?.heldBytes ?? 0;
+		if (held > OPEN_BATCH_BYTES_MAX) this.#flush();
+	}
+
+	#bareGroup(event: LogEvent): Group {
+		const offset = this.#offset - event.size;
+		return { gtid: null, file: this.#file, offset, isTransaction: true, hasRows: false, prepared: null };
+	}
+
+	#partialRows(event: LogEvent): void {
+		const followed = this.#maps.get(readTableId(event, this.#format).id)?.followed;
+		if (followed === null || followed === undefined) return;
+		throw new HeadraceError(
+			"E_LOG_SETTINGS",
+			`an update of ${qualified(followed.name)} is in the log only as the parts of its JSON that changed`,
+			{
+				table: qualified(followed.name),
+				hint: "Run: SET GLOBAL binlog_row_value_options = ''; and reconnect its writers.",
+			},
+		);
+	}
+
+	#xaPrepare(event: LogEvent): Steps | undefined {
+		const { id, onePhase } = readXaPrepare(event);
+		const group = this.#group;
+		if (group?.prepared == null) {
+			if (group?.hasRows) this.#commit(event);
+			else this.#group = null;
+			return undefined;
+		}
+		const events = group.prepared;
+		group.prepared = null;
+		if (onePhase) return this.#replay(events, event);
+		this.#prepared.keep(id, { file: group.file, offset: group.offset, events });
+		group.hasRows = false;
+		this.#commit(event);
+		return undefined;
+	}
+
+	/** The events of an XA transaction that is committed now. */
+	#replay(events: readonly LogEvent[], end: LogEvent): Steps {
+		const replay = async function* (this: LogReader): AsyncGenerator<void, void, undefined> {
+			for (const event of events) {
+				const steps = this.#dispatch(event);
+				if (steps !== undefined) yield* steps;
+				else yield;
+			}
+			this.#commit(end);
+		};
+		return replay.call(this);
+	}
+
+	async *#payload(event: LogEvent): AsyncGenerator<void, void, undefined> {
+		for await (const bytes of payloadEvents(event)) {
+			// Events in it have no checksums of their own.
+			const steps = this.#dispatch(readEvent(bytes, 0, bytes.length, false));
+			if (steps !== undefined) yield* steps;
+			else yield;
+		}
+	}
+
+	#query(event: LogEvent, inflate: ((packed: Buffer) => Buffer) | null): Steps | undefined {
+		const query = readQuery(event, inflate);
+		const { schema, text, sqlMode } = query;
+		const statement: Statement =
+			text === "BEGIN"
+				? { kind: "begin" }
+				: text === "COMMIT"
+					? { kind: "commit" }
+					: readStatement(text, schema, sqlMode);
+		const ended = () => {
+			if (this.#group === null || !this.#group.isTransaction) this.#commit(event);
+		};
+		switch (statement.kind) {
+			case "begin":
+				this.#group ??= this.#bareGroup(event);
+				this.#group.isTransaction = true;
+				return undefined;
+			case "commit":
+				this.#commit(event);
+				return undefined;
+			case "rollback":
+			case "savepoint-rollback":
+				if (this.#group?.hasRows)
+					throw new HeadraceError(
+						"E_STATEMENT_EVENT",
+						`a transaction at ${this.#file}:${this.#offset} was rolled back after its rows were written to the log`,
+						{ hint: "A transaction changed a table that can't be rolled back. Read its tables anew." },
+					);
+				if (statement.kind === "rollback") this.#commit(event);
+				return undefined;
+			case "xa":
+				return this.#xa(event, statement);
+			case "rows":
+				this.#statementRows(statement);
+				ended();
+				return undefined;
+			case "other":
+				ended();
+				return undefined;
+		}
+		const steps = this.#tableStatement(statement);
+		if (steps === null) {
+			ended();
+			return undefined;
+		}
+		return step(async () => {
+			await steps();
+			ended();
+		});
+	}
+
+	#xa(event: LogEvent, { action, id }: Extract<Statement, { kind: "xa" }>): Steps | undefined {
+		if (action === "end") return undefined;
+		if (action === "start") {
+			this.#group ??= this.#bareGroup(event);
+			this.#group.isTransaction = true;
+			this.#group.prepared ??= [];
+			return undefined;
+		}
+		const prepared = this.#prepared.take(id);
+		if (action === "rollback") {
+			this.#commit(event);
+			return undefined;
+		}
+		if (prepared !== undefined && this.#readBefore === null) return this.#replay(prepared.events, event);
+		if (prepared === undefined && this.#readBefore === null)
+			throw new HeadraceError(
+				"E_HISTORY_GONE",
+				`an XA transaction is committed at ${this.#file}:${this.#offset} that was prepared before the stream began`,
+			);
+		this.#commit(event);
+		return undefined;
+	}
+
+	#statementRows({ table, schemas }: Extract<Statement, { kind: "rows" }>): void {
+		if (this.#readBefore !== null) return;
+		const place = `${this.#file}:${this.#offset}`;
+		if (
+			table !== undefined
+				? this.#tables.get(table) === undefined
+				: !schemas.some((name) => this.#tables.hasSchema(name))
+		)
+			return;
+		const about = table === undefined ? `of ${schemas.join(", ")}` : qualified(table);
+		throw new HeadraceError(
+			"E_STATEMENT_EVENT",
+			`rows of a table ${about} were changed at ${place} by a statement that is in the log as text`,
+			table === undefined ? {} : { table: qualified(table) },
+		);
+	}
+
+	/** What a statement does to followed tables; null when it is about none. */
+	#tableStatement(statement: TableStatement): (() => Promise<void>) | null {
+		const followed = (name: TableName) => this.#tables.get(name);
+		switch (statement.kind) {
+			case "truncate": {
+				const table = followed(statement.table);
+				return table === undefined ? null : async () => this.#truncate(table);
+			}
+			case "create": {
+				const table = followed(statement.table);
+				if (table === undefined) return null;
+				if (statement.selects)
+					this.#statementRows({ kind: "rows", table: statement.table, schemas: [statement.table.schema] });
+				return async () => {
+					if (statement.replaces) this.#gone(table, "drop");
+					await this.#redescribed([table], "create", false);
+				};
+			}
+			case "alter": {
+				const table = followed(statement.table);
+				const renamed = statement.renamed === undefined ? undefined : followed(statement.renamed);
+				if (statement.renamed === undefined)
+					return table === undefined ? null : () => this.#redescribed([table], "alter", statement.rereads);
+				return this.#renames([table, renamed]);
+			}
+			case "drop": {
+				const tables = statement.tables.map(followed).filter((table) => table !== undefined);
+				return tables.length === 0 ? null : async () => tables.forEach((table) => this.#gone(table, "drop"));
+			}
+			case "drop-schema": {
+				const tables = this.#tables.inSchema(statement.schema);
+				return tables.length === 0 ? null : async () => tables.forEach((table) => this.#gone(table, "drop"));
+			}
+			case "rename":
+				return this.#renames(statement.pairs.flat().map(followed));
+		}
+	}
+
+	/** Names that lost their table or got another one: what they stand for is asked of the server. */
+	#renames(tables: readonly (FollowedTable | undefined)[]): (() => Promise<void>) | null {
+		const affected = [...new Set(tables.filter((table) => table !== undefined))];
+		return affected.length === 0 ? null : () => this.#redescribed(affected, "rename", true);
+	}
+
+	#gone(table: FollowedTable, statement: string): void {
+		if (this.#readBefore !== null) return;
+		this.#changed({ kind: "schema", before: table.seen ?? table.table, after: null, rereads: false, statement });
+		this.#forget(table);
+		table.seen = null;
+	}
+
+	#forget(table: FollowedTable): void {
+		table.images?.abandon();
+		table.images = null;
+		this.#maps.clear();
+	}
+
+	#truncate(table: FollowedTable): void {
+		if (this.#readBefore !== null) return;
+		this.#flush();
+		this.#emit({ kind: "truncate", table: table.seen ?? table.table, transaction: this.#transactions.length });
+		this.#group ??= { ...this.#place(), gtid: null, isTransaction: false, hasRows: true, prepared: null };
+		this.#group.hasRows = true;
+	}
+
+	#place(): { file: string; offset: number } {
+		return { file: this.#file, offset: this.#offset };
+	}
+
+	async #redescribed(tables: readonly FollowedTable[], statement: string, rereads: boolean): Promise<void> {
+		if (this.#readBefore !== null) return;
+		this.#flush();
+		const before = tables.map((table) => table.seen ?? table.table);
+		const isBack = tables.map((table) => table.seen === null && statement === "create");
+		await this.#tables.describe(tables);
+		for (const [index, table] of tables.entries()) {
+			const was = before[index]!;
+			this.#forget(table);
+			const after = table.catalog === null ? null : table.table;
+			table.seen = after;
+			if (after === null || rereads || isBack[index] || !sameColumns(was, after))
+				this.#changed({ kind: "schema", before: was, after, rereads: after !== null && rereads, statement });
+		}
+	}
+}
+
+type TableStatement = Extract<Statement, { kind: "create" | "alter" | "drop" | "drop-schema" | "rename" | "truncate" }>;
+
+async function* step(work: () => Promise<void>): AsyncGenerator<void, void, undefined> {
+	await work();
+	yield;
+}
+
+function isPartOfXa(type: number): boolean {
+	return type === EventType.tableMap || type === EventType.partialUpdateRows || rowsForm(type) !== undefined;
+}
+
+/** The header of a file changes when the file is closed: it proves nothing. */
+function lastOf(event: LogEvent, end: number): LogPosition["last"] {
+	if (event.type === EventType.formatDescription) return undefined;
+	return { start: end - event.size, size: event.size, crc32: checksumOf(event) };
+}

@@ -1,0 +1,116 @@
+import { type ChangeEvent, type ChangeStream, HeadraceError } from "../../../core/index.ts";
+import type { Dump } from "./dump.ts";
+import { parseGtids } from "./gtid.ts";
+import type { LogReader } from "./log-reader.ts";
+import { comparePlaces, decodeLogPosition, type LogPosition } from "./position.ts";
+
+const PACKET_EVENT = 0;
+const PACKET_ERROR = 0xff;
+/** How long a wait lasts when nothing is due: heartbeats come in between. */
+const WAIT_MS = 3_600_000;
+
+export interface LogStreamOptions {
+	readonly dump: Dump;
+	readonly reader: LogReader;
+	/** What the reader emits; the stream takes it from here. */
+	readonly emitted: ChangeEvent[];
+	readonly abandon: () => void;
+	readonly flavour: "mariadb" | "mysql";
+	readonly until?: string;
+	readonly signal?: AbortSignal;
+	/** Whether the stream begins where it is to end. */
+	readonly isOver?: boolean;
+}
+
+/**
+ * Pulls packets through the reader as fast as its events are taken: nothing is decoded ahead, and the socket waits when
+ * its bytes are not fetched.
+ */
+export class LogStream implements ChangeStream {
+	readonly #options: LogStreamOptions;
+	readonly #until: LogPosition | null;
+	#closed = false;
+
+	constructor(options: LogStreamOptions) {
+		this.#options = options;
+		this.#until = options.until === undefined ? null : decodeLogPosition(options.until);
+	}
+
+	/** The log is kept by its own settings, whoever reads it. */
+	async acknowledge(_position: string): Promise<void> {}
+
+	async *[Symbol.asyncIterator](): AsyncGenerator<ChangeEvent, void, undefined> {
+		const { dump, reader, emitted, signal } = this.#options;
+		const abort = () => dump.interrupt(stopped(signal));
+		signal?.addEventListener("abort", abort, { once: true });
+		try {
+			if (signal?.aborted) throw stopped(signal);
+			if (this.#options.isOver) reader.boundary();
+			while (!this.#options.isOver) {
+				if (yield* this.#readPackets()) break;
+				const dueInMs = reader.dueInMs;
+				if (dueInMs === 0 && reader.isBetween) {
+					reader.boundary();
+					yield* taken(emitted);
+				}
+				await dump.wait(dueInMs === null || dueInMs === 0 ? WAIT_MS : dueInMs);
+			}
+			yield* taken(emitted);
+		} finally {
+			signal?.removeEventListener("abort", abort);
+			await this[Symbol.asyncDispose]();
+		}
+	}
+
+	/** Reads what has come so far; whether the end that was asked for is reached. */
+	async *#readPackets(): AsyncGenerator<ChangeEvent, boolean, undefined> {
+		const { dump, reader, emitted, signal } = this.#options;
+		while (dump.next()) {
+			const { bytes, start, end } = dump;
+			const first = bytes[start];
+			if (first === PACKET_ERROR) throw dump.refusal();
+			if (first !== PACKET_EVENT || end === start)
+				throw new HeadraceError("E_CONNECTION_LOST", "the server ended the change log");
+			const steps = reader.handle(bytes, start + 1, end);
+			if (steps !== undefined)
+				for await (const _step of steps) {
+					if (signal?.aborted) throw stopped(signal);
+					yield* taken(emitted);
+				}
+			if (emitted.length > 0) {
+				if (signal?.aborted) throw stopped(signal);
+				yield* taken(emitted);
+			}
+			if (this.#isReached()) {
+				reader.boundary();
+				return true;
+			}
+		}
+		return false;
+	}
+
+	#isReached(): boolean {
+		const until = this.#until;
+		const { reader, flavour } = this.#options;
+		if (until === null || !reader.isBetween) return false;
+		if (until.file !== "") return comparePlaces(reader.place, until) >= 0;
+		return reader.gtids?.contains(parseGtids(until.gtid ?? "", flavour)) ?? false;
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		if (this.#closed) return;
+		this.#closed = true;
+		this.#options.dump.close();
+		this.#options.abandon();
+		for (const event of this.#options.emitted.splice(0)) if (event.kind === "rows") event.batch.release();
+	}
+}
+
+function* taken(emitted: ChangeEvent[]): Generator<ChangeEvent, void, undefined> {
+	while (emitted.length > 0) yield emitted.shift()!;
+}
+
+function stopped(signal: AbortSignal | undefined): HeadraceError {
+	const reason: unknown = signal?.reason;
+	return reason instanceof HeadraceError ? reason : new HeadraceError("E_STOPPED", "the change log was stopped");
+}
