@@ -13,13 +13,12 @@ import {
 import { readCatalog } from "../catalog.ts";
 import type { MysqlConnection } from "../connection.ts";
 import { describeTable } from "../describe.ts";
-import { atLeast } from "../server.ts";
-import { quoteString } from "../sql.ts";
 import { Charsets } from "./charsets.ts";
 import { Dump, type DumpStart } from "./dump.ts";
 import { type DescribedTable, type Dictionary, FollowedTables } from "./followed-tables.ts";
 import { parseGtids } from "./gtid.ts";
 import { checkLog } from "./log-check.ts";
+import { logEnd, logFiles, retentionSeconds, serverName } from "./log-files.ts";
 import { LogReader } from "./log-reader.ts";
 import {
 	comparePlaces,
@@ -37,11 +36,6 @@ export interface LogConnections {
 	ask<T>(question: (connection: MysqlConnection) => Promise<T>): Promise<T>;
 	/** A connection of one's own. */
 	open(): Promise<MysqlConnection>;
-}
-
-export interface LogFile {
-	readonly name: string;
-	readonly bytes: number;
 }
 
 /** The binary log of a MySQL or MariaDB server. */
@@ -69,7 +63,7 @@ export class MysqlChangeLog implements ChangeLog {
 		const [first, second] = [decodeLogPosition(a), decodeLogPosition(b)];
 		if (first.file !== "" && second.file !== "" && (first.server ?? "") === (second.server ?? first.server ?? ""))
 			return comparePlaces(first, second);
-		const flavour = [first, second].some(({ gtid }) => gtid !== undefined && gtid.includes(":")) ? "mysql" : "mariadb";
+		const flavour = [first, second].some(({ gtid }) => gtid?.includes(":")) ? "mysql" : "mariadb";
 		const [x, y] = [parseGtids(first.gtid ?? "", flavour), parseGtids(second.gtid ?? "", flavour)];
 		const [hasAll, isIn] = [x.contains(y), y.contains(x)];
 		if (hasAll && isIn) return 0;
@@ -185,53 +179,6 @@ async function describeFollowed(
 			? null
 			: { table: describeTable(connection, found, types), catalog: found };
 	});
-}
-
-/** What tells servers apart: MariaDB has no uuid. */
-async function serverName(connection: MysqlConnection): Promise<string> {
-	const variable = connection.server.flavour === "mariadb" ? "server_id" : "server_uuid";
-	const [row] = await connection.rows(`SELECT @@global.${variable}`);
-	return row?.[0] ?? "";
-}
-
-/**
- * @throws E_LOG_SETTINGS without a log, E_RIGHTS
- */
-export async function logEnd(connection: MysqlConnection): Promise<LogPosition> {
-	const { server } = connection;
-	const statement =
-		server.flavour === "mysql" && atLeast(server, 8, 2) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
-	const [row] = await connection.rows(statement);
-	const [file, offset, , , executed] = row ?? [];
-	if (file === null || file === undefined || offset === null || offset === undefined)
-		throw new HeadraceError("E_LOG_SETTINGS", "the server keeps no binary log", {
-			hint: "Set log_bin, binlog_format = ROW and a server_id in its configuration, and restart it.",
-		});
-	const place = { file, offset: Number(offset) };
-	const gtid =
-		server.flavour === "mariadb" ? await mariadbGtid(connection, place) : (executed ?? "").replaceAll(/\s/g, "");
-	return { ...place, server: await serverName(connection), ...(gtid === "" ? {} : { gtid }) };
-}
-
-async function mariadbGtid(connection: MysqlConnection, place: { file: string; offset: number }): Promise<string> {
-	const [row] = await connection.rows(`SELECT BINLOG_GTID_POS(${quoteString(place.file)}, ${place.offset})`);
-	return row?.[0] ?? "";
-}
-
-/** The files of the log with their sizes, oldest first. */
-export async function logFiles(connection: MysqlConnection): Promise<LogFile[]> {
-	const rows = await connection.rows("SHOW BINARY LOGS");
-	return rows.map(([name, bytes]) => ({ name: name ?? "", bytes: Number(bytes ?? 0) }));
-}
-
-/** Seconds that a file is kept for after its last change; 0: for ever. */
-export async function retentionSeconds(connection: MysqlConnection): Promise<number> {
-	const { server } = connection;
-	const inSeconds = server.flavour === "mariadb" ? atLeast(server, 10, 6, 1) : atLeast(server, 8, 0, 1);
-	const [row] = await connection.rows(
-		inSeconds ? "SELECT @@global.binlog_expire_logs_seconds" : "SELECT @@global.expire_logs_days * 86400",
-	);
-	return Number(row?.[0] ?? 0);
 }
 
 /** At least so long: when a file was closed is not told, only when it was begun. */

@@ -2,7 +2,7 @@ import { type Finding, HeadraceError, qualified, type SourceTable, type TableNam
 import type { MysqlConnection } from "../connection.ts";
 import { atLeast } from "../server.ts";
 import { quoteString, tableSql } from "../sql.ts";
-import { logEnd, retentionSeconds } from "./change-log.ts";
+import { logEnd, retentionSeconds } from "./log-files.ts";
 
 /** A reader that stands still over a long weekend finds its place again. */
 const RETENTION_SECONDS_MIN = 3 * 86_400;

@@ -360,7 +360,7 @@ export class LogReader {
 		const { id, next } = readTableId(event, this.#format);
 		const seen = this.#maps.get(id);
 		const body = event.bytes.subarray(next, event.bodyEnd);
-		if (seen !== undefined && seen.body.equals(body)) return undefined;
+		if (seen?.body.equals(body)) return undefined;
 		const map = readTableMap(event, this.#format, this.#options.flavour);
 		const followed = this.#tables.get({ schema: map.schema, name: map.table }) ?? null;
 		const kept = { body: Buffer.from(body), followed, columnCount: map.columns.length };
@@ -586,11 +586,11 @@ export class LogReader {
 			}
 			case "drop": {
 				const tables = statement.tables.map(followed).filter((table) => table !== undefined);
-				return tables.length === 0 ? null : async () => tables.forEach((table) => this.#gone(table, "drop"));
+				return tables.length === 0 ? null : async () => this.#allGone(tables);
 			}
 			case "drop-schema": {
 				const tables = this.#tables.inSchema(statement.schema);
-				return tables.length === 0 ? null : async () => tables.forEach((table) => this.#gone(table, "drop"));
+				return tables.length === 0 ? null : async () => this.#allGone(tables);
 			}
 			case "rename":
 				return this.#renames(statement.pairs.flat().map(followed));
@@ -601,6 +601,10 @@ export class LogReader {
 	#renames(tables: readonly (FollowedTable | undefined)[]): (() => Promise<void>) | null {
 		const affected = [...new Set(tables.filter((table) => table !== undefined))];
 		return affected.length === 0 ? null : () => this.#redescribed(affected, "rename", true);
+	}
+
+	#allGone(tables: readonly FollowedTable[]): void {
+		for (const table of tables) this.#gone(table, "drop");
 	}
 
 	#gone(table: FollowedTable, statement: string): void {

@@ -261,8 +261,8 @@ export class RowImages {
 			for (let i = 0; i < count; i++) {
 				if (this.#lengths[at + i] !== ABSENT) continue;
 				this.#absent ??= Array.from({ length: this.#width }, () => null);
-				const bits = (this.#absent[field] ??= new Uint8Array(this.#pool.capacity >> 3));
-				bits[(row + i) >> 3]! |= 1 << ((row + i) & 7);
+				this.#absent[field] ??= new Uint8Array(this.#pool.capacity >> 3);
+				this.#absent[field][(row + i) >> 3]! |= 1 << ((row + i) & 7);
 			}
 		}
 	}
