@@ -10,7 +10,7 @@ const AS_THEY_ARE = new Set(["utf8", "utf8mb3", "utf8mb4", "ascii", "binary"]);
 /** Where a byte from 0x80 on may begin a character of two or three. */
 const MULTIBYTE = new Set(["big5", "cp932", "eucjpms", "euckr", "gb18030", "gb2312", "gbk", "sjis", "ujis"]);
 const THREE_BYTES = new Set(["eucjpms", "ujis"]);
-const COLUMNS_PER_QUESTION = 2000;
+const CODES_PER_QUESTION = 2000;
 const QUESTION_MARK = Buffer.from("?");
 const UTF8_BINARY_ID = 63;
 
@@ -108,17 +108,18 @@ async function askCodes(
 	size: number,
 ): Promise<Map<number, Buffer>> {
 	const found = new Map<number, Buffer>();
-	for (let from = 0; from < codes.length; from += COLUMNS_PER_QUESTION) {
-		const some = codes.slice(from, from + COLUMNS_PER_QUESTION);
-		const columns = some.map((code) => {
+	for (let from = 0; from < codes.length; from += CODES_PER_QUESTION) {
+		const some = codes.slice(from, from + CODES_PER_QUESTION);
+		const answers = some.map((code) => {
 			const hex = code.toString(16).padStart(size * 2, "0");
-			return `HEX(CONVERT(CONVERT(x'${hex}' USING ${charset}) USING utf8mb4))`;
+			return `COALESCE(HEX(CONVERT(CONVERT(x'${hex}' USING ${charset}) USING utf8mb4)), '')`;
 		});
-		const [row = []] = await connection.rows(`SELECT ${columns.join(",")}`);
-		for (const [index, hex] of row.entries()) {
-			const made = hex === null ? null : Buffer.from(hex, "hex");
-			// More than one character: the server took the bytes apart.
-			if (made !== null && made.length > 0 && [...made.toString("utf8")].length === 1) found.set(some[index]!, made);
+		const [row] = await connection.rows(`SELECT CONCAT_WS(',', ${answers.join(",")})`);
+		for (const [index, hex] of (row?.[0] ?? "").split(",").entries()) {
+			const made = Buffer.from(hex, "hex");
+			// A question mark stands for what is no character, more than one for bytes that were taken apart.
+			const text = made.toString("utf8");
+			if ([...text].length === 1 && (text !== "?" || some[index] === 0x3f)) found.set(some[index]!, made);
 		}
 	}
 	return found;

@@ -398,11 +398,7 @@ export class LogReader {
 		this.#group ??= this.#bareGroup(event);
 		this.#group.hasRows = true;
 		const rows = readRows(event, form, this.#format, seen.columnCount);
-		try {
-			this.#rows += followed.images!.take({ ...rows, transaction: this.#transactions.length });
-		} catch (error) {
-			throw error instanceof HeadraceError ? error.at({ table: qualified(followed.name) }) : error;
-		}
+		this.#rows += followed.images!.take({ ...rows, transaction: this.#transactions.length });
 		this.#bytes += event.size;
 		if (this.#open.has(followed)) return;
 		this.#open.add(followed);

@@ -31,6 +31,8 @@ const INTEGER_BYTES: Readonly<Record<number, number>> = {
 	[LogType.long]: 4,
 	[LogType.longlong]: 8,
 };
+/** MariaDB's addresses: bytes in the log, text in a SELECT. */
+const INET = /^inet[46]$/i;
 const INTEGER_KIND = /^u?int(?:8|16|32|64)$/;
 
 /** How many bytes a value takes: so many, or as many as a length of 1 to 4 bytes in front of it says. */
@@ -138,6 +140,7 @@ function direct({ field, decoder, log, charset, charsets }: LogDecoding): Decode
 		}
 		case "text":
 			if ((!isText(type) && kind !== "binary") || decoder.checked || native.family !== "text") return null;
+			if (INET.test(native.nativeType)) return null;
 			return isPlainText(log) && charset !== undefined && charsets.converter(charset) === null ? raw : null;
 		case "bytes":
 			if (!isPlainBytes(log)) return null;
@@ -231,7 +234,7 @@ function printer(decoding: LogDecoding): Print {
 		case "uuid":
 			return (bytes, start, end) => uuidOf(padded(bytes, start, end, 16));
 		case "text":
-			if (nativeType === "inet4" || nativeType === "inet6") {
+			if (INET.test(nativeType)) {
 				const size = nativeType === "inet4" ? 4 : 16;
 				return (bytes, start, end) => inetText(padded(bytes, start, end, size));
 			}

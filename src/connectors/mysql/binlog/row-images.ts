@@ -5,6 +5,8 @@ import {
 	type BeforeImages,
 	type ChangedRows,
 	ChangeOperation,
+	HeadraceError,
+	qualified,
 	type TypePolicy,
 } from "../../../core/index.ts";
 import type { Decode } from "../decode.ts";
@@ -222,6 +224,18 @@ export class RowImages {
 	}
 
 	#decodePending(): void {
+		try {
+			this.#decodeAll();
+		} catch (error) {
+			throw this.#placed(error);
+		}
+	}
+
+	#placed(error: unknown): unknown {
+		return error instanceof HeadraceError ? error.at({ table: qualified(this.layout.table.name) }) : error;
+	}
+
+	#decodeAll(): void {
 		const bytes = this.#buffer;
 		const pending = this.#pending;
 		this.#pending = 0;
@@ -261,8 +275,9 @@ export class RowImages {
 			for (let i = 0; i < count; i++) {
 				if (this.#lengths[at + i] !== ABSENT) continue;
 				this.#absent ??= Array.from({ length: this.#width }, () => null);
-				this.#absent[field] ??= new Uint8Array(this.#pool.capacity >> 3);
-				this.#absent[field][(row + i) >> 3]! |= 1 << ((row + i) & 7);
+				const bits = this.#absent[field] ?? new Uint8Array(this.#pool.capacity >> 3);
+				this.#absent[field] = bits;
+				bits[(row + i) >> 3]! |= 1 << ((row + i) & 7);
 			}
 		}
 	}
@@ -271,7 +286,12 @@ export class RowImages {
 	flush(): void {
 		this.#decodePending();
 		this.#buffer = null;
-		if (this.#batch !== null && this.#batch.rowCount > 0) this.#emitBatch(this.#batch);
+		if (this.#batch === null || this.#batch.rowCount === 0) return;
+		try {
+			this.#emitBatch(this.#batch);
+		} catch (error) {
+			throw this.#placed(error);
+		}
 	}
 
 	/** Gives back what was not handed over. */
