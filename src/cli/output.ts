@@ -1,3 +1,4 @@
+import { Writable } from "node:stream";
 import { HeadraceError } from "../core/errors.ts";
 import { errorText, jsonLine, stamped } from "../observe/lines.ts";
 import { Redactor } from "../observe/redact.ts";
@@ -32,6 +33,8 @@ export class Output {
 	#printNote: (line: string) => void;
 	#redrawn = false;
 	#told = false;
+	/** Items of `--json` have been written: what follows them is one line too. */
+	#lines = false;
 
 	constructor(options: OutputOptions) {
 		this.json = options.json;
@@ -51,6 +54,23 @@ export class Output {
 	/** A line of the answer; with `--json` or `-q` people get none. */
 	print(line = ""): void {
 		if (!this.json && !this.quiet) this.stdout.write(`${this.redactor.redact(line)}\n`);
+	}
+
+	/**
+	 * One of an answer's many items, as long as the answer may be: a line for people, with `--json` one of NDJSON. Waits
+	 * for a slow reader. Row values are what is asked for: they are not redacted.
+	 */
+	async printItem(item: object, line: () => string): Promise<void> {
+		if (this.json) this.#lines = true;
+		else if (this.quiet) return;
+		const text = this.json ? JSON.stringify(item) : line();
+		if (this.stdout.write(`${text}\n`) === false) await drained(this.stdout);
+	}
+
+	/** Whether nobody reads stdout any more (`| head`). */
+	get isGone(): boolean {
+		const { destroyed, errored } = this.stdout as Partial<NodeJS.WriteStream>;
+		return destroyed === true || (errored ?? null) !== null;
 	}
 
 	/** An answer that is text as a whole, such as a schema: also with `-q`. */
@@ -115,7 +135,8 @@ export class Output {
 				hint: error.hint,
 			})),
 		};
-		this.stdout.write(`${JSON.stringify(this.redactor.redactData(object), null, "\t")}\n`);
+		const told = this.redactor.redactData(object);
+		this.stdout.write(`${this.#lines ? JSON.stringify(told) : JSON.stringify(told, null, "\t")}\n`);
 	}
 }
 
@@ -126,6 +147,14 @@ function printableStyled(text: string): string {
 		.split(new RegExp(`(${begin}\\[[\\d;]*m)`))
 		.map((part, index) => (index % 2 === 1 ? part : printableLines(part)))
 		.join("");
+}
+
+/** Waits until a stream takes more, or nobody reads it. */
+async function drained(stream: Terminal): Promise<void> {
+	if (!(stream instanceof Writable) || !stream.writableNeedDrain) return;
+	await new Promise<void>((resolve) => {
+		for (const event of ["drain", "close", "error"]) stream.once(event, () => resolve());
+	});
 }
 
 /** The receiver of a pipe may go away at any time (`| head`): what it does not want is dropped, the work goes on. */

@@ -199,6 +199,18 @@ export const VERBS: readonly VerbSpec[] = [
 		load: () => import("./verbs/status.ts"),
 	},
 	{
+		name: "changes",
+		arguments: "<address>",
+		describe: "print a source's change log: inserts, deletes, updates as before => after",
+		options: [
+			{ flags: "--tables <tables>", describe: "tables or patterns, such as 'shop.*'; repeatable", list: true },
+			{ flags: "--from <place>", describe: "beginning (default), now, or a position such as mysql-bin.000003:4" },
+			{ flags: "--follow", describe: "go on at the log's end until stopped; --from now does so too" },
+		],
+		example: "headrace changes mysql://reader@localhost/shop --tables 'shop.orders' --from now",
+		load: () => import("./verbs/changes.ts"),
+	},
+	{
 		name: "alert test",
 		arguments: "<pipeline>",
 		describe: "send a test alarm through each channel",
@@ -240,7 +252,6 @@ export const VERBS_TO_COME: readonly string[] = [
 	"verify",
 	"repair",
 	"history",
-	"changes",
 	"pause",
 	"resume",
 	"resync",

@@ -4,7 +4,7 @@ import { MYSQL_CASES } from "../fidelity/mysql-cases.ts";
 import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
 import { follow, logOf } from "./mysql-log-support.ts";
-import { describeOne, MYSQL_SERVERS, openSource, readTable } from "./mysql-support.ts";
+import { MYSQL_SERVERS, openSource, readAll } from "./mysql-support.ts";
 import { TYPE_CASES } from "./mysql-type-cases.ts";
 
 const MODES: readonly TypePolicy[] = [
@@ -107,12 +107,14 @@ describe.each(MYSQL_SERVERS)("values in the log of %s", (server) => {
 		test.each(MODES.map((types) => [types.mode, types] as const))(
 			"mode %s",
 			async (_mode, types) => {
-				const described: SourceTable[] = [];
-				for (const { name } of tables) described.push(await describeOne(source, database.name, name, types));
+				const described: SourceTable[] = await source.describe(
+					tables.map(({ name }) => ({ table: { schema: database.name, name }, types })),
+				);
+				await using snapshot = await source.snapshot({ readers: 1 });
 				const { rows } = await follow(source, described, { from, types });
 				const wrong: unknown[] = [];
 				for (const [index, { name, ddl }] of tables.entries()) {
-					const selected = (await readTable(source, database.name, name, types)).rows.toSorted(
+					const selected = (await readAll(snapshot, described[index]!, { types })).toSorted(
 						([a], [b]) => Number(a) - Number(b),
 					);
 					const logged = rows.filter(({ table }) => table === name).map(({ values }) => Object.values(values));
