@@ -123,6 +123,7 @@ export class MysqlChangeLog implements ChangeLog {
 			emitted,
 			flavour,
 			abandon: () => tables.abandon(),
+			kill: (threadId) => this.#connections.ask((asked) => asked.rows(`KILL ${threadId}`)).then(() => undefined),
 			...(until === undefined ? {} : { until, isOver: from.file !== "" && this.compare(request.from, until) >= 0 }),
 			...(signal === undefined ? {} : { signal }),
 		});

@@ -19,7 +19,7 @@ const COM_BINLOG_DUMP = 0x12;
 const COM_REGISTER_SLAVE = 0x15;
 const COM_BINLOG_DUMP_GTID = 0x1e;
 const DUMP_THROUGH_GTID = 4;
-const SERVER_IDS_TRIED_MAX = 8;
+const SERVER_IDS_TRIED_MAX = 1000;
 const OFFSET_32_BITS_MAX = 0xffffffff;
 
 /** Where a dump begins. */
@@ -136,7 +136,12 @@ export class Dump {
 		this.#fail(error);
 	}
 
-	/** Cuts the connection: the server notices and ends its thread. */
+	/** The server's id of the session, for KILL. */
+	get threadId(): number {
+		return this.#connection.threadId;
+	}
+
+	/** Cuts the connection: the server ends its thread when it has something to send next, or is told to. */
 	close(): void {
 		this.#connection.destroy();
 	}

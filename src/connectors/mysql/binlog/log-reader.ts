@@ -103,6 +103,7 @@ export class LogReader {
 	#bytes = 0;
 	#since: number | null = null;
 	#told: string;
+	#hasTold = false;
 	#open = new Set<FollowedTable>();
 
 	constructor(options: LogReaderOptions) {
@@ -162,8 +163,10 @@ export class LogReader {
 
 	/** Hands on what there is, and says that all of it is whole transactions. Only between transactions. */
 	boundary(): void {
-		this.#flush();
 		const position = this.#position();
+		if (this.#hasTold && position === this.#told && this.#transactions.length === 0) return;
+		this.#hasTold = true;
+		this.#flush();
 		this.#emit({ kind: "boundary", position, transactions: this.#transactions });
 		this.#told = position;
 		this.#transactions = [];

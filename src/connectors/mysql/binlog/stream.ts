@@ -15,6 +15,8 @@ export interface LogStreamOptions {
 	/** What the reader emits; the stream takes it from here. */
 	readonly emitted: ChangeEvent[];
 	readonly abandon: () => void;
+	/** Ends the session of the dump at the server, which would notice its end only with the next event. */
+	readonly kill: (threadId: number) => Promise<void>;
 	readonly flavour: "mariadb" | "mysql";
 	readonly until?: string;
 	readonly signal?: AbortSignal;
@@ -103,6 +105,8 @@ export class LogStream implements ChangeStream {
 		this.#options.dump.close();
 		this.#options.abandon();
 		for (const event of this.#options.emitted.splice(0)) if (event.kind === "rows") event.batch.release();
+		// It is over for us either way: a server that is gone needs no word.
+		await this.#options.kill(this.#options.dump.threadId).catch(() => undefined);
 	}
 }
 

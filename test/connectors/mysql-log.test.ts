@@ -1,0 +1,297 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DEFAULT_TYPE_POLICY, type Source, type SourceTable } from "../../src/core/index.ts";
+import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
+import { missing } from "../support/start.ts";
+import { brief, follow, logOf } from "./mysql-log-support.ts";
+import { codeOf, describeOne, MYSQL_SERVERS, openSource } from "./mysql-support.ts";
+
+describe.each(MYSQL_SERVERS)("the change log of %s", (server) => {
+	describe.skipIf(missing(server))("on a real server", () => {
+		let database: TestDatabase;
+		let source: Source;
+		let from: string;
+		let table: SourceTable;
+
+		beforeEach(async () => {
+			const shared = await sharedServer(server);
+			database = await freshDatabase(shared);
+			source = await openSource(shared, { database: database.name });
+			await database.query(
+				"create table t (id int primary key, v varchar(40)) engine=innodb character set utf8mb4; set names utf8mb4",
+			);
+			table = await describeOne(source, database.name, "t");
+			from = await logOf(source).end();
+		});
+		afterEach(async () => {
+			await source?.[Symbol.asyncDispose]();
+			await database?.drop();
+		});
+
+		const changesOf = (options: Partial<Parameters<typeof follow>[2]> = {}) =>
+			follow(source, [table], { from, ...options });
+
+		test("inserts, updates and deletes come in order, with their transactions", async () => {
+			await database.query(
+				"insert into t values (1,'a'),(2,'b'); start transaction; update t set v='c' where id=1; delete from t where id=2; commit",
+			);
+			const { rows, events } = await changesOf();
+			expect(
+				rows.map(({ operation, transaction, values }) => [operation, transaction, values["id"], values["v"]]),
+			).toEqual([
+				["insert", 0, "1", "a"],
+				["insert", 0, "2", "b"],
+				["before", 1, "1", "a"],
+				["update", 1, "1", "c"],
+				["delete", 1, "2", "b"],
+			]);
+			const [boundary, ...more] = events;
+			expect(more).toEqual([]);
+			expect(boundary).toMatchObject({ kind: "boundary" });
+			if (boundary?.kind !== "boundary") throw new Error("no boundary");
+			expect(boundary.transactions).toHaveLength(2);
+			const log = logOf(source);
+			const [first, second] = boundary.transactions;
+			expect(log.compare(from, first!.position)).toBeLessThan(0);
+			expect(log.compare(first!.position, second!.position)).toBeLessThan(0);
+			expect(log.compare(second!.position, boundary.position)).toBeLessThanOrEqual(0);
+			expect(Math.abs(Number(first!.committedAt / 1000n) - Date.now())).toBeLessThan(60_000);
+			expect(first!.id).toBeDefined();
+		});
+
+		test("only key changes bring the row before, when no other is wanted", async () => {
+			await database.query(
+				"insert into t values (1,'a'); update t set v='b' where id=1; update t set id=9 where id=1; update t set id=9, v='B' where id=9",
+			);
+			const { rows } = await changesOf({ before: "key-changes" });
+			expect(brief(rows)).toEqual(["insert 1,a", "update 1,b", "before 1,b", "update 9,b", "update 9,B"]);
+		});
+
+		test("law: taken up at any boundary, each change comes once", async () => {
+			for (let id = 1; id <= 12; id++)
+				await database.query(
+					`insert into t values (${id},'x'); ${id === 6 ? "flush binary logs;" : ""} update t set v='y' where id=${id}`,
+				);
+			const whole = await changesOf({ flush: { seconds: 3600, rows: 1, bytes: 1 } });
+			const boundaries = whole.events.flatMap((event) => (event.kind === "boundary" ? [event.position] : []));
+			expect(boundaries.length).toBeGreaterThan(20);
+			for (let at = 0; at < boundaries.length; at += 3) {
+				const rest = await follow(source, [table], { from: boundaries[at]! });
+				const taken = whole.all.findIndex(
+					(event) => "kind" in event && event.kind === "boundary" && event.position === boundaries[at],
+				);
+				const expected = whole.all.slice(taken).flatMap((event) => ("kind" in event ? [] : [event]));
+				expect(brief(rest.rows)).toEqual(brief(expected));
+			}
+		});
+
+		test("a place in the middle of an event, and an event that is another one, are found out", async () => {
+			await database.query("insert into t values (1,'a'); insert into t values (2,'b')");
+			const { position } = await changesOf();
+			const inside = position
+				.replace(/:(\d+)/, (_match, offset) => `:${Number(offset) - 5}`)
+				.replace(/ (?:last|server|created)=\S+/g, "");
+			const failed = async (at: string) =>
+				(await codeOf(follow(source, [table], { from: at, until: "zzz.999999:4" }))).code;
+			expect(await failed(inside)).toBe("E_HISTORY_MISMATCH");
+			expect(await failed(position.replace(/:[0-9a-f]{8}$/, ":00000000"))).toBe("E_HISTORY_MISMATCH");
+			expect(await failed(position.replace(/created=\d+/, "created=1"))).toBe("E_HISTORY_MISMATCH");
+			expect(await failed(position.replace(/:\d+/, ":4294967000"))).toBe("E_HISTORY_MISMATCH");
+			expect(await failed("mysql-bin.999999:4")).toBe("E_HISTORY_GONE");
+		});
+
+		test("by GTIDs alone, the stream goes on where they end", async () => {
+			await database.query("insert into t values (1,'a')");
+			const { position } = await changesOf();
+			await database.query("insert into t values (2,'b')");
+			const gtid = /gtid=(\S+)/.exec(position)![1]!;
+			const { rows } = await follow(source, [table], { from: gtid });
+			expect(brief(rows)).toEqual(["insert 2,b"]);
+		});
+
+		test("truncate and drop come at their place; a table of the same name is another one", async () => {
+			await database.query(
+				"insert into t values (1,'a'); truncate t; insert into t values (2,'b'); /* a */ truncate /*!40000 table */ `t`",
+			);
+			// Without names of columns in the log, only a table of the same columns is known again.
+			const column = server === "mariadb" ? "w date" : "v varchar(40)";
+			await database.query(`drop table t; create table t (id int primary key, ${column}) character set utf8mb4`);
+			const { all } = await changesOf();
+			expect(all.map((event) => ("kind" in event ? event.kind : `${event.operation} ${event.values["id"]}`))).toEqual([
+				"insert 1",
+				"truncate",
+				"insert 2",
+				"truncate",
+				"schema",
+				"schema",
+				"boundary",
+			]);
+			const [gone, back] = all.flatMap((event) => ("kind" in event && event.kind === "schema" ? [event] : []));
+			expect(gone).toMatchObject({ after: null, statement: "drop" });
+			expect(back?.after?.columns.map(({ name }) => name)).toEqual(["id", server === "mariadb" ? "w" : "v"]);
+		});
+
+		test("a swap by RENAME asks for the table to be read again", async () => {
+			await database.query("create table t_new like t; rename table t to t_old, t_new to t");
+			const { events } = await changesOf();
+			expect(events.filter(({ kind }) => kind === "schema")).toMatchObject([{ statement: "rename", rereads: true }]);
+		});
+
+		test("statements in place of rows stop by name, in this table's database only", async () => {
+			await database.query("create table other (id int primary key)");
+			await database.query(
+				"set session binlog_format = 'STATEMENT'; insert into other values (1); set session binlog_format = 'ROW'",
+			);
+			expect((await changesOf()).rows).toEqual([]);
+			await database.query(
+				"set session binlog_format = 'STATEMENT'; insert into t values (1,'a'); set session binlog_format = 'ROW'",
+			);
+			const error = await codeOf(changesOf());
+			expect(error).toMatchObject({ code: "E_STATEMENT_EVENT", place: { table: `${database.name}.t` } });
+		});
+
+		test("images that leave columns out say so", async () => {
+			await database.query(
+				"create table wide (id int primary key, a int, b text); insert into wide values (1, 2, 'x')",
+			);
+			const wide = await describeOne(source, database.name, "wide");
+			const begin = await logOf(source).end();
+			await database.query(
+				"set session binlog_row_image = 'MINIMAL'; update wide set a = 3 where id = 1; delete from wide where id = 1; insert into wide (id, a) values (5, 6)",
+			);
+			const { rows } = await follow(source, [wide], { from: begin, before: "key-changes" });
+			expect(rows.map(({ operation, values }) => [operation, values])).toEqual([
+				["update", { id: "1", a: "3" }],
+				["delete", { id: "1" }],
+				["insert", server === "mariadb" ? { id: "5", a: "6" } : expect.objectContaining({ id: "5", a: "6" })],
+			]);
+		});
+
+		test("a transaction of many rows comes in batches before its end, and in bounded memory", async () => {
+			await database.query("create table big (id int primary key auto_increment, v char(200) not null) engine=innodb");
+			const big = await describeOne(source, database.name, "big");
+			const begin = await logOf(source).end();
+			await database.query(
+				`start transaction; insert into big (v) values (repeat('x', 200)); ${"insert into big (v) select v from big; ".repeat(17)} commit`,
+			);
+			await using stream = await logOf(source).open({
+				reader: "big",
+				from: begin,
+				until: await logOf(source).end(),
+				tables: [big],
+				types: () => DEFAULT_TYPE_POLICY,
+				before: "all",
+				flush: { seconds: 3600, rows: 1000, bytes: 1e6 },
+			});
+			let rows = 0;
+			let boundaries = 0;
+			let batches = 0;
+			let peak = 0;
+			const base = process.memoryUsage().rss;
+			for await (const event of stream) {
+				if (event.kind === "rows") {
+					rows += event.batch.rowCount;
+					batches++;
+					expect(boundaries).toBe(0);
+					event.batch.release();
+				} else if (event.kind === "boundary") boundaries++;
+				peak = Math.max(peak, process.memoryUsage().rss - base);
+			}
+			expect(rows).toBe(2 ** 17);
+			expect(batches).toBeGreaterThan(60);
+			expect(boundaries).toBe(1);
+			expect(peak).toBeLessThan(150 << 20);
+		});
+
+		test("an abort ends a stream that waits", async () => {
+			const controller = new AbortController();
+			const waiting = codeOf(changesOf({ until: "zzz.999999:4", signal: controller.signal }));
+			setTimeout(() => controller.abort(), 100);
+			expect((await waiting).code).toBe("E_STOPPED");
+		});
+	});
+});
+
+describe.skipIf(missing("mariadb"))("the change log of MariaDB alone", () => {
+	let database: TestDatabase;
+	let source: Source;
+	beforeEach(async () => {
+		const shared = await sharedServer("mariadb");
+		database = await freshDatabase(shared);
+		source = await openSource(shared, { database: database.name });
+	});
+	afterEach(async () => {
+		await source?.[Symbol.asyncDispose]();
+		await database?.drop();
+	});
+
+	test("columns that came, went and moved keep their names", async () => {
+		await database.query("create table t (id int primary key, a int, b int); insert into t values (0,0,0)");
+		const table = await describeOne(source, database.name, "t");
+		const from = await logOf(source).end();
+		await database.query(
+			"insert into t values (1, 10, 20); alter table t add column z int first; insert into t values (5, 2, 11, 21)",
+		);
+		await database.query(
+			"alter table t drop column a; insert into t values (6, 3, 22); alter table t rename column b to c; insert into t values (7, 4, 23)",
+		);
+		const { rows, events } = await follow(source, [table], { from });
+		expect(rows.map(({ values }) => values)).toEqual([
+			{ id: "1", a: "10", b: "20" },
+			{ z: "5", id: "2", a: "11", b: "21" },
+			{ z: "6", id: "3", b: "22" },
+			{ z: "7", id: "4", c: "23" },
+		]);
+		const schemas = events.flatMap((event) =>
+			event.kind === "schema" ? [event.after?.columns.map(({ name }) => name)] : [],
+		);
+		expect(schemas.at(-1)).toEqual(["z", "id", "c"]);
+	});
+
+	test("law: compressed events hold what others hold", async () => {
+		await database.query("create table t (id int primary key, v text)");
+		const table = await describeOne(source, database.name, "t");
+		const from = await logOf(source).end();
+		const admin = await openSourceAdmin();
+		await admin("set global log_bin_compress = 1");
+		try {
+			await using client = await database.connect();
+			await client.query("insert into t values (1, repeat('long text ', 500)), (2, 'x')");
+			await client.query("update t set v = repeat('y', 3000) where id = 1; delete from t where id = 2");
+			await client.query(`alter table t comment = '${"c".repeat(500)}'`);
+		} finally {
+			await admin("set global log_bin_compress = 0");
+		}
+		const { rows } = await follow(source, [table], { from });
+		expect(brief(rows)).toEqual([
+			`insert 1,${"long text ".repeat(500)}`,
+			"insert 2,x",
+			`before 1,${"long text ".repeat(500)}`,
+			`update 1,${"y".repeat(3000)}`,
+			"delete 2,x",
+		]);
+	});
+
+	test("an XA transaction counts when it is committed, also when the stream is taken up in between", async () => {
+		await database.query("create table t (id int primary key)");
+		const table = await describeOne(source, database.name, "t");
+		const from = await logOf(source).end();
+		await using other = await database.connect();
+		await other.query("xa start 'a'; insert into t values (1); xa end 'a'; xa prepare 'a'");
+		await database.query("insert into t values (2)");
+		const first = await follow(source, [table], { from });
+		expect(brief(first.rows)).toEqual(["insert 2"]);
+		await database.query("insert into t values (3)");
+		const second = await follow(source, [table], { from: first.position });
+		expect(brief(second.rows)).toEqual(["insert 3"]);
+		await other.query(
+			"xa commit 'a'; xa start 'b'; insert into t values (4); xa end 'b'; xa prepare 'b'; xa rollback 'b'",
+		);
+		const third = await follow(source, [table], { from: second.position });
+		expect(brief(third.rows)).toEqual(["insert 1"]);
+	});
+
+	async function openSourceAdmin() {
+		const shared = await sharedServer("mariadb");
+		return (sql: string) => shared.admin(sql);
+	}
+});
