@@ -66,6 +66,26 @@ export function optionsOf({ host, port, user, password, database, iamRole }: Red
 	return { host, port, user, password: new Secret(password), database, iamRole };
 }
 
+/** The stand-in as connections.yaml has it. */
+export function redshiftConnection({ redshift }: Pick<Warehouse, "redshift">): string {
+	const { host, port, user, password, database, iamRole } = redshift;
+	return JSON.stringify({ type: "redshift", host, port, user, password, database, iam_role: iamRole });
+}
+
+export function s3Connection({ s3 }: Pick<Warehouse, "s3">): string {
+	const { endpoint, region, accessKeyId, secretAccessKey } = s3;
+	const keys = { access_key_id: accessKeyId, secret_access_key: secretAccessKey };
+	return JSON.stringify({
+		type: "s3",
+		bucket: BUCKET,
+		prefix: "staging/",
+		endpoint,
+		region,
+		path_style: true,
+		...keys,
+	});
+}
+
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 function canonical({ name, type }: Field): string {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { RunReceipt } from "../../src/core/index.ts";
+import { redshiftConnection, type Warehouse } from "../connectors/redshift-support.ts";
 import type { S3StandIn } from "../stand-ins/s3/index.ts";
 import type { SnowflakeStandIn } from "../stand-ins/snowflake/index.ts";
 import type { TestDatabase } from "../support/shared.ts";
@@ -32,10 +33,12 @@ export interface CopyOptions {
 	readonly staging: boolean;
 	/** Staged files go there, in place of a folder of the project. */
 	readonly s3?: S3StandIn;
-	/** A DuckDB file by default, a folder of Parquet files, the database `target`, or the stand-in `snowflake`. */
-	readonly into?: "duckdb" | "folder" | "postgres" | "snowflake";
+	/** A DuckDB file by default, a folder of Parquet files, the database `target`, or one of the stand-ins. */
+	readonly into?: "duckdb" | "folder" | "postgres" | "snowflake" | "redshift";
 	readonly target?: TestDatabase;
 	readonly snowflake?: SnowflakeStandIn;
+	/** Staged files go to its S3. */
+	readonly warehouse?: Warehouse;
 	/** More keys of the pipeline file. */
 	readonly keys?: string;
 }
@@ -50,7 +53,7 @@ export function s3Connection({ endpoint, region, accessKeyId, secretAccessKey }:
 export class ShopCopy implements AsyncDisposable {
 	readonly project: Project;
 	readonly shop: Shop;
-	readonly into: "duckdb" | "folder" | "postgres" | "snowflake";
+	readonly into: "duckdb" | "folder" | "postgres" | "snowflake" | "redshift";
 	readonly #target: TestDatabase | undefined;
 	readonly #s3: S3StandIn | undefined;
 	readonly #snowflake: SnowflakeStandIn | undefined;
@@ -58,19 +61,21 @@ export class ShopCopy implements AsyncDisposable {
 	constructor(shop: Shop, options: CopyOptions) {
 		this.shop = shop;
 		this.into = options.into ?? "duckdb";
-		this.#target = options.target;
-		this.#s3 = options.s3;
+		const { warehouse, s3 = warehouse?.s3 } = options;
+		this.#target = options.target ?? warehouse?.database;
+		this.#s3 = s3;
 		this.#snowflake = options.snowflake;
 		const to = {
 			duckdb: "{ type: duckdb, path: warehouse.duckdb }",
 			folder: "{ type: file, path: out }",
 			postgres: options.target?.url,
 			snowflake: options.snowflake === undefined ? undefined : snowflakeConnection(options.snowflake),
+			redshift: warehouse === undefined ? undefined : redshiftConnection(warehouse),
 		}[this.into];
 		this.project = new Project({
-			"connections.yaml": `shop_db: ${shop.url}\ncopy: ${to}\n${options.s3 === undefined ? "" : s3Connection(options.s3)}`,
+			"connections.yaml": `shop_db: ${shop.url}\ncopy: ${to}\n${s3 === undefined ? "" : s3Connection(s3)}`,
 			"pipelines/shop.yaml":
-				`from: shop_db\nto: copy\nretries: 0\n${options.staging ? `staging: ${options.s3 === undefined ? "./staged" : "lake"}\n` : ""}` +
+				`from: shop_db\nto: copy\nretries: 0\n${options.staging ? `staging: ${s3 === undefined ? "./staged" : "lake"}\n` : ""}` +
 				`${options.keys ?? ""}\ntables:${SHOP_TABLES(shop.schema)}`,
 		});
 	}
@@ -140,6 +145,7 @@ const SHOWN = {
 	folder: ["file-pointed", "c11"],
 	postgres: ["c10", "c11", "c12#2", "c13#2"],
 	snowflake: ["c10", "c11", "c12#2", "c13#2"],
+	redshift: ["c10", "c11", "c12#2", "c13#2"],
 };
 
 /**

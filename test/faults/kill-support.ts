@@ -1,6 +1,7 @@
 /** Runs killed at random moments over tables that change meanwhile. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
+import type { Warehouse } from "../connectors/redshift-support.ts";
 import type { S3StandIn } from "../stand-ins/s3/index.ts";
 import type { SnowflakeStandIn } from "../stand-ins/snowflake/index.ts";
 import type { TextClient } from "../support/client.ts";
@@ -117,6 +118,8 @@ export interface Killing {
 	readonly target?: TestDatabase;
 	/** The Snowflake stand-in to copy into. */
 	readonly snowflake?: SnowflakeStandIn;
+	/** Stand-ins of Redshift and S3 to copy into. */
+	readonly warehouse?: Warehouse;
 	/** Called when the first run has made the tables, before the first kill. */
 	readonly copied?: () => void;
 }
@@ -133,11 +136,12 @@ export const killTimeoutMs = (kills: number): number => 60_000 + Number(CHOSEN_K
  * plain run equal to the source. Gives how many chunks of killed runs the next ones kept.
  */
 export async function killAtRandom(shop: Shop, killing: Killing): Promise<{ readonly chunksReused: number }> {
-	const { staging, target, snowflake, s3 } = killing;
+	const { staging, target, snowflake, s3, warehouse } = killing;
 	const kills = Number(CHOSEN_KILLS ?? killing.kills);
 	const random = new Random(Number(CHOSEN_SEED ?? killing.seed));
 	const database = target === undefined ? {} : ({ into: "postgres", target } as const);
-	const into = snowflake === undefined ? database : ({ into: "snowflake", snowflake } as const);
+	const cloud = snowflake === undefined ? database : ({ into: "snowflake", snowflake } as const);
+	const into = warehouse === undefined ? cloud : ({ into: "redshift", warehouse } as const);
 	await using copy = new ShopCopy(shop, {
 		staging,
 		keys: "concurrency: 2\n",

@@ -116,7 +116,7 @@ export async function parquetToCsv(
 	);
 	const quoted = leaves.flatMap((_, at) => (columns[at]!.type.startsWith("character") ? [`c${at}`] : []));
 	const force = quoted.length === 0 ? "" : `, FORCE_QUOTE (${quoted.join(", ")})`;
-	return connection.execute(
+	return await connection.execute(
 		`COPY (SELECT ${items.join(", ")} FROM read_parquet(${quote(files.parquet)}, binary_as_string = false, hive_partitioning = false)) TO ${quote(files.csv)} (FORMAT csv, HEADER false, NULLSTR ''${force})`,
 	);
 }

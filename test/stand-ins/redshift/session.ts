@@ -54,7 +54,12 @@ export class ProxySession {
 		socket.on("close", () => void this.#end());
 		socket.on("data", (bytes: Buffer) => {
 			this.#reader.push(bytes);
-			this.#work = this.#work.then(() => this.#takeMessages()).catch(() => this.#cut());
+			this.#work = this.#work
+				.then(() => this.#takeMessages())
+				.catch((error: Error) => {
+					if (!this.#socket.destroyed) process.emitWarning(`Redshift stand-in: ${error.stack}`);
+					this.#cut();
+				});
 		});
 	}
 
@@ -403,7 +408,9 @@ export class ProxySession {
 		if (code === "40001" || code === "40P01") return wire.errorResponse(serializationFields());
 		if (code === "23514" && constraint === "rs_bytes_max")
 			return wire.errorResponse({ state: "22001", message: "Value too long for character type" });
-		return wire.errorResponse({ state: code, message, ...(detail === undefined ? {} : { detail }) });
+		if (!/^[0-9A-Z]{5}$/.test(code)) process.emitWarning(`Redshift stand-in: ${(error as Error).stack}`);
+		const state = /^[0-9A-Z]{5}$/.test(code) ? code : "XX000";
+		return wire.errorResponse({ state, message, ...(detail === undefined ? {} : { detail }) });
 	}
 
 	#cut(): void {
