@@ -120,12 +120,14 @@ function floatText(value: string | null, { type }: Field): string | null {
 /** How rows reach the stand-in: by INSERT, or through S3 and COPY as a run does it. */
 export type Way = "insert" | "parquet" | "csv";
 
+/** Loads of all destinations: no two have files of one name. */
+let serial = 0;
+
 /**
  * A destination whose loads go as a run's do: batches become files of S3 in the destination's own types, with rows
  * numbered, and the load gets their addresses.
  */
 export function throughStaging(destination: Destination, staging: Staging, format: FileFormat): Destination {
-	let serial = 0;
 	const load = async (request: LoadRequest) => {
 		if (request.input.kind === "files" && request.input.remote !== undefined) return destination.load(request);
 		const number = String(serial++).padStart(20, "0");
@@ -179,8 +181,12 @@ async function* localRows({ format, fields, localPaths }: Extract<LoadRequest["i
 }
 
 /** An empty stand-in as a destination. */
-export async function destinationFixture(way: Way): Promise<DestinationFixture> {
-	const warehouse = await openWarehouse();
+export async function destinationFixture(
+	way: Way,
+	more: Parameters<typeof openWarehouse>[0] = {},
+	own?: Warehouse,
+): Promise<DestinationFixture> {
+	const warehouse = own ?? (await openWarehouse(more));
 	const temporaryDirectory = await mkdtemp(join(tmpdir(), "headrace-redshift-"));
 	const [parquet, csv] = await stagedFormats({ temporaryDirectory });
 	const { s3 } = warehouse;
@@ -199,7 +205,7 @@ export async function destinationFixture(way: Way): Promise<DestinationFixture> 
 		return way === "insert" ? destination : throughStaging(destination, staging, way === "csv" ? csv! : parquet!);
 	};
 	const destination = await open();
-	return {
+	const fixture: DestinationFixture = {
 		destination,
 		schema: "raw",
 		reopen: open,
@@ -207,8 +213,17 @@ export async function destinationFixture(way: Way): Promise<DestinationFixture> 
 		[Symbol.asyncDispose]: async () => {
 			await destination[Symbol.asyncDispose]();
 			await staging[Symbol.asyncDispose]();
-			await warehouse[Symbol.asyncDispose]();
+			if (own === undefined) await warehouse[Symbol.asyncDispose]();
 			await rm(temporaryDirectory, { recursive: true, force: true });
 		},
 	};
+	WAREHOUSES.set(fixture, warehouse);
+	return fixture;
+}
+
+const WAREHOUSES = new WeakMap<DestinationFixture, Warehouse>();
+
+/** The stand-ins behind a fixture. */
+export function warehouseOf(fixture: DestinationFixture): Warehouse {
+	return WAREHOUSES.get(fixture)!;
 }

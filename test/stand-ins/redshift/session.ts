@@ -148,7 +148,11 @@ export class ProxySession {
 		const effect: FaultEffect | null = this.#warehouse.faults.take(text);
 		if (effect?.kind === "before") await effect.run();
 		if (effect?.kind === "cut-before") throw new Cut();
-		if (effect?.kind === "1023") throw serializationError();
+		if (effect?.kind === "1023") {
+			// A COMMIT that fails has ended its transaction.
+			if (/^(?:commit|end)\b/i.test(text)) await this.#ask("ROLLBACK");
+			throw serializationError();
+		}
 		if (effect?.kind === "cancelled") throw new RedshiftError("57014", "Query cancelled on user's request");
 		const answer = await this.#statement(tokens);
 		if (effect?.kind === "cut-after") throw new Cut();
