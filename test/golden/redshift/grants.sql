@@ -1,0 +1,6 @@
+CREATE USER "loader" PASSWORD DISABLE;    -- then ALTER USER … PASSWORD '…'
+GRANT TEMPORARY ON DATABASE "dw" TO "loader";
+CREATE SCHEMA IF NOT EXISTS "_headrace" AUTHORIZATION "loader";
+CREATE SCHEMA IF NOT EXISTS "raw" AUTHORIZATION "loader";
+REVOKE ASSUMEROLE ON ALL FROM PUBLIC FOR ALL;    -- once for each cluster: roles are for who is named
+GRANT ASSUMEROLE ON 'arn:aws:iam::123456789012:role/copy' TO "loader" FOR COPY;
