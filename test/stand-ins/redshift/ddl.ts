@@ -85,6 +85,7 @@ export function createTable(all: readonly Token[]): Ddl {
 		lines.push(column.sql);
 		if (column.distKey) attributes.distStyle = `KEY(${column.key})`;
 	}
+	if (attributes.distStyle === "KEY") throw new RedshiftError("42601", "DISTSTYLE KEY needs a DISTKEY");
 	if (lines.length > COLUMNS_MAX) throw new RedshiftError("54011", "tables can have at most 1600 columns");
 	for (const key of [...attributes.sortKeys, ...attributes.distKeys]) {
 		const family = families.get(key);
@@ -152,7 +153,6 @@ function readAttributes(tokens: readonly Token[]): Attributes {
 		else if (word === "encode" && isWord(tokens[at + 1], "auto")) at += 2;
 		else throw new RedshiftError("42601", `syntax error at or near "${tokens[at]!.text}"`);
 	}
-	if (found.distStyle === "KEY") throw new RedshiftError("42601", "DISTSTYLE KEY needs a DISTKEY");
 	return found;
 }
 
