@@ -55,7 +55,10 @@ const SOURCES: Partial<Record<Connection["type"], (connection: Connection, resou
 	};
 
 const DESTINATIONS: Partial<
-	Record<Connection["type"], (connection: Connection, resources: Resources) => Promise<Destination>>
+	Record<
+		Connection["type"],
+		(connection: Connection, resources: Resources, staging?: Connection) => Promise<Destination>
+	>
 > = {
 	duckdb: async (connection, resources) => {
 		const { createDuckdbDestination } = await import("../connectors/duckdb/index.ts");
@@ -70,7 +73,7 @@ const DESTINATIONS: Partial<
 		const { createPostgresDestination } = await import("../connectors/postgres/index.ts");
 		return createPostgresDestination(serverOptions(connection as DatabaseConnection));
 	},
-	redshift: async (connection) => {
+	redshift: async (connection, _resources, staging) => {
 		const { createRedshiftDestination } = await import("../connectors/redshift/index.ts");
 		const { database, iamRole, maintain, ...server } = connection as RedshiftConnection;
 		return createRedshiftDestination({
@@ -78,6 +81,7 @@ const DESTINATIONS: Partial<
 			database,
 			...(iamRole === undefined ? {} : { iamRole }),
 			...(maintain === undefined ? {} : { maintain }),
+			...(staging?.type === "s3" ? { staged: stagedPlace(staging) } : {}),
 		});
 	},
 	snowflake: async (connection) => {
@@ -138,10 +142,15 @@ export async function openSource(connection: Connection, resources: Resources): 
 	return open(connection, resources);
 }
 
-export async function openDestination(connection: Connection, resources: Resources): Promise<Destination> {
+/** `staging` is the pipeline's, for destinations that read it by themselves. */
+export async function openDestination(
+	connection: Connection,
+	resources: Resources,
+	staging?: Connection,
+): Promise<Destination> {
 	const open = DESTINATIONS[connection.type];
 	if (open === undefined) throw notBuiltIn(connection, "destination", Object.keys(DESTINATIONS));
-	return open(connection, resources);
+	return open(connection, resources, staging);
 }
 
 /** The pipeline's staging: the one that it names, else a folder of the project. */
@@ -173,6 +182,10 @@ export async function openFormats(pipeline: CheckedPipeline, resources: Resource
 	const asked = to.type === "redshift" ? to.format : staging?.type === "file" ? staging.format : undefined;
 	const wanted = asked ?? "parquet";
 	return formats.toSorted((a, b) => Number(b.name === wanted) - Number(a.name === wanted));
+}
+
+function stagedPlace({ bucket, prefix = "", kmsKey }: S3Connection) {
+	return { bucket, prefix, ...(kmsKey === undefined ? {} : { kmsKey }) };
 }
 
 type ServerAddress = Omit<DatabaseConnection, "type" | "name" | "address" | "place">;

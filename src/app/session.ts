@@ -54,7 +54,7 @@ export async function openSession(pipeline: CheckedPipeline, options: PlanOption
 		temporaryDirectory,
 		stagingDirectory: stagingDirectoryOf(pipeline),
 	};
-	const destination = await openDestination(pipeline.to, resources);
+	const destination = await openDestination(pipeline.to, resources, pipeline.staging);
 	try {
 		const source = custom ?? (await openSource(pipeline.from, resources));
 		return {

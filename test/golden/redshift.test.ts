@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { type DestinationFixture, Loader, targetOf } from "../../src/conformance/destination-fixture.ts";
 import type { TextRow } from "../../src/conformance/rows.ts";
-import { loaderStatements, rolePolicy, roleTrust } from "../../src/connectors/redshift/index.ts";
+import { loaderStatements, rolePolicy, roleTrust, warehouseArnOf } from "../../src/connectors/redshift/index.ts";
 import { type Field, type LoadRequest, parseColumnType } from "../../src/core/index.ts";
 import { BACKEND, destinationFixture, type Way, warehouseOf } from "../connectors/redshift-support.ts";
 import { missing } from "../support/start.ts";
@@ -137,6 +137,16 @@ describe.skipIf(missing(BACKEND))("SQL for Redshift (stand-in)", () => {
 		await expect(`${JSON.stringify(policy, null, "\t")}\n`).toMatchFileSnapshot("redshift/role-policy.json");
 		const trust = roleTrust("arn:aws:redshift:eu-west-1:123456789012:cluster:dw");
 		await expect(`${JSON.stringify(trust, null, "\t")}\n`).toMatchFileSnapshot("redshift/role-trust.json");
+		const arn = (host: string) => warehouseArnOf(host, "arn:aws:iam::123456789012:role/copy");
+		expect(arn("dw.abc123xyz.eu-west-1.redshift.amazonaws.com")).toBe(
+			"arn:aws:redshift:eu-west-1:123456789012:cluster:dw",
+		);
+		expect(arn("wg.123456789012.eu-west-1.redshift-serverless.amazonaws.com")).toBe(
+			"arn:aws:redshift-serverless:eu-west-1:123456789012:namespace/*",
+		);
+		expect(roleTrust(warehouseArnOf("dw.internal", undefined))).toMatchObject({
+			Statement: [{ Condition: { ArnLike: { "aws:SourceArn": "arn:aws:redshift:*:*:cluster:*" } } }],
+		});
 		expect(() => roleTrust("arn:aws:s3:::bucket")).toThrow(/not the ARN/);
 	});
 });

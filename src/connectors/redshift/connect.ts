@@ -1,5 +1,6 @@
 import { HeadraceError, type Secret } from "../../core/index.ts";
 import { type ErrorContext, translateError } from "./errors.ts";
+import type { StagedPlace } from "./grants.ts";
 import { Session } from "./session.ts";
 
 /** How long the server may take from the first packet to the end of the login; a paused warehouse takes its time. */
@@ -21,6 +22,8 @@ export interface RedshiftOptions {
 	readonly passwordReference?: string;
 	/** What is done to a table after a load; default `analyze`. */
 	readonly maintain?: Maintenance;
+	/** Where the pipeline's files are staged, for the policy of the role. */
+	readonly staged?: StagedPlace;
 	/** Rows up to which a staged table goes by INSERT; default 1000. */
 	readonly insertRowsMax?: number;
 }

@@ -4,6 +4,7 @@ import {
 	type DestinationSql,
 	type ExistingTable,
 	type Finding,
+	type Grant,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
@@ -17,6 +18,7 @@ import { findings } from "./check.ts";
 import type { RedshiftOptions } from "./connect.ts";
 import { ControlConnection } from "./control.ts";
 import { RedshiftDestinationSql } from "./destination-sql.ts";
+import { warehouseGrants } from "./grants.ts";
 import { ensureSchema, type LoadContext, shape, targetOf } from "./load.ts";
 import {
 	controlTablesExist,
@@ -65,6 +67,18 @@ class RedshiftDestination implements Destination {
 
 	check(): Promise<Finding[]> {
 		return this.#control.run((session) => findings(session, this.#options));
+	}
+
+	async grants(tables: readonly TableName[]): Promise<Grant[]> {
+		const { host, user, database, iamRole, staged } = this.#options;
+		return warehouseGrants({
+			host,
+			user: user ?? "headrace_loader",
+			database,
+			schemas: [...new Set(tables.map((table) => new Place(table).schema))],
+			...(iamRole === undefined ? {} : { iamRole }),
+			...(staged === undefined ? {} : { staged }),
+		});
 	}
 
 	describe(table: TableName): Promise<ExistingTable | null> {

@@ -1,4 +1,4 @@
-import { HeadraceError, type TableName } from "../../core/index.ts";
+import { type Grant, HeadraceError, type TableName } from "../../core/index.ts";
 import { quoteIdentifier, quoteOption, quoteTable } from "./sql-text.ts";
 
 /** Where COPY reads, for policies. */
@@ -87,7 +87,9 @@ export function rolePolicy({ bucket, prefix, kmsKey }: StagedPlace): object {
  * @throws E_INVALID_VALUE when the ARN is not one of a cluster or of a Serverless namespace
  */
 export function roleTrust(warehouseArn: string): object {
-	const match = /^arn:[\w-]+:redshift(-serverless)?:[\w-]*:(\d{12}|\*):(?:cluster|namespace)[:/].+$/.exec(warehouseArn);
+	const match = /^arn:[\w-]+:redshift(-serverless)?:[\w*-]*:(\d{12}|\*):(?:cluster|namespace)[:/].+$/.exec(
+		warehouseArn,
+	);
 	if (match === null)
 		throw new HeadraceError("E_INVALID_VALUE", "that is not the ARN of a Redshift cluster or namespace");
 	const services = ["redshift.amazonaws.com", ...(match[1] === undefined ? [] : ["redshift-serverless.amazonaws.com"])];
@@ -99,7 +101,7 @@ export function roleTrust(warehouseArn: string): object {
 				Principal: { Service: services.length === 1 ? services[0] : services },
 				Action: "sts:AssumeRole",
 				Condition: {
-					StringEquals: { "aws:SourceAccount": match[2] },
+					...(match[2] === "*" ? {} : { StringEquals: { "aws:SourceAccount": match[2] } }),
 					ArnLike: { "aws:SourceArn": warehouseArn },
 				},
 			},
@@ -109,4 +111,45 @@ export function roleTrust(warehouseArn: string): object {
 
 export function rolePolicyHint(): string {
 	return "Give the role s3:GetObject on the staging prefix, s3:ListBucket on the bucket, and kms:Decrypt on its key; see docs/mysql-to-redshift.md.";
+}
+
+/**
+ * The ARN pattern of the warehouse at a host, for `roleTrust`: of the cluster that the host names, or of all Serverless
+ * namespaces of its account and region. The account is that of the role.
+ * https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshift.html#amazonredshift-resources-for-iam-policies
+ */
+export function warehouseArnOf(host: string, iamRole: string | undefined): string {
+	const [, partition = "aws", account = "*"] = /^arn:([\w-]+):iam::(\d{12}):/.exec(iamRole ?? "") ?? [];
+	const serverless = /^[\w-]+\.(\d{12})\.([\w-]+)\.redshift-serverless\.amazonaws\./.exec(host);
+	if (serverless !== null) return `arn:${partition}:redshift-serverless:${serverless[2]}:${serverless[1]}:namespace/*`;
+	const cluster = /^([\w-]+)\.\w+\.([\w-]+)\.redshift\.amazonaws\./.exec(host);
+	return `arn:${partition}:redshift:${cluster?.[2] ?? "*"}:${account}:cluster:${cluster?.[1] ?? "*"}`;
+}
+
+/** All rights of a pipeline into Redshift: of the user, of the role that COPY takes, and who may take it. */
+export function warehouseGrants(pipeline: {
+	readonly host: string;
+	readonly user: string;
+	readonly database: string;
+	readonly schemas: readonly string[];
+	readonly iamRole?: string;
+	readonly staged?: StagedPlace;
+}): Grant[] {
+	const { host, iamRole, staged } = pipeline;
+	const json = (value: object) => JSON.stringify(value, null, "\t");
+	return [
+		{
+			title: "rights of the loader, to be run by an administrator of the database",
+			language: "sql",
+			text: loaderStatements(pipeline).join("\n"),
+		},
+		...(staged === undefined
+			? []
+			: [{ title: "policy of the role that COPY takes", language: "json" as const, text: json(rolePolicy(staged)) }]),
+		{
+			title: "who may take that role (its trust policy)",
+			language: "json",
+			text: json(roleTrust(warehouseArnOf(host, iamRole))),
+		},
+	];
 }

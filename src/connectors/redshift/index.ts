@@ -1,3 +1,3 @@
 export type { Maintenance, RedshiftOptions } from "./connect.ts";
 export { createRedshiftDestination } from "./destination.ts";
-export { loaderStatements, rolePolicy, roleTrust, type StagedPlace } from "./grants.ts";
+export { loaderStatements, rolePolicy, roleTrust, type StagedPlace, warehouseArnOf } from "./grants.ts";
