@@ -45,6 +45,8 @@ describe.each([
 	["PostgreSQL", "postgres15"],
 ] as const)("a load of %s in chunks", (_name, server) => {
 	describe.skipIf(missing(server))("killed", () => {
+		// The load of chunks that are there knows nothing of the source they came from: once is enough.
+		const loaded = server === "mariadb" ? CHUNKS_LOADED : [];
 		let shop: Shop;
 		let round = 0;
 		beforeAll(async () => {
@@ -53,8 +55,8 @@ describe.each([
 		afterAll(() => shop?.[Symbol.asyncDispose]());
 
 		describe.each([
-			["straight into DuckDB", { staging: false }, [...CHUNKS_DIRECT, ...CHUNKS_LOADED]],
-			["into DuckDB by way of staged files", { staging: true }, [...CHUNKS_STAGED, "c07", ...CHUNKS_LOADED, "c13#2"]],
+			["straight into DuckDB", { staging: false }, [...CHUNKS_DIRECT, ...loaded]],
+			["into DuckDB by way of staged files", { staging: true }, [...CHUNKS_STAGED, "c07", ...loaded, "c13#2"]],
 		] as const)("%s", (_how, options, points) => {
 			let copy: ShopCopy;
 			beforeEach(() => {
