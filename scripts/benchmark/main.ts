@@ -11,6 +11,7 @@ import type { RunningServer } from "../../test/support/server.ts";
 import { available, startServer } from "../../test/support/start.ts";
 import { raceBig } from "./big.ts";
 import { cClient } from "./clients.ts";
+import { raceCompact } from "./compact.ts";
 import { raceIncremental } from "./incremental.ts";
 import { alternate } from "./measure.ts";
 import { findPeers, peersOn } from "./peers.ts";
@@ -35,6 +36,7 @@ const SECTIONS = [
 	"incremental",
 	"incremental-postgres",
 	"startup",
+	"compact",
 	"big",
 ];
 
@@ -157,6 +159,13 @@ async function main(): Promise<void> {
 			about.push(`${server.name} ${server.version}`);
 			return server;
 		};
+		if (wanted.includes("compact")) {
+			const ofSection = join(folder.path, "compact");
+			mkdirSync(ofSection);
+			const generated = await timed(`${rows} rows made`, () => generate(ofSection, rows));
+			const raced = await raceCompact(generated, ofSection, repeat, say);
+			sections.push({ name: "Compaction of 1,000 files", ...raced });
+		}
 		const stop = async (server: RunningServer | undefined) => server?.stop();
 		const mariadb = wants(
 			...["mysql-duckdb", "mysql-parquet", "mysql-s3", "mysql-postgres", "mysql-resume"],
