@@ -16,6 +16,7 @@ import { raceIncremental } from "./incremental.ts";
 import { alternate } from "./measure.ts";
 import { findPeers, peersOn } from "./peers.ts";
 import { makeTarget, psqlContestants } from "./postgres-target.ts";
+import { raceRedshift } from "./redshift.ts";
 import { machine, markdown, type Section, targetsOf } from "./report.ts";
 import { raceResume } from "./resume.ts";
 import { headrace, headraceCommand, type Route, repository } from "./routes.ts";
@@ -29,6 +30,7 @@ const SECTIONS = [
 	"postgres-duckdb",
 	"postgres-parquet",
 	"mysql-postgres",
+	"mysql-redshift",
 	"postgres-postgres",
 	"file-postgres",
 	"mysql-resume",
@@ -168,12 +170,14 @@ async function main(): Promise<void> {
 		}
 		const stop = async (server: RunningServer | undefined) => server?.stop();
 		const mariadb = wants(
-			...["mysql-duckdb", "mysql-parquet", "mysql-s3", "mysql-postgres", "mysql-resume"],
+			...["mysql-duckdb", "mysql-parquet", "mysql-s3", "mysql-postgres", "mysql-redshift", "mysql-resume"],
 			...["incremental", "incremental-postgres"],
 		)
 			? await start("mariadb")
 			: undefined;
-		const intoPostgres = wants("mysql-postgres", "postgres-postgres", "file-postgres", "incremental-postgres");
+		const intoPostgres = wants(
+			...["mysql-postgres", "mysql-redshift", "postgres-postgres", "file-postgres", "incremental-postgres"],
+		);
 		const postgres =
 			intoPostgres || wants("postgres-duckdb", "postgres-parquet", "postgres-resume")
 				? await start(postgresName)
@@ -231,6 +235,12 @@ async function main(): Promise<void> {
 				mkdirSync(ofRoute);
 				const raced = await raceS3(mariadb, generated, ofRoute, repeat, say);
 				sections.push({ name: "MySQL → S3 stand-in", rows: generated.rows, ...raced });
+			}
+			for (const into of route("MySQL → Redshift stand-in", mariadb, "postgres", "mysql-redshift")) {
+				if (!values.headrace) continue;
+				say(`\n${into.name}`);
+				const raced = await raceRedshift({ ...into, into: postgres! }, repeat, say);
+				sections.push({ name: into.name, rows: generated.rows, ...raced });
 			}
 			const followed = [
 				...(wanted.includes("incremental") ? [{ name: "Incremental" }] : []),
