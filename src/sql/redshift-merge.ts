@@ -83,12 +83,11 @@ function partition(merge: RedshiftMerge, names: readonly string[], alias = ""): 
 /** One row: how many rows a stage has, how many keys, and how many of the rows have NULL in the key. */
 export function redshiftCountKeys(merge: RedshiftMerge): string {
 	const isNull = merge.key.map((name) => `${quote(name)} IS NULL`).join(" OR ");
-	return `SELECT count(*) AS row_count, coalesce(sum(CASE WHEN place = 1 THEN 1 ELSE 0 END), 0) AS keys, coalesce(sum(is_null), 0) AS nulls
+	return `SELECT coalesce(sum(n), 0) AS row_count, count(*) AS keys, coalesce(sum(CASE WHEN is_null = 1 THEN n ELSE 0 END), 0) AS nulls
 FROM (
-	SELECT row_number() OVER (PARTITION BY ${partition(merge, merge.key)} ORDER BY ${ROW}) AS place,
-		CASE WHEN ${isNull} THEN 1 ELSE 0 END AS is_null
-	FROM ${merge.stage}
-) AS numbered`;
+	SELECT count(*) AS n, max(CASE WHEN ${isNull} THEN 1 ELSE 0 END) AS is_null
+	FROM ${merge.stage} GROUP BY ${partition(merge, merge.key)}
+) AS grouped`;
 }
 
 /** Leaves the newest row of each key: by the order column (NULL is oldest), then the one read later. */

@@ -23,12 +23,11 @@ LOCK _headrace.positions;
 
 SELECT count(*) AS staged FROM "_headrace_stage";
 
-SELECT count(*) AS row_count, coalesce(sum(CASE WHEN place = 1 THEN 1 ELSE 0 END), 0) AS keys, coalesce(sum(is_null), 0) AS nulls
+SELECT coalesce(sum(n), 0) AS row_count, count(*) AS keys, coalesce(sum(CASE WHEN is_null = 1 THEN n ELSE 0 END), 0) AS nulls
 FROM (
-	SELECT row_number() OVER (PARTITION BY "id" ORDER BY "_headrace_row") AS place,
-		CASE WHEN "id" IS NULL THEN 1 ELSE 0 END AS is_null
-	FROM "_headrace_stage"
-) AS numbered;
+	SELECT count(*) AS n, max(CASE WHEN "id" IS NULL THEN 1 ELSE 0 END) AS is_null
+	FROM "_headrace_stage" GROUP BY "id"
+) AS grouped;
 
 SELECT count(*) AS known, coalesce(sum(n), 0) AS known_rows
 FROM (

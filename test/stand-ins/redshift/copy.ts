@@ -37,30 +37,49 @@ export async function copyFromS3(client: pg.Client, command: CopyCommand, s3: S3
 	const columns = await columnsOf(client, command);
 	const entries = command.manifest ? await manifestEntries(s3, command) : await prefixEntries(s3, command);
 	const folder = await mkdtemp(join(tmpdir(), "headrace-redshift-stand-in-"));
+	// The next file comes from S3 and is read while the backend takes the one before.
+	const prepare = (at: number) =>
+		at < entries.length ? prepared(s3, command, columns, entries[at]!, folder, at) : null;
 	let rows = 0;
+	let coming = prepare(0);
 	try {
-		for (const [at, entry] of entries.entries()) {
-			const url = `s3://${entry.bucket}/${entry.key}`;
-			const local = join(folder, `${at}`);
-			const bytes = await fetchEntry(s3, entry, local);
-			if (bytes === null) continue;
-			if (entry.contentLength !== null && entry.contentLength !== (await stat(local)).size)
-				throw new RedshiftError(
-					"XX000",
-					`File '${url}' has another size than the manifest's content_length ${entry.contentLength}`,
-				);
-			if (command.format === "parquet") {
-				const csv = `${local}.csv`;
-				await parquetToCsv({ parquet: local, csv, folder, url }, columns);
-				if (command.load) rows += await feed(client, command, columns, { path: csv, url, parquet: true });
-				await rm(csv, { force: true });
-			} else if (command.load) rows += await feed(client, command, columns, { path: local, url, parquet: false });
-			await rm(local, { force: true });
+		for (let at = 0; at < entries.length; at++) {
+			const file = await coming!;
+			coming = prepare(at + 1);
+			coming?.catch(() => {});
+			if (file === null) continue;
+			if (command.load) rows += await feed(client, command, columns, file);
+			await rm(file.path, { force: true });
 		}
 		return rows;
 	} finally {
+		await coming?.catch(() => {});
 		await rm(folder, { recursive: true, force: true });
 	}
+}
+
+/** A file of S3 on the local disk, as the backend reads it; null for one that is missing and may be. */
+async function prepared(
+	s3: S3Reader,
+	command: CopyCommand,
+	columns: readonly TableColumn[],
+	entry: Entry,
+	folder: string,
+	at: number,
+): Promise<{ readonly path: string; readonly url: string; readonly parquet: boolean } | null> {
+	const url = `s3://${entry.bucket}/${entry.key}`;
+	const local = join(folder, `${at}`);
+	if ((await fetchEntry(s3, entry, local)) === null) return null;
+	if (entry.contentLength !== null && entry.contentLength !== (await stat(local)).size)
+		throw new RedshiftError(
+			"XX000",
+			`File '${url}' has another size than the manifest's content_length ${entry.contentLength}`,
+		);
+	if (command.format !== "parquet") return { path: local, url, parquet: false };
+	const csv = `${local}.csv`;
+	await parquetToCsv({ parquet: local, csv, folder, url }, columns);
+	await rm(local, { force: true });
+	return { path: csv, url, parquet: true };
 }
 
 /** A bad row: it is told in STL_LOAD_ERRORS. */
