@@ -236,6 +236,35 @@ describe("loads into Snowflake (stand-in)", () => {
 		);
 	});
 
+	test("grants are those of these tables, and the AWS role's as the integration tells them", async () => {
+		const integration = {
+			roleArn: "arn:aws:iam::1:role/reads",
+			allowedLocations: ["s3://lake/staging/"],
+			enabled: true,
+		};
+		loads = await SnowflakeLoads.open(
+			{ integrations: { S3_STAGING: integration } },
+			{ storageIntegration: "s3_staging" },
+		);
+		const grants = await loads.destination.grants!([{ schema: "raw", name: "t" }]);
+		expect(grants.map(({ title }) => title)).toEqual([
+			"as an administrator of Snowflake",
+			"trust policy of the AWS role arn:aws:iam::1:role/reads",
+			"policy of the AWS role arn:aws:iam::1:role/reads",
+		]);
+		expect(grants[0]!.text).toContain('GRANT USAGE ON INTEGRATION "S3_STAGING" TO ROLE "LOADER_ROLE";');
+		expect(grants[0]!.text).toContain('GRANT USAGE, CREATE TABLE ON SCHEMA "ANALYTICS"."RAW" TO ROLE "LOADER_ROLE";');
+		expect(JSON.parse(grants[1]!.text).Statement[0].Condition.StringEquals["sts:ExternalId"]).toMatch(/^STANDIN/);
+		expect(JSON.parse(grants[2]!.text).Statement[0].Resource).toBe("arn:aws:s3:::lake/staging/*");
+		expect(await loads.destination.check()).toContainEqual(
+			expect.objectContaining({
+				severity: "ok",
+				message: expect.stringContaining("S3_STAGING"),
+				remedy: grants[1]!.text,
+			}),
+		);
+	});
+
 	test("more rights than needed are a warning", async () => {
 		const users = { LOADER: { password: "p", defaultRole: "ACCOUNTADMIN", roles: ["ACCOUNTADMIN"] } };
 		await using standIn = await startSnowflakeStandIn({ users });

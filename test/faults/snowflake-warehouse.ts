@@ -41,5 +41,7 @@ export async function readSnowflake(standIn: SnowflakeStandIn): Promise<Contents
 /** The stand-in as a connection of connections.yaml. */
 export function snowflakeConnection(standIn: SnowflakeStandIn): string {
 	const { account, user, password, role, warehouse, database, endpoint } = standIn;
-	return JSON.stringify({ type: "snowflake", account, user, password, role, warehouse, database, endpoint });
+	const [integration] = standIn.world.integrations.keys();
+	const stage = integration === undefined ? {} : { storage_integration: integration };
+	return JSON.stringify({ type: "snowflake", account, user, password, role, warehouse, database, endpoint, ...stage });
 }

@@ -1,8 +1,8 @@
-import type { Finding } from "../../core/index.ts";
+import type { Finding, Grant } from "../../core/index.ts";
 import { quoteDouble } from "../../sql/index.ts";
 import { controlTablesExist } from "./control.ts";
 import { isNotThere } from "./errors.ts";
-import { grantStatements, trustPolicy } from "./grants.ts";
+import { grantStatements, readPolicy, trustPolicy } from "./grants.ts";
 import { parsePath } from "./names.ts";
 import { type SnowflakeOptions, whereOf } from "./options.ts";
 import type { Session } from "./session.ts";
@@ -61,36 +61,62 @@ async function rights(session: Session, options: SnowflakeOptions, role: string,
 	return found;
 }
 
-/** The integration, with the trust policy that the AWS role needs for it. */
-async function integration(session: Session, name: string): Promise<Finding[]> {
+/** What Snowflake tells of a storage integration; null when there is none that the role may use. */
+export async function readIntegration(session: Session, name: string) {
 	try {
 		const rows = await session.records(`DESCRIBE INTEGRATION ${quoteDouble(parsePath(name)[0]!)}`);
 		const value = (property: string) => rows.find((row) => row["property"] === property)?.["property_value"] ?? "";
-		const policy = trustPolicy(value("STORAGE_AWS_IAM_USER_ARN"), value("STORAGE_AWS_EXTERNAL_ID"));
-		const role = value("STORAGE_AWS_ROLE_ARN");
-		if (value("ENABLED") !== "true")
-			return [
-				{
-					severity: "error",
-					message: `the storage integration ${name} is not enabled`,
-					remedy: `ALTER STORAGE INTEGRATION ${quoteDouble(parsePath(name)[0]!)} SET ENABLED = TRUE;`,
-				},
-			];
-		return [
-			{
-				severity: "ok",
-				message: `storage integration ${name} reads as ${role}; its trust policy must be`,
-				remedy: policy,
-			},
-		];
+		return {
+			enabled: value("ENABLED") === "true",
+			role: value("STORAGE_AWS_ROLE_ARN"),
+			trust: trustPolicy(value("STORAGE_AWS_IAM_USER_ARN"), value("STORAGE_AWS_EXTERNAL_ID")),
+			locations: value("STORAGE_ALLOWED_LOCATIONS")
+				.split(",")
+				.flatMap((uri) => {
+					const [, bucket, prefix] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(uri.trim()) ?? [];
+					return bucket === undefined ? [] : [{ bucket, prefix: prefix ?? "" }];
+				}),
+		};
 	} catch (error) {
 		if (!isNotThere(error)) throw error;
-		return [
-			{
-				severity: "error",
-				message: `there is no storage integration ${name} that the role may use`,
-				remedy: `GRANT USAGE ON INTEGRATION ${quoteDouble(parsePath(name)[0]!)} TO ROLE …;`,
-			},
-		];
+		return null;
 	}
+}
+
+async function integration(session: Session, name: string): Promise<Finding[]> {
+	const found = await readIntegration(session, name);
+	const quoted = quoteDouble(parsePath(name)[0]!);
+	if (found === null) {
+		const message = `there is no storage integration ${name} that the role may use`;
+		return [{ severity: "error", message, remedy: `GRANT USAGE ON INTEGRATION ${quoted} TO ROLE …;` }];
+	}
+	if (!found.enabled) {
+		const message = `the storage integration ${name} is not enabled`;
+		return [{ severity: "error", message, remedy: `ALTER STORAGE INTEGRATION ${quoted} SET ENABLED = TRUE;` }];
+	}
+	return [
+		{
+			severity: "ok",
+			message: `storage integration ${name} reads as ${found.role}, whose trust policy must be`,
+			remedy: found.trust,
+		},
+	];
+}
+
+/** The least rights for tables: of Snowflake's role, and of the AWS role that an integration reads the files as. */
+export async function destinationGrants(
+	integrationOf: () => ReturnType<typeof readIntegration>,
+	options: SnowflakeOptions,
+	schemas: readonly string[],
+): Promise<Grant[]> {
+	const grants: Grant[] = [
+		{ title: "as an administrator of Snowflake", language: "sql", text: grantStatements(options, schemas).join("\n") },
+	];
+	if (options.storageIntegration === undefined) return grants;
+	const found = await integrationOf();
+	if (found === null) return grants;
+	grants.push({ title: `trust policy of the AWS role ${found.role}`, language: "json", text: found.trust });
+	for (const { bucket, prefix } of found.locations)
+		grants.push({ title: `policy of the AWS role ${found.role}`, language: "json", text: readPolicy(bucket, prefix) });
+	return grants;
 }

@@ -26,6 +26,7 @@ const NOW = "CAST(SYSDATE() AS TIMESTAMP_NTZ(6))";
 /** A table that was built and waits to take the place of another; its load is committed. */
 export interface PendingSwap {
 	readonly loadId: string;
+	readonly pipeline: string;
 	readonly stream: string;
 	readonly schema: string;
 	readonly name: string;
@@ -157,11 +158,12 @@ export async function pendingSwaps(
 ): Promise<PendingSwap[]> {
 	const [column, value] = "pipeline" in of ? ["PIPELINE", of.pipeline] : ["LOAD_ID", of.loadId];
 	const rows = await session.rows(
-		`SELECT LOAD_ID, STREAM, SCHEMA_NAME, TABLE_NAME FROM ${SWAPS} WHERE ${column} = ? ORDER BY COMMITTED_AT`,
+		`SELECT LOAD_ID, PIPELINE, STREAM, SCHEMA_NAME, TABLE_NAME FROM ${SWAPS} WHERE ${column} = ? ORDER BY COMMITTED_AT`,
 		[value],
 	);
-	return rows.map(([loadId, stream, schema, name]) => ({
+	return rows.map(([loadId, pipeline, stream, schema, name]) => ({
 		loadId: loadId!,
+		pipeline: pipeline!,
 		stream: stream!,
 		schema: schema!,
 		name: name!,

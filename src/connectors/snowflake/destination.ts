@@ -4,6 +4,7 @@ import {
 	type ExistingTable,
 	type Field,
 	type Finding,
+	type Grant,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
@@ -15,7 +16,7 @@ import {
 	type Write,
 } from "../../core/index.ts";
 import { quoteEscaped } from "../../sql/index.ts";
-import { destinationFindings } from "./check.ts";
+import { destinationFindings, destinationGrants, readIntegration } from "./check.ts";
 import {
 	controlTablesExist,
 	endTransactionsOf,
@@ -35,7 +36,7 @@ import type { SnowflakeOptions } from "./options.ts";
 import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { stageFiles } from "./stage-files.ts";
-import { finishSwap } from "./swap.ts";
+import { finishSwap, removeLeftovers } from "./swap.ts";
 import { createDdl, evolveDdl, existingOf, readRelation } from "./table.ts";
 import { fileFields, mapType } from "./types.ts";
 import { append, merge } from "./write-merge.ts";
@@ -73,6 +74,13 @@ class SnowflakeDestination implements Destination {
 
 	check(): Promise<Finding[]> {
 		return this.#sessions.look((session) => destinationFindings(session, this.#options));
+	}
+
+	grants(tables: readonly TableName[]): Promise<Grant[]> {
+		const schemas = [...new Set(tables.map((table) => this.#place(table).schema))];
+		const { storageIntegration } = this.#options;
+		const integrationOf = () => this.#sessions.look((session) => readIntegration(session, storageIntegration!));
+		return destinationGrants(integrationOf, this.#options, schemas);
 	}
 
 	describe(table: TableName): Promise<ExistingTable | null> {
@@ -136,6 +144,7 @@ class SnowflakeDestination implements Destination {
 			await endTransactionsOf(session, request.pipeline, request.stream);
 			const place = this.#place(request.target.name);
 			await ensureSchema(session, place);
+			await removeLeftovers(session, place, request);
 			const staged = await stageFiles(session, this.#options, request);
 			const context: LoadContext = {
 				session,

@@ -51,10 +51,15 @@ export class Session {
 	readonly #connection: DriverConnection;
 	#tail: Promise<unknown> = Promise.resolve();
 	#broken = false;
+	readonly #autocommit: boolean;
+	#inTransaction = false;
+	/** A query outside of a transaction may have begun one: a BEGIN would then be ignored, and its name lost. */
+	#mayBeOpen = false;
 	signal: AbortSignal | undefined;
 
-	private constructor(options: SnowflakeOptions, connection: DriverConnection) {
+	private constructor(options: SnowflakeOptions, connection: DriverConnection, autocommit: boolean) {
 		this.#options = options;
+		this.#autocommit = autocommit;
 		this.#connection = connection;
 	}
 
@@ -75,7 +80,7 @@ export class Session {
 		} catch (error) {
 			throw translateError(error, options, { connecting: true });
 		}
-		const session = new Session(options, connection);
+		const session = new Session(options, connection, autocommit);
 		noteReach(options);
 		const all = { ...SETTINGS, AUTOCOMMIT: autocommit ? "TRUE" : "FALSE", QUERY_TAG: "'headrace'" };
 		const list = Object.entries(all).map(([name, value]) => `${name} = ${value}`);
@@ -93,6 +98,7 @@ export class Session {
 		const mine = (async () => {
 			await before.catch(() => {});
 			if (this.signal?.aborted) throw stopped();
+			if (!this.#autocommit && !this.#inTransaction && /^\s*SELECT\b/i.test(sql)) this.#mayBeOpen = true;
 			try {
 				return await this.#send(sql, binds);
 			} catch (error) {
@@ -134,7 +140,10 @@ export class Session {
 	 * @throws E_CONNECTION_LOST when the answer to COMMIT was lost: whether it took effect must be asked
 	 */
 	async transaction<T>(name: string, work: () => Promise<T>): Promise<T> {
+		if (this.#mayBeOpen) await this.run("ROLLBACK");
+		this.#mayBeOpen = false;
 		await this.run(`BEGIN TRANSACTION NAME ${name}`);
+		this.#inTransaction = true;
 		let result: T;
 		try {
 			result = await work();
@@ -149,6 +158,7 @@ export class Session {
 		try {
 			await this.run("COMMIT");
 		} finally {
+			this.#inTransaction = false;
 			this.signal = signal;
 		}
 		return result;
@@ -162,6 +172,8 @@ export class Session {
 		} catch {
 			this.#broken = true;
 		} finally {
+			this.#inTransaction = false;
+			this.#mayBeOpen = false;
 			this.signal = signal;
 		}
 	}

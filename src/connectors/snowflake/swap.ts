@@ -5,15 +5,34 @@ import { quoteEscaped } from "../../sql/index.ts";
 import { forgetSwap, type PendingSwap, pendingSwaps } from "./control.ts";
 import { isNotThere } from "./errors.ts";
 import { Place } from "./names.ts";
-import type { Session } from "./session.ts";
+import { type Session, transactionName } from "./session.ts";
 import { tablesStarting } from "./table.ts";
 
 const ATTEMPTS_MAX = 20;
 const ATTEMPT_DELAY_MS = 500;
 
+type Load = Pick<PendingSwap, "pipeline" | "stream" | "loadId">;
+
+/** How the names of a stream's builds begin. */
+function buildPrefix({ pipeline, stream }: Pick<Load, "pipeline" | "stream">): string {
+	return `_HEADRACE_NEW_${transactionName(pipeline, stream).slice(-12)}_`;
+}
+
 /** Where the rows of a load are built: a name that nobody else takes. */
-export function buildPlace(place: Place, loadId: string): Place {
-	return place.beside(`_HEADRACE_NEW_${loadId.toUpperCase()}`);
+export function buildPlace(place: Place, load: Load): Place {
+	return place.beside(`${buildPrefix(load)}${load.loadId.toUpperCase()}`);
+}
+
+/**
+ * Drops what dead loads of a stream have left beside its table. Only one run at a time may load a stream, and what a
+ * committed load built is still to be swapped in.
+ */
+export async function removeLeftovers(session: Session, place: Place, load: Load): Promise<void> {
+	const left = await tablesStarting(session, place.schema, buildPrefix(load));
+	if (left.length === 0) return;
+	const pending = (await pendingSwaps(session, { pipeline: load.pipeline })).map((swap) => buildMark(swap.loadId));
+	for (const { name, comment } of left)
+		if (!pending.includes(comment)) await session.run(`DROP TABLE IF EXISTS ${place.beside(name).sql}`);
 }
 
 /** What a build's comment says: a table that has it holds the new rows, and one that has another the old ones. */
@@ -30,7 +49,7 @@ export function buildMark(loadId: string): string {
  */
 export async function finishSwap(session: Session, swap: PendingSwap): Promise<void> {
 	const place = new Place({ schema: swap.schema, name: swap.name });
-	const build = buildPlace(place, swap.loadId);
+	const build = buildPlace(place, swap);
 	for (let attempt = 1; ; attempt++) {
 		if ((await pendingSwaps(session, { loadId: swap.loadId })).length === 0) return;
 		const [found] = await tablesStarting(session, swap.schema, build.name);

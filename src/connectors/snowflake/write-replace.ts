@@ -5,7 +5,7 @@ import { copyRows, countKeys, type LoadContext, resultOf, transaction, verify } 
 import type { Place } from "./names.ts";
 import type { Session } from "./session.ts";
 import { buildMark, buildPlace, finishSwap } from "./swap.ts";
-import { createDdl, evolveDdl, type Relation, readRelation, tablesStarting } from "./table.ts";
+import { createDdl, evolveDdl, type Relation, readRelation } from "./table.ts";
 
 /**
  * The whole table: built beside the old one, verified, then put in its place by SWAP WITH, or by its name where there is
@@ -14,7 +14,7 @@ import { createDdl, evolveDdl, type Relation, readRelation, tablesStarting } fro
 export async function replace(context: LoadContext): Promise<LoadResult> {
 	const { session, request, place } = context;
 	const relation = await readRelation(session, place);
-	const build = buildPlace(place, request.loadId);
+	const build = buildPlace(place, request);
 	const shaped = await createBuild(context, relation, build);
 	const { received, rowsInserted } = await fill(context, build, shaped);
 	const rowsDeleted = relation === null ? 0 : (await session.counts(`SELECT count(*) AS N FROM ${place.sql}`))["n"]!;
@@ -33,7 +33,6 @@ export async function replace(context: LoadContext): Promise<LoadResult> {
  */
 export async function createBuild(context: LoadContext, relation: Relation | null, build: Place): Promise<Relation> {
 	const { session, place, target } = context;
-	await removeLeft(session, build);
 	const about = { table: place };
 	if (relation === null) await session.run(createDdl(build, target), [], about);
 	else {
@@ -45,12 +44,6 @@ export async function createBuild(context: LoadContext, relation: Relation | nul
 	const shaped = await readRelation(session, build);
 	if (shaped === null) throw new HeadraceError("E_INTERNAL", `${build.sql} was made and is not there`);
 	return shaped;
-}
-
-/** What this load left when it died before; it is not committed. */
-async function removeLeft(session: Session, build: Place): Promise<void> {
-	for (const { name } of await tablesStarting(session, build.schema, build.name))
-		await session.run(`DROP TABLE IF EXISTS ${build.beside(name).sql}`);
 }
 
 async function fill(context: LoadContext, build: Place, shaped: Relation) {
@@ -92,7 +85,8 @@ async function commitAndSwap(context: LoadContext, build: Place, result: LoadRes
 		throw error;
 	}
 	crashPoint("c10");
-	await finishSwap(session, { loadId: request.loadId, stream: request.stream, schema: place.schema, name: place.name });
+	const { loadId, pipeline, stream } = request;
+	await finishSwap(session, { loadId, pipeline, stream, schema: place.schema, name: place.name });
 }
 
 /** DELETE, not TRUNCATE, which would commit: readers see the old rows until the new ones are there. */

@@ -110,9 +110,8 @@ async function select(session: SessionState, tokens: readonly Token[], binds: re
 	const sql = translated(session, tokens, binds, (table) => used.push(table));
 	for (const table of used) if (!mayUse(session, table, "SELECT")) throw notThere("Object", table.physical);
 	if (used.length > 0) needWarehouse(session);
-	const permanent = used.some((table) => !table.temporary);
 	return engineErrors(async () => {
-		if (session.transaction !== null) await session.enter(permanent);
+		if (session.transaction !== null) await session.enter();
 		return queryResult(session.connection, sql);
 	});
 }
@@ -140,7 +139,7 @@ async function change(
 		const plan = planChange(session, verb, tokens, binds, fault);
 		if (session.transaction === null) return await engineErrors(() => session.alone(plan.permanent, plan.run));
 		return await engineErrors(async () => {
-			await session.enter(plan.permanent);
+			await session.enter();
 			return plan.run();
 		});
 	} catch (error) {

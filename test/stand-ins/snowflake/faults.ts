@@ -1,8 +1,11 @@
 export type FaultEffect =
 	/** Answers HTTP 503 and does nothing. */
 	| { readonly kind: "unavailable" }
-	/** Cuts the connection, before the statement is done or after; the same request sent again is cut as well. */
-	| { readonly kind: "cut"; readonly when: "before" | "after" }
+	/**
+	 * Cuts the connection, before the statement is done or after. The same request sent again is answered, unless the
+	 * session is `gone` with it: then it is rolled back, and the client is told to log in anew.
+	 */
+	| { readonly kind: "cut"; readonly when: "before" | "after"; readonly gone?: boolean }
 	/** The session's token is no longer valid: the client must renew it. */
 	| { readonly kind: "expired-session" }
 	/** The statement fails with this error. */

@@ -1,7 +1,7 @@
 import { Refused } from "./errors.ts";
 
 /**
- * One writer of permanent tables at a time. Snowflake locks by table or micro-partition
+ * One transaction, or writer of permanent tables, at a time. Snowflake locks by table or micro-partition
  * (https://docs.snowflake.com/en/sql-reference/transactions#resource-locking), so a statement may wait longer here than
  * there, never shorter; what it reads begins when it has the lock, which is READ COMMITTED.
  */

@@ -27,6 +27,7 @@ interface Running {
 	readonly session: SessionState;
 	readonly answer: Promise<object>;
 	cutAfter: boolean;
+	readonly gone: boolean;
 	cancelled: boolean;
 }
 
@@ -37,7 +38,6 @@ export class SnowflakeServer {
 	readonly #byRequest = new Map<string, Running>();
 	readonly #byQuery = new Map<string, Running>();
 	readonly #chunks = new Map<string, string>();
-	readonly #cut = new Set<string>();
 
 	constructor(world: World) {
 		this.#world = world;
@@ -165,10 +165,6 @@ export class SnowflakeServer {
 		body: QueryRequest,
 		{ request, response, send }: { request: IncomingMessage; response: ServerResponse; send: (value: object) => void },
 	): Promise<void> {
-		if (this.#cut.has(requestId)) {
-			request.socket.destroy();
-			return;
-		}
 		// A request that is sent again has the same id: it is not done twice.
 		let running = this.#byRequest.get(requestId);
 		if (running === undefined) {
@@ -182,8 +178,8 @@ export class SnowflakeServer {
 				this.#expire(session);
 				throw new Refused("390112", "08001", "Session token has expired. The token must be renewed.");
 			}
-			if (fault?.kind === "cut") this.#cut.add(requestId);
 			if (fault?.kind === "cut" && fault.when === "before") {
+				if (fault.gone === true) await session.end();
 				request.socket.destroy();
 				return;
 			}
@@ -205,7 +201,15 @@ export class SnowflakeServer {
 					return refusal(new Refused("000603", "XX000", `Internal error of the stand-in: ${String(error)}`), queryId);
 				},
 			);
-			running = { queryId, sql: body.sqlText, session, answer, cutAfter: fault?.kind === "cut", cancelled: false };
+			running = {
+				queryId,
+				sql: body.sqlText,
+				session,
+				answer,
+				cutAfter: fault?.kind === "cut",
+				gone: fault?.kind === "cut" && fault.gone === true,
+				cancelled: false,
+			};
 			this.#byRequest.set(requestId, running);
 			this.#byQuery.set(queryId, running);
 		}
@@ -220,6 +224,8 @@ export class SnowflakeServer {
 		const answer = await Promise.race([running.answer, late]);
 		clearTimeout(timer);
 		if (running.cutAfter && answer !== null) {
+			running.cutAfter = false;
+			if (running.gone) await running.session.end();
 			request.socket.destroy();
 			return;
 		}

@@ -56,9 +56,12 @@ export class SessionState {
 		this.transaction ??= { id: this.world.nextId(), name, startedAt: new Date() };
 	}
 
-	/** Before a statement of the open transaction: it sees what is committed when it has the lock. */
-	async enter(permanent: boolean): Promise<void> {
-		if (permanent) await this.world.lock.take(this, this.lockTimeoutMs);
+	/**
+	 * Before a statement of the open transaction. The engine's transaction is a snapshot of its first statement, where
+	 * Snowflake's reads anew with each: so it begins with the lock, and nothing that it reads changes before its end.
+	 */
+	async enter(): Promise<void> {
+		await this.world.lock.take(this, this.lockTimeoutMs);
 		if (this.#begun) return;
 		await this.connection.execute("BEGIN TRANSACTION");
 		this.#begun = true;

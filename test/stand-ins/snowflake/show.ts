@@ -44,6 +44,7 @@ export async function showStatement(session: SessionState, reader: Reader): Prom
 				["property", "property_type", "property_value", "property_default"],
 				[
 					["ENABLED", "Boolean", String(integration.enabled), "false"],
+					["STORAGE_ALLOWED_LOCATIONS", "List", integration.allowedLocations.join(","), "[]"],
 					["STORAGE_AWS_ROLE_ARN", "String", integration.roleArn, ""],
 					["STORAGE_AWS_IAM_USER_ARN", "String", "arn:aws:iam::123456789001:user/abc1-b-self1234", ""],
 					["STORAGE_AWS_EXTERNAL_ID", "String", "STANDIN_SFCRole=2_a123456/s0aBCDEfGHIJklmNoPq=", ""],
