@@ -38,7 +38,8 @@ import { openStaging } from "./registry.ts";
 import { needsStaging, type RunScope, runOnce } from "./run.ts";
 import { newRunId } from "./run-id.ts";
 import { selectSummaries } from "./select.ts";
-import { openSession, planSession } from "./session.ts";
+import { openSession } from "./session.ts";
+import { planSession } from "./session-plan.ts";
 import { tasksOf } from "./tasks.ts";
 
 export interface AppOptions {

@@ -19,9 +19,9 @@ import { type Evolution, evolve, type LandingColumn, recordOf, type TableTask } 
 import type { PlanColumn } from "./api.ts";
 import { existingShape } from "./existing-shape.ts";
 import { refusedFixes } from "./fixes.ts";
+import type { TablePlan } from "./planned-table.ts";
 import type { Session } from "./session.ts";
 import { currentColumns } from "./table-columns.ts";
-import type { TablePlan } from "./table-plan.ts";
 
 /** Tables that the destination is asked about at once. */
 const LOOKUPS_AT_ONCE = 8;

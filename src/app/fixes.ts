@@ -1,5 +1,4 @@
 import {
-	type ColumnType,
 	type DestinationSql,
 	HeadraceError,
 	qualified,
@@ -9,19 +8,12 @@ import {
 } from "../core/index.ts";
 import { countFailing, firstFailing } from "../sql/index.ts";
 import { existingShape } from "./existing-shape.ts";
+import type { Fix, TablePlan } from "./planned-table.ts";
 import type { Session } from "./session.ts";
-import type { TablePlan } from "./table-plan.ts";
 
 /** Failing rows that a message names. */
 const ROWS_NAMED_MAX = 3;
 const VALUE_CHARACTERS_MAX = 60;
-
-/** A text column of a table that is to have a type. */
-export interface Fix {
-	/** In the destination. */
-	readonly column: string;
-	readonly type: ColumnType;
-}
 
 /** What a scan of one column found. */
 interface Tried {

@@ -2,9 +2,9 @@ import type { Hooks } from "../config/index.ts";
 import { type PositionRow, qualified } from "../core/index.ts";
 import { maskChange } from "../flow/index.ts";
 import type { PlanHook, PlanTable } from "./api.ts";
+import type { TablePlan } from "./planned-table.ts";
 import type { Session } from "./session.ts";
 import type { SummaryPlan } from "./summaries.ts";
-import type { TablePlan } from "./table-plan.ts";
 
 /** Hooks as a plan shows them: their SQL as it is written. */
 export function planHooks({ before, after }: Hooks): PlanHook[] {

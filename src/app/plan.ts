@@ -3,9 +3,10 @@ import { landingTask } from "../flow/index.ts";
 import type { Plan, PlanOptions, PlanTable, RunInterval } from "./api.ts";
 import { fixNotes } from "./fixes.ts";
 import { maskNotes, planHooks, planSummaryTable } from "./plan-policy.ts";
+import type { TablePlan } from "./planned-table.ts";
 import { newRunId } from "./run-id.ts";
-import { planSession, type Session, type SessionPlan } from "./session.ts";
-import type { TablePlan } from "./table-plan.ts";
+import type { Session } from "./session.ts";
+import { planSession, type SessionPlan } from "./session-plan.ts";
 
 /** What a run of the session would do, for people; changes nothing. */
 export async function planOf(session: Session, options: PlanOptions, interval: RunInterval): Promise<Plan> {

@@ -3,9 +3,9 @@ import { type DataCheck, renderQuery, type SelectedTable, TABLE_VARIABLE, templa
 import { HeadraceError, qualified, type TableName, toHeadraceErrors } from "../core/index.ts";
 import type { PlanOptions, RunInterval } from "./api.ts";
 import { hookFaults } from "./hooks.ts";
+import type { TablePlan } from "./planned-table.ts";
 import type { Session } from "./session.ts";
 import { planSummary, type SummaryPlan } from "./summaries.ts";
-import type { TablePlan } from "./table-plan.ts";
 
 /** What a run does beside moving rows: checks, hooks and summaries. */
 export interface PolicyPlan {

@@ -1,11 +1,12 @@
 import type { RunReceipt, TableReceipt } from "../core/index.ts";
 import { countRowsOf } from "../sql/index.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
+import type { TablePlan } from "./planned-table.ts";
 import { emptyReceipt, failedReceipt } from "./receipt.ts";
 import { newRunId } from "./run-id.ts";
-import { planSession, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
+import { planSession } from "./session-plan.ts";
 import { emptySummaryReceipt, type SummaryPlan } from "./summaries.ts";
-import type { TablePlan } from "./table-plan.ts";
 
 /** Reads every row of the tables and throws it away: shows that a task would work, and records nothing anywhere. */
 export async function readOnly(

@@ -1,6 +1,6 @@
 import { type HeadraceError, qualified, type ReceiptError, type TableReceipt } from "../core/index.ts";
 import type { TableOutcome } from "../flow/index.ts";
-import type { TablePlan } from "./table-plan.ts";
+import type { TablePlan } from "./planned-table.ts";
 
 export function emptyReceipt(plan: TablePlan): TableReceipt {
 	return {

@@ -3,15 +3,16 @@ import type { RunInterval, RunOptions } from "./api.ts";
 import { changeNotices, throwIfForbidden } from "./evolution.ts";
 import { runHooks } from "./hooks.ts";
 import type { HeldLease } from "./lease.ts";
+import type { TablePlan } from "./planned-table.ts";
 import type { PolicyPlan } from "./policy-plan.ts";
 import { emptyReceipt, receiptError } from "./receipt.ts";
 import { openFormats, openStaging } from "./registry.ts";
 import type { RunStart } from "./run-start.ts";
-import { planSession, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
+import { planSession } from "./session-plan.ts";
 import { SharedSnapshot } from "./shared-snapshot.ts";
 import { emptySummaryReceipt, type SummaryPlan, skippedBecause } from "./summaries.ts";
 import { busyStreams, sweepLeftovers } from "./sweep.ts";
-import type { TablePlan } from "./table-plan.ts";
 import { asRunError, type StagedFiles, summaryReceipt, tableReceipt } from "./table-run.ts";
 
 /** What one run needs beside its session. */

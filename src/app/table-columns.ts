@@ -1,8 +1,8 @@
 import type { SelectedTable } from "../config/index.ts";
 import { qualified, type SourceTable, type Write } from "../core/index.ts";
 import type { CurrentColumn, TableTask } from "../flow/index.ts";
+import type { TablePlan } from "./planned-table.ts";
 import type { Fault } from "./table-modes.ts";
-import type { TablePlan } from "./table-plan.ts";
 
 /** Options that need the table's columns: `fix`, `renamed_from`, and `on_conflict`, which needs a merge. */
 export function checkChangeOptions(

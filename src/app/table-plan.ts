@@ -7,45 +7,18 @@ import {
 	qualified,
 	type SourceColumn,
 	type SourceTable,
-	type TableName,
 	type TargetColumn,
 	type TypePolicy,
 	typeName,
 	type Write,
 } from "../core/index.ts";
-import {
-	type ColumnMasks,
-	type Decision,
-	maskedSchemaVersion,
-	maskedType,
-	maskNote,
-	type TableTask,
-} from "../flow/index.ts";
+import { type ColumnMasks, maskedSchemaVersion, maskedType, maskNote, type TableTask } from "../flow/index.ts";
 import type { PlanColumn, RunInterval } from "./api.ts";
-import type { Fix } from "./fixes.ts";
+import type { TablePlan } from "./planned-table.ts";
 import { checkChangeOptions } from "./table-columns.ts";
 import { checkMasks, masksOf } from "./table-masks.ts";
 import { checkModes, type Fault } from "./table-modes.ts";
 import { notesOf, resumeNotes } from "./table-notes.ts";
-
-/** One table, planned: what the flow gets, and what a person reads about it. */
-export interface TablePlan {
-	readonly source: string;
-	readonly into: TableName;
-	/** Absent when `errors` say why the table can't be copied. */
-	readonly task: TableTask | null;
-	readonly selected: SelectedTable;
-	readonly table: SourceTable;
-	readonly write: Write;
-	readonly key: readonly string[];
-	readonly columns: readonly PlanColumn[];
-	readonly notes: readonly string[];
-	readonly errors: readonly HeadraceError[];
-	/** What changed in the source's columns since the last load, and what is done about it. */
-	readonly changes?: readonly Decision[];
-	/** Text columns of the table that get a type before rows come. */
-	readonly fixes?: readonly Fix[];
-}
 
 interface PlanContext {
 	readonly pipeline: CheckedPipeline;

@@ -12,6 +12,7 @@ import { runTable, type TableOutcome, type TableTask } from "../flow/index.ts";
 import type { RunOptions } from "./api.ts";
 import { applyFixes } from "./fixes.ts";
 import { runHooks } from "./hooks.ts";
+import type { TablePlan } from "./planned-table.ts";
 import { maskedTargets, type PolicyPlan } from "./policy-plan.ts";
 import { emptyReceipt, failedReceipt, finishedReceipt, receiptError } from "./receipt.ts";
 import { abortableDelay, attemptError, mayRetry, type RetryRule, retryDelayMs } from "./retry.ts";
@@ -19,7 +20,6 @@ import type { Session } from "./session.ts";
 import type { SharedSnapshot } from "./shared-snapshot.ts";
 import { blockedBy, emptySummaryReceipt, type SummaryPlan, skippedBecause, summaryBuild } from "./summaries.ts";
 import { TableChecks } from "./table-checks.ts";
-import type { TablePlan } from "./table-plan.ts";
 
 export interface StagedFiles {
 	readonly staging: Staging;

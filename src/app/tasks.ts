@@ -1,6 +1,6 @@
 import { qualified } from "../core/index.ts";
 import type { TaskSummary } from "./api.ts";
-import type { SessionPlan } from "./session.ts";
+import type { SessionPlan } from "./session-plan.ts";
 
 /** The tasks of a run: its tables, then its summaries. */
 export function tasksOf({ tables, policy }: SessionPlan): TaskSummary[] {

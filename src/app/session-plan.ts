@@ -1,0 +1,109 @@
+import { type CheckedPipeline, resolveTables, type SelectedTable } from "../config/index.ts";
+import {
+	type DescribeRequest,
+	type Destination,
+	HeadraceError,
+	HeadraceErrors,
+	qualified,
+	type Source,
+	type TableName,
+} from "../core/index.ts";
+import type { PlanOptions, RunInterval } from "./api.ts";
+import { evolvePlans } from "./evolution.ts";
+import type { TablePlan } from "./planned-table.ts";
+import { type PolicyPlan, planPolicy } from "./policy-plan.ts";
+import { selectTables, withMissingRights } from "./select.ts";
+import type { Session } from "./session.ts";
+import { planTable } from "./table-plan.ts";
+import { fillTemplates } from "./templates.ts";
+
+export interface SessionPlan {
+	readonly tables: readonly TablePlan[];
+	readonly warnings: readonly string[];
+	readonly policy: PolicyPlan;
+}
+
+/**
+ * Plans the tables of a run. Faults of the configuration (an unknown table or column, a missing cursor) are thrown all
+ * together, before anything runs; a column whose type is refused stops its own table only.
+ */
+export async function planSession(
+	session: Session,
+	options: PlanOptions,
+	interval: RunInterval | null,
+	runId: string,
+): Promise<SessionPlan> {
+	const { pipeline, source, destination } = session;
+	const available = await source.listTables();
+	const resolved = await resolve(pipeline, available, source);
+	const { tables: chosen, summaries } = selectTables(resolved.tables, pipeline.summaries, options.tables);
+	const scope = { pipeline, source, interval, runId, params: options.params };
+	const filled = await Promise.all(chosen.map((selected) => fillTemplates(scope, selected)));
+	const requests: DescribeRequest[] = chosen.map((selected, index) => ({
+		table: requestOf(selected, session, filled[index]?.query),
+		types: { ...selected.options.types, overrides: overridesOf(selected) },
+	}));
+	const described = await source.describe(requests);
+	const plans = chosen.map((selected, index) => {
+		const table = described[index];
+		const types = requests[index]?.types;
+		if (table === undefined || types === undefined)
+			throw new HeadraceError("E_INTERNAL", "the source described fewer tables than asked");
+		const { where } = filled[index] ?? {};
+		const tableOptions = { ...selected.options, types, ...(where === undefined ? {} : { where }) };
+		const fullRefresh = options.fullRefresh === true;
+		const context = { pipeline, destination, system: source.system, interval, fullRefresh };
+		return planTable(context, { ...selected, options: tableOptions }, table);
+	});
+	const tables = resolved.tables;
+	const policy = await planPolicy(session, { options, interval, runId, tables, plans, summaries });
+	const faults = [
+		...plans.flatMap((plan) => plan.errors.filter((error) => error.code !== "E_TYPE_REFUSED")),
+		...intoCollisions(plans, destination),
+		...policy.faults,
+	];
+	if (faults.length > 0) throw new HeadraceErrors(faults);
+	const evolved = await evolvePlans(session, plans, available);
+	const warnings = [...resolved.warnings.map((warning) => warning.message), ...evolved.warnings];
+	return { tables: evolved.tables, warnings, policy };
+}
+
+async function resolve(pipeline: CheckedPipeline, available: readonly TableName[], source: Source) {
+	try {
+		return resolveTables(pipeline, available, { defaultSchema: source.defaultSchema });
+	} catch (error) {
+		throw await withMissingRights(error, source);
+	}
+}
+
+function requestOf(selected: SelectedTable, session: Session, query: string | undefined): DescribeRequest["table"] {
+	if (query === undefined) return selected.source;
+	if (!session.source.queries)
+		throw new HeadraceError("E_UNSUPPORTED", `${session.pipeline.from.type} takes no queries`, selected.rule.place);
+	return { name: selected.source, query };
+}
+
+function overridesOf(selected: SelectedTable) {
+	const overrides = new Map(Object.entries(selected.options.types.overrides ?? {}));
+	for (const [name, rule] of selected.options.columns) if (rule.type !== undefined) overrides.set(name, rule.type);
+	return Object.fromEntries(overrides);
+}
+
+function intoCollisions(plans: readonly TablePlan[], destination: Destination): HeadraceError[] {
+	const seen = new Map<string, string>();
+	const errors: HeadraceError[] = [];
+	for (const plan of plans) {
+		const folded = JSON.stringify([destination.foldName(plan.into.schema), destination.foldName(plan.into.name)]);
+		const other = seen.get(folded);
+		if (other === undefined) seen.set(folded, plan.source);
+		else
+			errors.push(
+				new HeadraceError("E_NAME_COLLISION", `${other} and ${plan.source} both go into ${qualified(plan.into)}`, {
+					...plan.selected.rule.place,
+					table: plan.source,
+					hint: "Give one of them another name by `into:`.",
+				}),
+			);
+	}
+	return errors;
+}
