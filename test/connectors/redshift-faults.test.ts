@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DestinationFixture, Loader, targetOf } from "../../src/conformance/destination-fixture.ts";
 import { numberedRows } from "../../src/conformance/rows.ts";
-import { HeadraceError, type LoadRequest } from "../../src/core/index.ts";
+import { createRedshiftDestination } from "../../src/connectors/redshift/index.ts";
+import { HeadraceError, type LoadRequest, Secret } from "../../src/core/index.ts";
 import { ROLE } from "../stand-ins/redshift/index.ts";
 import { missing } from "../support/start.ts";
 import { BACKEND, BUCKET, destinationFixture, openWarehouse, type Warehouse, warehouseOf } from "./redshift-support.ts";
@@ -195,5 +196,31 @@ describe.skipIf(missing(BACKEND))("rights in Redshift (stand-in)", () => {
 		expect(warnings.map(({ remedy }) => remedy).join("\n")).toMatch(
 			/CREATE USER headrace_loader[\s\S]*REVOKE ASSUMEROLE ON ALL FROM PUBLIC/,
 		);
+	});
+});
+
+describe.skipIf(missing(BACKEND))("a user of Redshift (stand-in) with too few rights", () => {
+	test("the error has the statements that cure it, and with them the load succeeds", async () => {
+		await using warehouse = await openWarehouse();
+		const user = `loader_${process.pid}`;
+		await warehouse.database.server.admin(`create role ${user} login password 'secret'`);
+		try {
+			const options = { ...warehouse.options, user, password: new Secret("secret"), insertRowsMax: 0 };
+			await using destination = await createRedshiftDestination(options);
+			const findings = (await destination.check()).filter(({ severity }) => severity === "error");
+			expect(findings.map(({ remedy }) => remedy).join("\n")).toContain(
+				"CREATE SCHEMA IF NOT EXISTS _headrace AUTHORIZATION",
+			);
+			const error = await failure(destination.takeOver("p", ["t"]));
+			expect(error.code).toBe("E_RIGHTS");
+			const grant = error.hint.split(";")[0]!;
+			expect(grant).toBe(`GRANT CREATE, TEMPORARY ON DATABASE "${warehouse.redshift.database}" TO "${user}"`);
+			await warehouse.client.query(grant);
+			expect((await destination.takeOver("p", ["t"])).get("t")?.epoch).toBe(1);
+			expect((await destination.check()).filter(({ severity }) => severity === "error")).toEqual([]);
+		} finally {
+			await warehouse.client.query(`drop owned by ${user}`);
+			await warehouse.database.server.admin(`drop role ${user}`);
+		}
 	});
 });

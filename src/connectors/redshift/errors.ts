@@ -104,7 +104,11 @@ function fromServer({ state, message, detail }: ServerFault, cause: unknown, con
 	const fromS3 = s3Fault(message, detail, context);
 	if (fromS3 !== null) return make(...fromS3);
 	if (state === "42501" || /^permission denied/i.test(message))
-		return make("E_RIGHTS", `Redshift at ${where}: ${message}`, loaderGrants(context.user, table));
+		return make(
+			"E_RIGHTS",
+			`Redshift at ${where}: ${message}`,
+			loaderGrants(context.user, where.slice(where.lastIndexOf("/") + 1), table),
+		);
 	const code = BY_STATE[state];
 	if (code === "E_LOGIN") return make(code, `Redshift at ${where} refused the login: ${message}`, loginHint(context));
 	if (code === "E_CONNECT") return make(code, `Redshift at ${where} takes no connection now: ${message}`);

@@ -11,9 +11,11 @@ export interface StagedPlace {
 }
 
 /** The statements that let the user load a table, whichever right it is that lacks. */
-export function loaderGrants(user: string, table?: TableName, iamRole?: string): string {
+export function loaderGrants(user: string, database: string, table?: TableName): string {
 	const loader = quoteIdentifier(user);
-	const lines = [`GRANT CREATE, TEMPORARY ON DATABASE current_database TO ${loader};    -- name the database`];
+	const lines = [
+		`GRANT CREATE, TEMPORARY ON DATABASE ${quoteIdentifier(database)} TO ${loader};    -- to make schemas`,
+	];
 	if (table !== undefined) {
 		const place = { schema: table.schema === "" ? "public" : table.schema, name: table.name };
 		lines.push(
@@ -21,7 +23,6 @@ export function loaderGrants(user: string, table?: TableName, iamRole?: string):
 			`ALTER TABLE ${quoteTable(place)} OWNER TO ${loader};    -- if it is there`,
 		);
 	}
-	if (iamRole !== undefined) lines.push(`GRANT ASSUMEROLE ON ${quoteOption(iamRole)} TO ${loader} FOR COPY;`);
 	return lines.join("\n");
 }
 
