@@ -101,10 +101,10 @@ function numbered(
 
 function equalTo(columns: readonly string[], alias: string, same: SnowflakeMerge["comparisonOf"]): string {
 	return columns
-		.map(
-			(name, index) =>
-				`g.${quote(`_headrace_c${index}`)} IS NOT DISTINCT FROM ${compared(`${alias}.${quote(name)}`, same(name))}`,
-		)
+		.map((name, index) => {
+			const value = compared(`${alias}${quote(name)}`, same(name));
+			return `g.${quote(`_headrace_c${index}`)} IS NOT DISTINCT FROM ${value}`;
+		})
 		.join(" AND ");
 }
 
@@ -121,7 +121,7 @@ export function snowflakeInsertBeyond(
 	const { target, stage, columns } = tables;
 	return `INSERT INTO ${target} (${quotedList(dialect, columns)})
 SELECT ${quotedList(dialect, columns, "s")} FROM ${numbered(stage, columns, "", same)} AS s
-LEFT JOIN ${groups(target, columns, overlap, same)} AS g ON ${equalTo(columns, "s", same)}
+LEFT JOIN ${groups(target, columns, overlap, same)} AS g ON ${equalTo(columns, "s.", same)}
 WHERE g.${COUNT} IS NULL OR s.${PLACE} > g.${COUNT}`;
 }
 
@@ -144,9 +144,9 @@ export function snowflakeReplaceBeyond(
 	return [
 		`INSERT INTO ${aside} (${quotedList(dialect, all)})
 SELECT ${quotedList(dialect, all, "t")} FROM ${numbered(target, comparedColumns, overlap, same)} AS t
-JOIN ${staged} AS g ON ${equalTo(comparedColumns, "t", same)}
+JOIN ${staged} AS g ON ${equalTo(comparedColumns, "t.", same)}
 WHERE t.${PLACE} > g.${COUNT}`,
-		`DELETE FROM ${target} AS t USING ${staged} AS g WHERE ${rows}${equalTo(comparedColumns, "t", same)}`,
+		`DELETE FROM ${target} USING ${staged} AS g WHERE ${rows}${equalTo(comparedColumns, "", same)}`,
 		snowflakeInsert(target, aside, all),
 	];
 }

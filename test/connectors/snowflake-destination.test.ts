@@ -259,10 +259,20 @@ describe("loads into Snowflake (stand-in)", () => {
 		expect(await loads.destination.check()).toContainEqual(
 			expect.objectContaining({
 				severity: "ok",
-				message: expect.stringContaining("S3_STAGING"),
+				message: expect.stringContaining("s3_staging"),
 				remedy: grants[1]!.text,
 			}),
 		);
+	});
+
+	test("a database, and TLS to another machine, are needed before anything is connected", async () => {
+		const plain = { account: "a", user: "u", database: "D" };
+		for (const given of [
+			{ account: "a" },
+			{ ...plain, endpoint: "http://example.com" },
+			{ ...plain, endpoint: "there" },
+		])
+			expect((await errorOf(createSnowflakeDestination(given))).code).toBe("E_INVALID_VALUE");
 	});
 
 	test("more rights than needed are a warning", async () => {

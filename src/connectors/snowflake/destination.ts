@@ -32,7 +32,7 @@ import { SnowflakeDestinationSql } from "./destination-sql.ts";
 import { isNotThere } from "./errors.ts";
 import { ensureSchema, type LoadContext, targetOf } from "./load.ts";
 import { foldName, foldRequest, foldTarget, Place } from "./names.ts";
-import type { SnowflakeOptions } from "./options.ts";
+import { type SnowflakeOptions, whereOf } from "./options.ts";
 import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { stageFiles } from "./stage-files.ts";
@@ -44,10 +44,27 @@ import { replace } from "./write-replace.ts";
 
 /**
  * Snowflake as a destination of staged files. Nothing is connected before the first call that needs it.
- * @throws E_INVALID_VALUE without a database; from calls E_CONNECT, E_LOGIN, E_TLS, E_RIGHTS, E_MISSING_PACKAGE
+ * @throws E_INVALID_VALUE without a database, or for an endpoint that is not encrypted; from calls E_CONNECT, E_LOGIN, E_TLS, E_RIGHTS, E_MISSING_PACKAGE
  */
 export async function createSnowflakeDestination(options: SnowflakeOptions): Promise<Destination> {
+	const { database, endpoint } = options;
+	if (database === undefined)
+		throw new HeadraceError("E_INVALID_VALUE", `the Snowflake connection ${whereOf(options)} has no database`, {
+			hint: "Give it `database:`.",
+		});
+	if (endpoint !== undefined && !isSafe(endpoint))
+		throw new HeadraceError("E_INVALID_VALUE", "the endpoint of a Snowflake connection must be an https:// address", {
+			hint: "Without TLS only a server on this machine may be used.",
+		});
 	return new SnowflakeDestination(options);
+}
+
+/** Encrypted, or not leaving this machine. */
+function isSafe(endpoint: string): boolean {
+	const url = URL.parse(endpoint);
+	return (
+		url?.protocol === "https:" || (url?.protocol === "http:" && /^(?:127\.|localhost$|\[::1\]$)/.test(url.hostname))
+	);
 }
 
 /** See README.md for its transactions. */

@@ -72,7 +72,7 @@ JOIN (SELECT "ID" AS "_headrace_c0", "NAME" AS "_headrace_c1", "AT" AS "_headrac
 WHERE t."_headrace_place" > g."_headrace_count";
 
 -- DELETE, for TRUNCATE would commit: https://docs.snowflake.com/en/sql-reference/sql/delete
-DELETE FROM "RAW"."T" AS t USING (SELECT "ID" AS "_headrace_c0", "NAME" AS "_headrace_c1", "AT" AS "_headrace_c2", count(*) AS "_headrace_count" FROM "_HEADRACE"."STAGE_b9136732a86c5af885b09c50bf" GROUP BY 1, 2, 3) AS g WHERE "AT" >= CAST('2024-01-02 00:00:00' AS TIMESTAMP_NTZ(6)) AND g."_headrace_c0" IS NOT DISTINCT FROM t."ID" AND g."_headrace_c1" IS NOT DISTINCT FROM t."NAME" AND g."_headrace_c2" IS NOT DISTINCT FROM t."AT";
+DELETE FROM "RAW"."T" USING (SELECT "ID" AS "_headrace_c0", "NAME" AS "_headrace_c1", "AT" AS "_headrace_c2", count(*) AS "_headrace_count" FROM "_HEADRACE"."STAGE_b9136732a86c5af885b09c50bf" GROUP BY 1, 2, 3) AS g WHERE "AT" >= CAST('2024-01-02 00:00:00' AS TIMESTAMP_NTZ(6)) AND g."_headrace_c0" IS NOT DISTINCT FROM "ID" AND g."_headrace_c1" IS NOT DISTINCT FROM "NAME" AND g."_headrace_c2" IS NOT DISTINCT FROM "AT";
 
 -- https://docs.snowflake.com/en/sql-reference/sql/insert
 INSERT INTO "RAW"."T" ("ID", "NAME", "AT", "NOTE")
