@@ -191,10 +191,12 @@ describe("faults of connections.yaml", () => {
 		['c: { type: mysql, host: "${env:NOPE}", password: "${env:EMPTY}" }', [/NOPE is not set/, /EMPTY is empty/]],
 		[
 			"c: { type: lake, bucket: b, glue: { databse: x } }",
-			[
-				/unknown key "databse" in glue of connection c; did you mean "database"/,
-				/glue of connection c has no database/,
-			],
+			[/unknown key "databse" in glue of connection c; did you mean "database"/],
+		],
+		["c: { type: lake, path: l, glue: {} }", [/^1:27 E_INVALID_VALUE connection c has glue and a path/]],
+		[
+			"c: { type: lake, path: l, retention: soon }",
+			[/^1:38 E_INVALID_VALUE retention of connection c must be a duration/],
 		],
 		["c: mysql://h:x/db", [/^1:4 E_INVALID_VALUE port of connection c/]],
 		['c: "mysql://u:${env:NOPE}@h"', [/^1:4 E_MISSING_VARIABLE .*NOPE/]],
@@ -213,7 +215,8 @@ describe("faults of connections.yaml", () => {
 		const text = `
 a: { type: mysql, host: h, user: 007, password: 0123, port: "\${env:N}", tls: off }
 b: { type: s3, bucket: b, path_style: "\${env:YES}", access_key_id: AK, secret_access_key: "\${env:PII_KEY}" }
-c: { type: lake, path: lake, glue: { database: d, region: r }, partition_by: [x, y] }
+c: { type: lake, path: lake, retention: 2h, partition_by: [x, day(y)] }
+h: { type: lake, bucket: b, glue: { database: d, region: r } }
 d: { type: snowflake, account: a, private_key: "\${file:key.pem}" }
 e: "\${env:URL}"
 f: { type: duckdb, path: ./x.duckdb }
@@ -233,9 +236,10 @@ g: { type: s3, bucket: b, path_style: true }
 		expect(String(b["accessKeyId"])).toBe("***");
 		expect(await load("c")).toMatchObject({
 			path: join(folder, "lake"),
-			glue: { database: "d" },
-			partitionBy: ["x", "y"],
+			retention: 7_200_000,
+			partitionBy: ["x", "day(y)"],
 		});
+		expect(await load("h")).toMatchObject({ bucket: "b", glue: { database: "d", region: "r" } });
 		const d = await load("d");
 		expect((d["privateKey"] as Secret).reveal()).toBe("-----BEGIN KEY-----\nx");
 		expect(secretOrigin(d["privateKey"] as Secret)).toBe("${file:key.pem}");

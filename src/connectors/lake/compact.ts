@@ -16,6 +16,9 @@ const SMALL_SHARE = 0.5;
 /** Bytes that a row takes in memory for each that it has in the file, about. */
 const MEMORY_FACTOR = 6;
 
+/** Groups that are worked on at once: rows that keep their order are read and written by little more than one thread. */
+const LANES_MAX = 2;
+
 const { quoteIdentifier, quoteLiteral } = duckdbDialect;
 
 /**
@@ -34,29 +37,43 @@ export async function compactTable(
 	const state = await table.head();
 	if (state === null || state.form === null) return null;
 	const before = { filesBefore: state.files.length, bytesBefore: sumBytes(state.files) };
-	return withEngine(resources, async (connection) => {
+	return withEngine(resources, async (connection, engine) => {
 		const groups = await groupsOf(connection, state, request.targetBytes);
 		let filesAfter = before.filesBefore;
 		let bytesAfter = before.bytesBefore;
 		let rows = 0;
 		let givenUp = 0;
-		for (const group of groups) {
+		const compactOne = async (lane: EngineConnection, group: readonly LakeFile[]) => {
 			if (request.signal?.aborted === true) throw new HeadraceError("E_STOPPED", "stopped between two groups of files");
 			const groupRows = group.reduce((sum, file) => sum + file.rows, 0);
 			if (request.dryRun === true) {
 				filesAfter -= group.length - 1;
 				rows += groupRows;
-				continue;
+				return;
 			}
-			const added = await compactGroup(store, resources, { connection, table, state, group });
+			const added = await compactGroup(store, resources, { connection: lane, table, state, group });
 			if (added === null) {
 				givenUp++;
-				continue;
+				return;
 			}
 			filesAfter += added.length - group.length;
 			bytesAfter += sumBytes(added) - sumBytes(group);
 			rows += groupRows;
-		}
+		};
+		const waiting = [...groups];
+		const lanes = await Promise.allSettled(
+			Array.from({ length: Math.min(LANES_MAX, groups.length) }, async () => {
+				await using lane = await engine.connect();
+				try {
+					for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) await compactOne(lane, group);
+				} catch (error) {
+					waiting.length = 0;
+					throw error;
+				}
+			}),
+		);
+		const failed = lanes.find((lane) => lane.status === "rejected");
+		if (failed !== undefined) throw failed.reason;
 		const orphans = await table.orphans(state, new Date(Date.now() - ORPHAN_AGE_MS));
 		if (request.dryRun !== true) {
 			if (orphans.length > 0) await store.remove(orphans);

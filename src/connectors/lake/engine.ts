@@ -27,7 +27,7 @@ export function spillFolder({ temporaryDirectory }: LakeResources): { readonly t
 /** Work by an engine that sees the lake's files on this machine and nothing else. */
 export async function withEngine<Result>(
 	resources: LakeResources,
-	work: (connection: EngineConnection) => Promise<Result>,
+	work: (connection: EngineConnection, engine: Engine) => Promise<Result>,
 ): Promise<Result> {
 	const { temporaryDirectory } = spillFolder(resources);
 	if (temporaryDirectory !== undefined) await mkdir(dirname(temporaryDirectory), { recursive: true, mode: 0o700 });
@@ -37,5 +37,5 @@ export async function withEngine<Result>(
 		...(temporaryDirectory === undefined ? {} : { tempDirectory: temporaryDirectory }),
 	});
 	await using connection = await engine.connect();
-	return await work(connection);
+	return await work(connection, engine);
 }

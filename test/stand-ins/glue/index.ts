@@ -36,8 +36,16 @@ export interface GlueStandIn extends AsyncDisposable {
 	run(operation: string, input: Readonly<Record<string, unknown>>): unknown;
 }
 
-export async function startGlueStandIn(): Promise<GlueStandIn> {
-	const keys = { id: "AKIAGLUESTANDIN00001", secret: "glue-stand-in-secret", region: "us-east-1" };
+/** `user`: whose requests it takes; default one of its own. */
+export async function startGlueStandIn(user?: {
+	readonly accessKeyId: string;
+	readonly secretAccessKey: string;
+}): Promise<GlueStandIn> {
+	const keys = {
+		id: user?.accessKeyId ?? "AKIAGLUESTANDIN00001",
+		secret: user?.secretAccessKey ?? "glue-stand-in-secret",
+		region: "us-east-1",
+	};
 	const catalog = new Catalog();
 	const log: string[] = [];
 	const plans: { readonly plan: GlueFaultPlan; skip: number; left: number }[] = [];
