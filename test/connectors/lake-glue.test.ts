@@ -1,26 +1,14 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createLakeDestination, type LakeOptions } from "../../src/connectors/lake/index.ts";
-import { createS3Staging } from "../../src/connectors/s3/index.ts";
-import {
-	type Destination,
-	type Field,
-	type LoadRequest,
-	loadId,
-	type PositionRow,
-	Secret,
-	typeName,
-	type Write,
-} from "../../src/core/index.ts";
-import { BatchBuilder, type RowObject } from "../../src/formats/index.ts";
+import type { LakeOptions } from "../../src/connectors/lake/index.ts";
+import type { Destination, Field, Write } from "../../src/core/index.ts";
+import type { RowObject } from "../../src/formats/index.ts";
 import { type GlueStandIn, startGlueStandIn } from "../stand-ins/glue/index.ts";
+import { CHILD_ROWS, D1, D2, DAY, FIELDS, ID, NAME, openGlueLake, requestOf, row } from "./lake-glue-loads.ts";
 import { rowsOfObjects } from "./lake-support.ts";
 import { type S3Place, s3Place } from "./s3-support.ts";
-
-const ID: Field = { name: "id", type: { kind: "int32" }, nullable: false };
-const DAY: Field = { name: "day", type: { kind: "date" }, nullable: true };
-const NAME: Field = { name: "name", type: { kind: "text" }, nullable: true };
-const FIELDS = [ID, DAY, NAME];
-const TABLE = { schema: "Shop", name: "orders" };
 
 let place: S3Place;
 let glue: GlueStandIn;
@@ -33,55 +21,7 @@ afterEach(async () => {
 });
 
 function open(more: Partial<LakeOptions> = {}): Destination {
-	return createLakeDestination({
-		store: createS3Staging(place.options({ prefix: "lake" })),
-		localDirectories: [place.temporaryDirectory],
-		temporaryDirectory: place.temporaryDirectory,
-		partitionBy: ["day"],
-		glue: {
-			endpoint: glue.endpoint,
-			region: glue.region,
-			accessKeyId: new Secret(glue.accessKeyId),
-			secretAccessKey: new Secret(glue.secretAccessKey),
-			patience: { attemptsMax: 3, retryDelayMs: 1, retryDelayMaxMs: 5 },
-		},
-		...more,
-	});
-}
-
-async function* batches(fields: readonly Field[], rows: readonly RowObject[]) {
-	const builder = new BatchBuilder(fields);
-	for (const row of rows) {
-		const batch = builder.append(row);
-		if (batch !== null) yield batch;
-	}
-	const rest = builder.flush();
-	if (rest !== null) yield rest;
-}
-
-function requestOf(
-	row: PositionRow,
-	write: Write,
-	rows: readonly RowObject[],
-	fields: readonly Field[],
-	key = ["id"],
-): LoadRequest {
-	const toPosition = JSON.stringify({ kind: "full", at: String(row.seq + 1) });
-	const { stream, seq, position, epoch } = row;
-	return {
-		pipeline: "glue",
-		stream,
-		loadId: loadId({ pipeline: "glue", stream, seq, from: position, to: toPosition, schemaVersion: "1" }),
-		epoch,
-		seq,
-		fromPosition: position,
-		toPosition,
-		schemaVersion: "1",
-		target: { name: TABLE, columns: fields.map((field) => ({ ...field, destinationType: typeName(field.type) })), key },
-		write,
-		input: { kind: "batches", fields, batches: batches(fields, rows) },
-		bufferBytesMax: 16 << 20,
-	};
+	return openGlueLake(place.options({ prefix: "lake" }), glue, more);
 }
 
 async function load(
@@ -109,9 +49,6 @@ async function athena(fields: readonly Field[] = [ID, NAME]) {
 	return found;
 }
 
-const D1 = "2024-01-31";
-const D2 = "2024-02-01";
-const row = (id: number, day: string | null, name: string | null) => ({ id, day, name });
 const FIRST = [row(1, D1, "a"), row(2, D1, "b"), row(3, D2, "c"), row(4, null, "d")];
 const SEEN_FIRST = {
 	[D1]: [
@@ -292,4 +229,77 @@ describe("a lake's tables in the stand-in of Glue", () => {
 		expect(done).toMatchObject({ filesBefore: 9, filesAfter: 3, givenUp: 0 });
 		expect(await athena()).toEqual(before);
 	});
+
+	/** Kills a process of its own at a point of a merge into two days. */
+	async function killedAt(point: string): Promise<string | null> {
+		const placeOf = ({ endpoint, region, accessKeyId, secretAccessKey }: GlueStandIn | S3Place["s3"]) => ({
+			endpoint,
+			region,
+			accessKeyId,
+			secretAccessKey,
+		});
+		const where = {
+			s3: { ...placeOf(place.s3), temporaryDirectory: place.temporaryDirectory },
+			glue: placeOf(glue),
+		};
+		const child = spawn(process.execPath, [join(import.meta.dirname, "lake-glue-child.ts")], {
+			stdio: ["ignore", "ignore", "inherit"],
+			env: { ...process.env, HEADRACE_CRASH: point, LAKE: JSON.stringify(where) },
+		});
+		const [, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+		return signal;
+	}
+
+	const after = {
+		...SEEN_FIRST,
+		[D1]: [
+			["1", "a"],
+			["2", "B"],
+		],
+		"2024-03-01": [["9", "z"]],
+	};
+	test.each(["c08", "c09", "s3-once-sent#3", "c10", "lake-current", "lake-manifest", "lake-manifest#2", "lake-glue"])(
+		"killed at %s: each partition is old or new, and the next run tells Glue the rest",
+		async (point) => {
+			await using destination = open();
+			await load(destination, "merge", FIRST);
+			expect(await killedAt(point)).toBe("SIGKILL");
+			const between = await athena();
+			expect([SEEN_FIRST[D1], after[D1]]).toContainEqual(between[D1]);
+			expect([undefined, after["2024-03-01"]]).toContainEqual(between["2024-03-01"]);
+			await using next = open();
+			const found = (await next.takeOver("glue", ["orders"])).get("orders")!;
+			if (found.seq === 1) await next.load(requestOf(found, "merge", CHILD_ROWS, FIELDS));
+			expect(await athena()).toEqual(after);
+		},
+	);
+
+	test("readers by what locations list see each day whole while merges and compactions go on", async () => {
+		await using destination = open();
+		await load(destination, "merge", FIRST);
+		const days = [D1, D2];
+		let isOver = false;
+		let reads = 0;
+		const watching = (async () => {
+			while (!isOver) {
+				const seen = await athena();
+				for (const day of days) {
+					const rows = ((seen[day] ?? []) as [string, string][]).filter(([id]) => Number(id) >= 100);
+					expect([0, 20], `rows of ${day}`).toContain(rows.length);
+					expect(new Set(rows.map(([, name]) => name)).size, `rounds in ${day}`).toBeLessThan(2);
+				}
+				reads++;
+			}
+		})();
+		for (let round = 0; round < 6; round++) {
+			const rows = days.flatMap((day, at) =>
+				Array.from({ length: 20 }, (_, id) => row(100 + at * 100 + id, day, `round ${round}`)),
+			);
+			await load(destination, "merge", rows);
+			if (round % 2 === 1) await destination.compact!({ pipeline: "glue", targetBytes: 1 << 20 });
+		}
+		isOver = true;
+		await watching;
+		expect(reads).toBeGreaterThan(2);
+	}, 30_000);
 });
