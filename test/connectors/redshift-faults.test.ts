@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DestinationFixture, Loader, targetOf } from "../../src/conformance/destination-fixture.ts";
-import { numberedRows } from "../../src/conformance/rows.ts";
+import { batchesOf, numberedRows } from "../../src/conformance/rows.ts";
 import { createRedshiftDestination } from "../../src/connectors/redshift/index.ts";
 import { HeadraceError, type LoadRequest, Secret } from "../../src/core/index.ts";
 import { ROLE } from "../stand-ins/redshift/index.ts";
@@ -107,6 +107,34 @@ describe.skipIf(missing(BACKEND))("faults of Redshift (stand-in)", () => {
 		await loader.load(NEW, MERGE);
 		expect(sorted(await rows())).toEqual(sorted([...OLD, ...NEW]));
 	});
+
+	test("S3 that is slow with Redshift's own reads is retried, and nothing is left", async () => {
+		warehouse.s3.faults.add({
+			operation: "GetObject",
+			key: /\.parquet$/,
+			times: 99,
+			effect: { kind: "error", code: "SlowDown" },
+		});
+		const error = await failure(loader.load(NEW, MERGE));
+		expect([error.code, error.reaction]).toEqual(["E_TIMEOUT", "retry"]);
+		warehouse.s3.faults.clear();
+		expect(sorted(await rows())).toEqual(sorted(OLD));
+		await loader.load(NEW, MERGE);
+		expect(sorted(await rows())).toEqual(sorted([...OLD, ...NEW]));
+	}, 60_000);
+
+	test("a bad row behind many good ones: the load is back, and the error names the row", async () => {
+		const count = 100_000;
+		async function* batches() {
+			yield* batchesOf(loader.target.columns, [...numberedRows(count - 1, 10_000), ["1", "y".repeat(65_536)]]);
+		}
+		const { columns } = loader.target;
+		const request = loader.request([], { ...MERGE, input: { kind: "batches", fields: columns, batches: batches() } });
+		const error = await failure(fixture.destination.load(request));
+		expect(error.code).toBe("E_VALUE");
+		expect(error.message).toMatch(/line 100000, of s3:/);
+		expect(sorted(await rows())).toEqual(sorted(OLD));
+	}, 120_000);
 
 	test("a foreign file under the prefix is not loaded: only the manifest names what is", async () => {
 		warehouse.redshift.faults.add({
