@@ -65,7 +65,10 @@ export class NumberedLog<Entry extends LogEntry> {
 		}
 	}
 
-	/** Adds an entry. False when another has its number: then nothing is changed. */
+	/**
+	 * Adds an entry. False when another has its number: then nothing is changed.
+	 * @throws E_CONNECTION_LOST when that can't be told any more
+	 */
 	async add(entry: Entry): Promise<boolean> {
 		const path = this.#path(entry.entry);
 		try {
@@ -80,6 +83,12 @@ export class NumberedLog<Entry extends LogEntry> {
 		if ((entries.at(-1) ?? 0) <= entry.entry) return true;
 		const next = await this.read(entry.entry + 1);
 		if (next?.previous_id === entry.id) return true;
+		// So much has followed that it is cleaned up: whether on top of ours, only the newest state can say.
+		if (next === null)
+			throw new HeadraceError(
+				"E_CONNECTION_LOST",
+				`this process slept while ${path} was written: what became of it is not known`,
+			);
 		await this.#store.remove([path]);
 		return false;
 	}
