@@ -93,7 +93,7 @@ export async function takeOver(
 ): Promise<Map<string, PositionRow>> {
 	const names = [...new Set(streams)];
 	if (names.length === 0) return new Map();
-	for (const stream of names) await endTransactionsOf(session, pipeline, stream);
+	await endTransactionsOf(session, pipeline, ["", ...names]);
 	return session.transaction(transactionName(pipeline, ""), async () => {
 		await takeMutex(session);
 		const known = new Set((await positionsOf(session, pipeline)).map((row) => row.stream));
@@ -115,15 +115,16 @@ export async function takeOver(
 }
 
 /**
- * Rolls back what a dead run of this stream left open: Snowflake keeps the transaction of a client that is gone, and its
- * locks, for hours. https://docs.snowflake.com/en/sql-reference/functions/system_abort_transaction
+ * Rolls back what a dead run left open in these streams, and in the pipeline itself (the stream ""): Snowflake keeps the
+ * transaction of a client that is gone, and its locks, for hours.
+ * https://docs.snowflake.com/en/sql-reference/functions/system_abort_transaction
  */
-export async function endTransactionsOf(session: Session, pipeline: string, stream: string): Promise<void> {
-	const name = transactionName(pipeline, stream);
+export async function endTransactionsOf(session: Session, pipeline: string, streams: readonly string[]): Promise<void> {
+	const names = new Set(streams.map((stream) => transactionName(pipeline, stream)));
 	const { columns, rows } = await session.run("SHOW TRANSACTIONS");
 	const [id, called] = [columns.indexOf("id"), columns.indexOf("name")];
 	for (const row of rows)
-		if (row[called] === name && /^\d+$/.test(row[id] ?? ""))
+		if (names.has(row[called] ?? "") && /^\d+$/.test(row[id] ?? ""))
 			await session.run(`SELECT SYSTEM$ABORT_TRANSACTION(${row[id]})`);
 }
 
@@ -170,8 +171,8 @@ export async function pendingSwaps(
 	}));
 }
 
-export async function forgetSwap(session: Session, loadId: string): Promise<void> {
-	await session.transaction(transactionName("swap", loadId), async () => {
+export async function forgetSwap(session: Session, { pipeline, stream, loadId }: PendingSwap): Promise<void> {
+	await session.transaction(transactionName(pipeline, stream), async () => {
 		await session.run(`DELETE FROM ${SWAPS} WHERE LOAD_ID = ?`, [loadId]);
 	});
 }

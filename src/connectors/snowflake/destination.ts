@@ -158,7 +158,7 @@ class SnowflakeDestination implements Destination {
 		return this.#sessions.write(request.signal, async (session) => {
 			await session.run(`ALTER SESSION SET QUERY_TAG = ${quoteEscaped(queryTag(request))}`);
 			await expectPosition(session, request);
-			await endTransactionsOf(session, request.pipeline, request.stream);
+			await endTransactionsOf(session, request.pipeline, [request.stream]);
 			const place = this.#place(request.target.name);
 			await ensureSchema(session, place);
 			await removeLeftovers(session, place, request);

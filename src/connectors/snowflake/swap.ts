@@ -65,7 +65,7 @@ export async function finishSwap(session: Session, swap: PendingSwap): Promise<v
 		await sleep(ATTEMPT_DELAY_MS);
 	}
 	await tidy(session, place, build, swap.loadId);
-	await forgetSwap(session, swap.loadId);
+	await forgetSwap(session, swap);
 }
 
 async function claim(session: Session, from: Place, to: Place): Promise<boolean> {
