@@ -1,9 +1,6 @@
 -- a transaction whose client is gone stays open, under its name: https://docs.snowflake.com/en/sql-reference/sql/show-transactions
 SHOW TRANSACTIONS;
 
--- a transaction whose client is gone stays open, under its name: https://docs.snowflake.com/en/sql-reference/sql/show-transactions
-SHOW TRANSACTIONS;
-
 -- a transaction can have a name: https://docs.snowflake.com/en/sql-reference/sql/begin
 BEGIN TRANSACTION NAME HEADRACE_XXXX;
 
