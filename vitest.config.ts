@@ -6,8 +6,8 @@ export default defineConfig({
 		globalSetup: ["test/support/servers.ts"],
 		testTimeout: 60_000,
 		hookTimeout: 120_000,
-		// Two real databases and the engine share the machine with the tests.
-		maxWorkers: 2,
+		// Most tests wait for a database, a process or its end half of their time: three keep two cores busy.
+		maxWorkers: 3,
 		coverage: {
 			provider: "v8",
 			include: ["src/{core,formats,sql,flow,state,config}/**/*.ts"],
