@@ -10,6 +10,7 @@ import { temporaryFolder } from "../../test/support/processes.ts";
 import type { RunningServer } from "../../test/support/server.ts";
 import { available, startServer } from "../../test/support/start.ts";
 import { raceBig } from "./big.ts";
+import { raceBinlog } from "./binlog.ts";
 import { cClient } from "./clients.ts";
 import { raceCompact } from "./compact.ts";
 import { raceIncremental } from "./incremental.ts";
@@ -37,6 +38,7 @@ const SECTIONS = [
 	"postgres-resume",
 	"incremental",
 	"incremental-postgres",
+	"binlog",
 	"startup",
 	"compact",
 	"big",
@@ -171,7 +173,7 @@ async function main(): Promise<void> {
 		const stop = async (server: RunningServer | undefined) => server?.stop();
 		const mariadb = wants(
 			...["mysql-duckdb", "mysql-parquet", "mysql-s3", "mysql-postgres", "mysql-redshift", "mysql-resume"],
-			...["incremental", "incremental-postgres"],
+			...["incremental", "incremental-postgres", "binlog"],
 		)
 			? await start("mariadb")
 			: undefined;
@@ -252,6 +254,10 @@ async function main(): Promise<void> {
 				say("\nIncremental");
 				const results = await raceIncremental(mariadb, followed, generated, folder.path, repeat, say);
 				for (const [index, { name }] of followed.entries()) sections.push({ name, results: results[index]! });
+			}
+			if (mariadb !== undefined && values.headrace && wanted.includes("binlog")) {
+				say("\nChange log");
+				sections.push(...(await raceBinlog(mariadb, Math.min(rows, 1_000_000), repeat, say)));
 			}
 			await stop(postgres);
 			await stop(mariadb);
