@@ -124,7 +124,7 @@ export class MysqlChangeLog implements ChangeLog {
 			flavour,
 			abandon: () => tables.abandon(),
 			kill: (threadId) => this.#connections.ask((asked) => asked.rows(`KILL ${threadId}`)).then(() => undefined),
-			...(until === undefined ? {} : { until, isOver: from.file !== "" && this.compare(request.from, until) >= 0 }),
+			...(until === undefined ? {} : { until }),
 			...(signal === undefined ? {} : { signal }),
 		});
 	}

@@ -137,6 +137,11 @@ export class LogReader {
 		return this.#group === null && this.#readBefore === null;
 	}
 
+	/** Whether the file's first event has been seen, by which a file of the same name is told from it. */
+	get knowsFile(): boolean {
+		return this.#format !== FORMAT_UNKNOWN;
+	}
+
 	/** Milliseconds until what came since the last boundary has to be handed on; null when nothing came. */
 	get dueInMs(): number | null {
 		if (this.#since === null) {

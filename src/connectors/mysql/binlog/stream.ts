@@ -20,8 +20,6 @@ export interface LogStreamOptions {
 	readonly flavour: "mariadb" | "mysql";
 	readonly until?: string;
 	readonly signal?: AbortSignal;
-	/** Whether the stream begins where it is to end. */
-	readonly isOver?: boolean;
 }
 
 /**
@@ -47,9 +45,7 @@ export class LogStream implements ChangeStream {
 		signal?.addEventListener("abort", abort, { once: true });
 		try {
 			if (signal?.aborted) throw stopped(signal);
-			if (this.#options.isOver) reader.boundary();
-			while (!this.#options.isOver) {
-				if (yield* this.#readPackets()) break;
+			while (!(yield* this.#readPackets())) {
 				const dueInMs = reader.dueInMs;
 				if (dueInMs === 0 && reader.isBetween) {
 					reader.boundary();
@@ -94,7 +90,7 @@ export class LogStream implements ChangeStream {
 	#isReached(): boolean {
 		const until = this.#until;
 		const { reader, flavour } = this.#options;
-		if (until === null || !reader.isBetween) return false;
+		if (until === null || !reader.isBetween || !reader.knowsFile) return false;
 		if (until.file !== "") return comparePlaces(reader.place, until) >= 0;
 		return reader.gtids?.contains(parseGtids(until.gtid ?? "", flavour)) ?? false;
 	}
