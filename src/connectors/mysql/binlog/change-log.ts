@@ -169,17 +169,19 @@ function startOf(from: LogPosition): { file: string; offset: number } {
 async function describeFollowed(
 	connection: MysqlConnection,
 	tables: readonly { name: TableName; types: TypePolicy }[],
-): Promise<(DescribedTable | null)[]> {
+): Promise<{ tables: (DescribedTable | null)[]; at: LogPosition }> {
 	const catalog = await readCatalog(
 		connection,
 		tables.map(({ name }) => name),
 	);
-	return tables.map(({ name, types }) => {
+	const described = tables.map(({ name, types }) => {
 		const found = catalog.get(name);
 		return found === undefined || found.isView
 			? null
 			: { table: describeTable(connection, found, types), catalog: found };
 	});
+	// Whatever the catalog shows is in the log before this place.
+	return { tables: described, at: await logEnd(connection) };
 }
 
 /** At least so long: when a file was closed is not told, only when it was begun. */

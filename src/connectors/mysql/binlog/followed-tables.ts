@@ -11,6 +11,7 @@ import {
 import type { CatalogTable } from "../catalog.ts";
 import type { Charsets } from "./charsets.ts";
 import { charsetsOf, layoutOf } from "./layout.ts";
+import type { LogPosition } from "./position.ts";
 import { RowImages } from "./row-images.ts";
 import type { TableMap } from "./table-map.ts";
 
@@ -20,11 +21,15 @@ export interface DescribedTable {
 	readonly catalog: CatalogTable;
 }
 
+export type LogPlace = Pick<LogPosition, "file" | "offset">;
+
 /** Looks things up on the server while the log is read. */
 export interface Dictionary {
 	readonly charsets: Charsets;
-	/** Tables as they are now; null for one that is not there. */
-	describe(tables: readonly { name: TableName; types: TypePolicy }[]): Promise<(DescribedTable | null)[]>;
+	/** Tables as they are now, null for one that is not there; and where the log ended after they were looked at. */
+	describe(
+		tables: readonly { name: TableName; types: TypePolicy }[],
+	): Promise<{ readonly tables: readonly (DescribedTable | null)[]; readonly at: LogPlace }>;
 	loadCharset(name: string): Promise<void>;
 }
 
@@ -40,8 +45,12 @@ export class FollowedTable {
 	/** As the rows that came last had it; null before any came, and when the table is gone. */
 	seen: SourceTable | null = null;
 	images: RowImages | null = null;
+	/** Rows were read by the place of their columns, as the catalog had them when it was asked at `describedAt`. */
+	readByPlace = false;
+	describedAt: LogPlace;
 
-	constructor(table: SourceTable, policy: TypePolicy, described: DescribedTable | null) {
+	constructor(table: SourceTable, policy: TypePolicy, described: DescribedTable | null, describedAt: LogPlace) {
+		this.describedAt = describedAt;
 		this.name = table.name;
 		this.policy = policy;
 		this.table = table;
@@ -85,8 +94,9 @@ export class FollowedTables {
 			if (kind !== "table")
 				throw new HeadraceError("E_UNSUPPORTED", `${qualified(name)} is a ${kind}: the change log has tables only`);
 		const described = await dictionary.describe(tables.map(({ name }) => ({ name, types: types(name) })));
+		const { at } = described;
 		for (const [index, table] of tables.entries()) {
-			const followed = new FollowedTable(table, types(table.name), described[index] ?? null);
+			const followed = new FollowedTable(table, types(table.name), described.tables[index] ?? null, at);
 			made.#tables.set(made.#key(table.name), followed);
 			made.#schemas.add(made.#fold(table.name.schema));
 		}
@@ -134,6 +144,7 @@ export class FollowedTables {
 	 */
 	prepare(map: TableMap, followed: FollowedTable): ChangedSchema | null {
 		const layout = layoutOf(map, followed, this.#dictionary.charsets);
+		if (!map.full) followed.readByPlace = true;
 		const before = followed.seen;
 		const changed = before !== null && !sameColumns(before, layout.table);
 		followed.images?.flush();
@@ -146,7 +157,9 @@ export class FollowedTables {
 	async describe(tables: readonly FollowedTable[]): Promise<void> {
 		const described = await this.#dictionary.describe(tables.map(({ name, policy }) => ({ name, types: policy })));
 		for (const [index, followed] of tables.entries()) {
-			const found = described[index] ?? null;
+			const found = described.tables[index] ?? null;
+			followed.describedAt = described.at;
+			followed.readByPlace = false;
 			followed.catalog = found?.catalog ?? null;
 			if (found !== null) followed.table = followed.withKey(found.table);
 		}

@@ -584,6 +584,7 @@ export class LogReader {
 			case "alter": {
 				const table = followed(statement.table);
 				const renamed = statement.renamed === undefined ? undefined : followed(statement.renamed);
+				if (table !== undefined && statement.moves) this.#refuseByPlace(table);
 				if (statement.renamed === undefined)
 					return table === undefined ? null : () => this.#redescribed([table], "alter", statement.rereads);
 				return this.#renames([table, renamed]);
@@ -599,6 +600,20 @@ export class LogReader {
 			case "rename":
 				return this.#renames(statement.pairs.flat().map(followed));
 		}
+	}
+
+	/**
+	 * Columns that the log does not name are those of the catalog, which was asked when the log was already behind this
+	 * statement: the rows before it may have got the wrong names.
+	 */
+	#refuseByPlace(table: FollowedTable): void {
+		if (this.#readBefore !== null || !table.readByPlace || comparePlaces(this.#place(), table.describedAt) > 0) return;
+		const place = qualified(table.name);
+		throw new HeadraceError(
+			"E_SCHEMA_AMBIGUOUS",
+			`columns of ${place} got other names or places at ${this.#file}:${this.#offset}, and the log does not name those of the rows before`,
+			{ table: place },
+		);
 	}
 
 	/** Names that lost their table or got another one: what they stand for is asked of the server. */

@@ -9,7 +9,14 @@ export type Statement =
 	/** Rows were changed by the statement itself; `table` when it is plain which ones. */
 	| { readonly kind: "rows"; readonly table?: TableName; readonly schemas: readonly string[] }
 	| { readonly kind: "create"; readonly table: TableName; readonly replaces: boolean; readonly selects: boolean }
-	| { readonly kind: "alter"; readonly table: TableName; readonly rereads: boolean; readonly renamed?: TableName }
+	| {
+			readonly kind: "alter";
+			readonly table: TableName;
+			readonly rereads: boolean;
+			/** Columns may have got another name or place. */
+			readonly moves: boolean;
+			readonly renamed?: TableName;
+	  }
 	| { readonly kind: "drop"; readonly tables: readonly TableName[] }
 	| { readonly kind: "drop-schema"; readonly schema: string }
 	| { readonly kind: "rename"; readonly pairs: readonly (readonly [TableName, TableName])[] }
@@ -158,6 +165,9 @@ function create(words: Words): Statement {
  */
 const REREADS =
 	/\b(?:MODIFY|CHANGE|CONVERT|GENERATED|IMPORT|DISCARD|EXCHANGE|(?:DROP|TRUNCATE|COALESCE) PARTITION)\b|\bAS \(|\bADD (?:SYSTEM|PERIOD)\b/;
+/** A column renamed, moved, or one dropped where another one was added. */
+const MOVES =
+	/\b(?:CHANGE|MODIFY|RENAME COLUMN|FIRST|AFTER)\b|\bDROP (?!INDEX\b|KEY\b|FOREIGN\b|PRIMARY\b|CONSTRAINT\b|CHECK\b|PARTITION\b)/;
 /** What an ADD adds when it is no column. */
 const NOT_COLUMNS = /^(?:CONSTRAINT|PRIMARY|UNIQUE|INDEX|KEY|FULLTEXT|SPATIAL|FOREIGN|CHECK|PARTITION|VECTOR)$/;
 
@@ -170,7 +180,7 @@ function alter(words: Words): Statement {
 	const rest = words.rest();
 	const rereads = REREADS.test(rest) || addsValues(rest);
 	const renamed = renamedTo(words);
-	return { kind: "alter", table, rereads, ...(renamed === undefined ? {} : { renamed }) };
+	return { kind: "alter", table, rereads, moves: MOVES.test(rest), ...(renamed === undefined ? {} : { renamed }) };
 }
 
 /** Whether a column is added that old rows have another value in than NULL. */
