@@ -15,6 +15,8 @@ export interface CliOptions {
 	readonly env?: Readonly<Record<string, string | undefined>>;
 	/** Called with what came on stderr so far, and with a function that sends a signal. */
 	readonly onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
+	/** The same for stdout. */
+	readonly onStdout?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
 	/** Files and DuckDB become tables in memory: see stand-ins.ts. */
 	readonly standIns?: boolean;
 	/** stdout is closed at once, as `| true` does. */
@@ -36,6 +38,7 @@ export function headrace(args: readonly string[], options: CliOptions = {}): Pro
 	let stderr = "";
 	child.stdout.setEncoding("utf8").on("data", (text: string) => {
 		stdout += text;
+		options.onStdout?.(stdout, (signal) => child.kill(signal));
 	});
 	child.stderr.setEncoding("utf8").on("data", (text: string) => {
 		stderr += text;
