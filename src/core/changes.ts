@@ -43,6 +43,30 @@ export interface ChangeLog {
 	headroom(from: string, signal?: AbortSignal): Promise<LogHeadroom>;
 	/** Settings, rights and tables that changes would be lost by. */
 	check(tables: readonly SourceTable[]): Promise<Finding[]>;
+	/**
+	 * Makes what the source keeps for a reader and cuts the log: a snapshot of the cut, and the stream from it, are the
+	 * whole. Absent where the source keeps nothing for its readers.
+	 * @throws E_LOG_SETTINGS for tables whose changes it could not tell, E_RIGHTS, E_CONFLICT when the reader has one
+	 */
+	begin?(request: BeginRequest): Promise<LogCut>;
+	/** Takes away what the source keeps for a reader: nothing can be read by it any more. Twice is harmless. */
+	forget?(reader: string): Promise<void>;
+}
+
+export interface BeginRequest {
+	/** See ChangeRequest. */
+	readonly reader: string;
+	readonly tables: readonly SourceTable[];
+	/** Tables whose rows are only ever inserted, as far as this reader is concerned. */
+	readonly insertsOnly?: readonly TableName[];
+	readonly signal?: AbortSignal;
+}
+
+/** Where a reader's log begins. While it is not disposed, snapshots can be opened as of it. */
+export interface LogCut extends AsyncDisposable {
+	readonly position: string;
+	/** The source's own name of the state at the cut. */
+	readonly snapshot: string;
 }
 
 export interface LogHeadroom {
@@ -65,6 +89,8 @@ export interface ChangeRequest {
 	readonly before: BeforeImages;
 	/** Batches of a table are given when a set of transactions has so many rows or bytes, or is so old. */
 	readonly flush: { readonly seconds: number; readonly rows: number; readonly bytes: number };
+	/** Only a look: nothing is kept for the reader, and nothing that is kept for others is used up. */
+	readonly looks?: boolean;
 	/** Ends the stream at a boundary that is at or after this position; without it the stream waits for more. */
 	readonly until?: string;
 	readonly signal?: AbortSignal;

@@ -174,6 +174,11 @@ export const ERRORS = {
 		"Read the tables anew: `headrace run <pipeline> --full-refresh --table <table>`.",
 		"resnapshot",
 	),
+	E_SLOT_AHEAD: failed(
+		"The replication slot has let go of changes that were not read yet: somebody else consumed them, or the slot was made anew.",
+		"Read the tables anew: `headrace run <pipeline> --full-refresh --table <table>`.",
+		"resnapshot",
+	),
 	E_ERRANT: failed(
 		"The server lacks transactions that were read from the one before it, or has others in their place.",
 		"Point the connection at a server that has them, or read the tables anew.",

@@ -1,5 +1,5 @@
 import type { Batch, BatchPool } from "./batch.ts";
-import type { ChangeLog } from "./changes.ts";
+import type { ChangeLog, LogCut } from "./changes.ts";
 import type { Port } from "./port.ts";
 import type { SourceColumn, SourceTable, TableName, TypePolicy } from "./table.ts";
 
@@ -36,9 +36,13 @@ export interface Source extends Port {
 	describe(requests: readonly DescribeRequest[]): Promise<SourceTable[]>;
 	/**
 	 * One consistent cut of the whole source without locks. `readers` is the most reads wanted at once; the
-	 * snapshot says how many it could open on the same cut.
+	 * snapshot says how many it could open on the same cut. `cut`: one that the source's change log has made.
 	 */
-	snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot>;
+	snapshot(options: {
+		readonly readers: number;
+		readonly cut?: Pick<LogCut, "snapshot">;
+		readonly signal?: AbortSignal;
+	}): Promise<Snapshot>;
 	/** Statements of a pipeline's hooks, all in one transaction; absent where the source has no SQL. */
 	execute?(statements: readonly string[], signal?: AbortSignal): Promise<void>;
 	/** The log of its changes; absent where it keeps none that can be read. */

@@ -28,9 +28,10 @@ export interface PostgresOptions {
 
 /**
  * `headrace` for look-ups and `headrace reader` for snapshots, which never write; `headrace hook` for the statements of
- * hooks in a source; `headrace writer` for a destination.
+ * hooks in a source; `headrace writer` for a destination; `headrace log` for a walsender, which takes the commands of
+ * replication and statements without parameters.
  */
-export type SessionRole = "headrace" | "headrace reader" | "headrace hook" | "headrace writer";
+export type SessionRole = "headrace" | "headrace reader" | "headrace hook" | "headrace writer" | "headrace log";
 
 /** A connection that is logged in and has the session settings, and what its server is. */
 export interface Connected {
@@ -84,6 +85,7 @@ export async function connect(options: PostgresOptions, role: SessionRole): Prom
 		ssl,
 		...(ssl === false ? { stream: () => new OneBufferSocket() } : {}),
 		application_name: role,
+		...(role === "headrace log" ? { replication: "database" } : {}),
 		connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
 		keepAlive: true,
 		keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,

@@ -39,6 +39,8 @@ export interface ColumnDecoder {
 	readonly decode: DecodeName;
 	/** The column's base type, quoted, to cast a bound to. */
 	readonly baseType: string;
+	/** The column's type, domains resolved. */
+	readonly native: NativeType;
 }
 
 /**
@@ -172,10 +174,16 @@ async function describeQuery(session: Session, request: QueryRequest): Promise<r
 	}
 }
 
-type ColumnFacts = Pick<Attribute, "name" | "nativeType" | "nullable" | "defaultExpression" | "looseCollation"> &
+export type ColumnFacts = Pick<Attribute, "name" | "nativeType" | "nullable" | "defaultExpression" | "looseCollation"> &
 	Partial<Pick<Attribute, "identity" | "collation">>;
 
-function columnOf(column: ColumnFacts, native: NativeType, policy: TypePolicy, facts: ServerFacts): SourceColumn {
+/** A column as it is read under a policy. */
+export function columnOf(
+	column: ColumnFacts,
+	native: NativeType,
+	policy: TypePolicy,
+	facts: Pick<ServerFacts, "moneyScale">,
+): SourceColumn {
 	const override =
 		policy.overrides !== undefined && Object.hasOwn(policy.overrides, column.name)
 			? policy.overrides[column.name]
@@ -186,6 +194,7 @@ function columnOf(column: ColumnFacts, native: NativeType, policy: TypePolicy, f
 		wire: reading.wire,
 		decode: reading.decode,
 		baseType: `${quoteIdentifier(native.schema)}.${quoteIdentifier(native.name)}`,
+		native,
 	};
 	const defaultSql =
 		column.defaultExpression === null ? undefined : portableDefault(column.defaultExpression, reading.type);

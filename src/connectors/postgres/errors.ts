@@ -42,6 +42,7 @@ const BY_STATE: Readonly<Record<string, ErrorCode>> = {
 	"57014": "E_TIMEOUT",
 	"55P03": "E_TIMEOUT",
 	"0A000": "E_UNSUPPORTED",
+	"55006": "E_BUSY",
 };
 
 const UNREACHABLE = new Set(
@@ -113,6 +114,8 @@ function fromServer(
 			);
 		return make("E_LOGIN", `PostgreSQL at ${where} refused the login: ${message}`, loginHint(context));
 	}
+	if (code === "E_BUSY")
+		return make(code, message, "Another run reads it, or one that ended without a word: wait a minute.");
 	if (code === "E_CONNECT") return make("E_CONNECT", `PostgreSQL at ${where} takes no connection now: ${message}`);
 	if (code === "E_CONNECTION_LOST" || stateClass === "08")
 		return make(context.connecting ? "E_CONNECT" : "E_CONNECTION_LOST", `PostgreSQL at ${where} ended the connection`);

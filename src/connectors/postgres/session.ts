@@ -1,7 +1,9 @@
+import type { Duplex } from "node:stream";
 import type { Client } from "pg";
 import { HeadraceError, type SqlRow, type TableName } from "../../core/index.ts";
 import { CopyInStatement, type Feed } from "./copy-in.ts";
 import { type ErrorContext, translateError } from "./errors.ts";
+import { OneBufferSocket } from "./one-buffer-socket.ts";
 import { CopyStatement, DescribeStatement, type ResultColumn } from "./statements.ts";
 import { type CopySink, WireTap } from "./wire-tap.ts";
 
@@ -118,6 +120,19 @@ export class Session {
 		} catch (error) {
 			throw (own as { readonly error: unknown } | null)?.error ?? error;
 		}
+	}
+
+	/** The socket, with nobody listening to its data any more: for a protocol that pg does not speak. */
+	takeOver(): Duplex {
+		const { stream } = this.#client.connection;
+		stream.removeAllListeners("data");
+		if (stream instanceof OneBufferSocket) stream.reuse = false;
+		return stream;
+	}
+
+	/** Any error of this connection as a HeadraceError. */
+	translate(thrown: unknown, about: StatementAbout = {}): HeadraceError {
+		return translateError(thrown, { ...this.#context, ...about });
 	}
 
 	/** Rows that come from now on are thrown away. */

@@ -41,7 +41,7 @@ interface Cut {
 export async function openSnapshot(
 	options: PostgresOptions,
 	control: ControlConnection,
-	request: { readonly readers: number; readonly signal?: AbortSignal },
+	request: { readonly readers: number; readonly cut?: { readonly snapshot: string }; readonly signal?: AbortSignal },
 ): Promise<Snapshot> {
 	const { signal } = request;
 	if (signal?.aborted) throw stopped(signal);
@@ -53,7 +53,7 @@ export async function openSnapshot(
 	signal?.addEventListener("abort", onAbort, { once: true });
 	try {
 		const before = await activityBefore(first.session, first.facts);
-		const cut = await takeCut(first.session, request.readers > 1);
+		const cut = await takeCut(first.session, request.readers > 1, request.cut?.snapshot);
 		const readers: Reader[] = [{ session: first.session, processId: cut.processId }];
 		if (cut.exported !== null) readers.push(...(await importers(options, cut.exported, request.readers - 1, opened)));
 		const transactions = await marks(control, cut, before);
@@ -67,7 +67,7 @@ export async function openSnapshot(
 	}
 }
 
-async function takeCut(session: Session, wantExport: boolean): Promise<Cut> {
+async function takeCut(session: Session, wantExport: boolean, imported?: string): Promise<Cut> {
 	// The transaction's start, which is before its snapshot: no row with an earlier time can be missing for its lateness.
 	const look = `SELECT pg_catalog.to_char(pg_catalog.transaction_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
 		pg_catalog.txid_current_snapshot(), pg_catalog.pg_backend_pid()`;
@@ -78,6 +78,11 @@ async function takeCut(session: Session, wantExport: boolean): Promise<Cut> {
 		processId: row[2]!,
 		exported,
 	});
+	if (imported !== undefined) {
+		const take = `SET TRANSACTION SNAPSHOT ${quoteLiteral(imported)}`;
+		const answers = await session.script([BEGIN, take, settings, look]);
+		return read(answers[3]![0]!, imported);
+	}
 	if (wantExport)
 		try {
 			const answers = await session.script([BEGIN, settings, look, "SELECT pg_catalog.pg_export_snapshot()"]);

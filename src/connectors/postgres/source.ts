@@ -8,6 +8,7 @@ import { grantStatements } from "./errors.ts";
 import { execute } from "./execute.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { quoteLiteral } from "./sql-text.ts";
+import { PostgresChangeLog } from "./wal/change-log.ts";
 
 /**
  * A PostgreSQL database (12 and later) to read from. Nothing is connected until it is used; the driver is imported
@@ -24,12 +25,14 @@ class PostgresSource implements Source {
 	readonly quoteString = quoteLiteral;
 	/** standard_conforming_strings is on in every session of ours. */
 	readonly backslashEscapes = false;
+	readonly changeLog: PostgresChangeLog;
 	readonly #options: PostgresOptions;
 	readonly #control: ControlConnection;
 
 	constructor(options: PostgresOptions) {
 		this.#options = options;
 		this.#control = new ControlConnection(options);
+		this.changeLog = new PostgresChangeLog(options, this.#control);
 	}
 
 	check(): Promise<Finding[]> {
@@ -51,7 +54,7 @@ class PostgresSource implements Source {
 		return this.#control.run((session, facts) => describeAll(session, facts, requests));
 	}
 
-	snapshot(request: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
+	snapshot(request: Parameters<Source["snapshot"]>[0]): Promise<Snapshot> {
 		return openSnapshot(this.#options, this.#control, request);
 	}
 
