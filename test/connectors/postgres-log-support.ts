@@ -1,3 +1,4 @@
+import { slotName } from "../../src/connectors/postgres/wal/slot.ts";
 import {
 	type BeforeImages,
 	type ChangeEvent,
@@ -110,6 +111,8 @@ export interface LoggedDatabase extends AsyncDisposable {
 	readonly database: TestDatabase;
 	readonly source: Source;
 	readonly log: ReturnType<typeof logOf>;
+	/** Of the reader `test`; its publication has the same name. */
+	readonly slot: string;
 	/** Describes the tables and begins their log for the reader `test`; gives where. */
 	begin(names: readonly string[], insertsOnly?: readonly string[]): Promise<{ tables: SourceTable[]; from: string }>;
 	query: TestDatabase["query"];
@@ -124,6 +127,7 @@ export async function loggedDatabase(server: "postgres15" | "postgres18"): Promi
 		database,
 		source,
 		log,
+		slot: slotName(READER, database.name),
 		query: (sql, parameters) => database.query(sql, parameters),
 		async begin(names, insertsOnly = []) {
 			const tables = await Promise.all(names.map((name) => describeTable(source, name)));
@@ -134,5 +138,38 @@ export async function loggedDatabase(server: "postgres15" | "postgres18"): Promi
 			await source[Symbol.asyncDispose]();
 			await database.drop();
 		},
+	};
+}
+
+/** A stream that is read event by event while the source goes on; every commit has its boundary. */
+export async function liveStream(
+	at: Pick<LoggedDatabase, "log">,
+	tables: readonly SourceTable[],
+	from: string,
+	options: { readonly acknowledges?: boolean; readonly signal?: AbortSignal } = {},
+) {
+	const stream = await at.log.open({
+		reader: READER,
+		from,
+		tables,
+		types: () => DEFAULT_TYPE_POLICY,
+		before: "all",
+		flush: { seconds: 0.1, rows: 1, bytes: 1 },
+		...(options.signal === undefined ? {} : { signal: options.signal }),
+	});
+	const events = stream[Symbol.asyncIterator]();
+	return {
+		stream,
+		/** The next event of a kind; others are passed over. */
+		async next<K extends ChangeEvent["kind"]>(kind: K): Promise<Extract<ChangeEvent, { kind: K }>> {
+			while (true) {
+				const { value, done } = await events.next();
+				if (done === true || value === undefined) throw new Error("the stream ended");
+				if (value.kind === "rows") value.batch.release();
+				if (value.kind === "boundary" && options.acknowledges === true) await stream.acknowledge(value.position);
+				if (value.kind === kind) return value as Extract<ChangeEvent, { kind: K }>;
+			}
+		},
+		[Symbol.asyncDispose]: () => stream[Symbol.asyncDispose](),
 	};
 }

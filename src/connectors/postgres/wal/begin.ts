@@ -33,7 +33,7 @@ export async function beginLog(
 	request: BeginRequest,
 ): Promise<LogCut> {
 	const { signal } = request;
-	const name = slotName(request.reader);
+	const name = await nameOf(control, request.reader);
 	await publish(options, control, name, request);
 	await dropSlot(control, name);
 	const { session, facts } = await connect(options, "headrace log");
@@ -55,6 +55,10 @@ export async function beginLog(
 	} finally {
 		signal?.removeEventListener("abort", abort);
 	}
+}
+
+function nameOf(control: ControlConnection, reader: string): Promise<string> {
+	return control.run(async (_session, { database }) => slotName(reader, database));
 }
 
 async function publish(
@@ -139,7 +143,7 @@ export async function forgetReader(
 	control: ControlConnection,
 	reader: string,
 ): Promise<void> {
-	const name = slotName(reader);
+	const name = await nameOf(control, reader);
 	await dropSlot(control, name);
 	const found = await control.run((session) => readPublications(session, [], [name, insertsName(name)]));
 	const own = found.filter(({ owned }) => owned).map((publication) => publication.name);

@@ -127,7 +127,7 @@ export class PostgresChangeLog implements ChangeLog {
 		facts: ServerFacts,
 	): Promise<{ feed: LogFeed; until?: string }> {
 		const names = request.tables.map(({ name }) => name);
-		const own = slotName(request.reader);
+		const own = slotName(request.reader, facts.database);
 		const publications = await this.#control.run((session) => choosePublications(session, own, names));
 		const until = request.until === undefined ? {} : { until: request.until };
 		if (request.looks === true) return this.#look(from, publications, facts, until.until);

@@ -146,7 +146,7 @@ async function checkOpenTransactions(session: Session, { seesActivity }: ServerF
 	];
 }
 
-function checkTable(identity: ReplicaIdentity, { version }: ServerFacts): Finding[] {
+function checkTable(identity: ReplicaIdentity, { version, user }: ServerFacts): Finding[] {
 	const { table, relkind, persistence, isMissing, kind, hasKey, rowSecurity, generated } = identity;
 	const name = qualified(table);
 	const found: Finding[] = [];
@@ -174,15 +174,20 @@ function checkTable(identity: ReplicaIdentity, { version }: ServerFacts): Findin
 		found.push({
 			severity: "warning",
 			message: `${name} has row security: the log tells all of its rows, a snapshot only those that the user may see`,
-			remedy: `ALTER ROLE current_user BYPASSRLS;`,
+			remedy: `ALTER ROLE ${quoteIdentifier(user)} BYPASSRLS;`,
 		});
 	if (generated.length > 0)
 		found.push({
 			severity: "warning",
-			message: `${name}: the generated ${generated.length === 1 ? "column" : "columns"} ${generated.join(", ")} are not in the log${version >= VERSION_GENERATED ? " unless they are stored and published" : ""}`,
-			...(version >= VERSION_GENERATED
-				? { remedy: "ALTER PUBLICATION … SET (publish_generated_columns = 'stored');" }
-				: {}),
+			message: `${name}: the generated ${generated.length === 1 ? "column" : "columns"} ${generated.join(", ")} ${generated.length === 1 ? "is" : "are"} not in the log`,
+			remedy:
+				version >= VERSION_GENERATED
+					? "ALTER PUBLICATION <name> SET (publish_generated_columns = 'stored');"
+					: generated
+							.map(
+								(column) => `ALTER TABLE ${quoteTable(table)} ALTER COLUMN ${quoteIdentifier(column)} DROP EXPRESSION;`,
+							)
+							.join(" "),
 		});
 	return found;
 }

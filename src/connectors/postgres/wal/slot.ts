@@ -9,13 +9,19 @@ const NAME_START = "headrace_";
 const NAME_LETTERS_MAX = 40;
 const HASH_LETTERS = 8;
 
-/** The slot of a reader, and the name of its publication: the same for the same reader, whoever asks. */
-export function slotName(reader: string): string {
+/**
+ * The slot of a reader, and the name of its publication: the same for the same reader, whoever asks. Slots of all
+ * databases of a server have their names in common.
+ */
+export function slotName(reader: string, database: string): string {
 	const letters = reader
 		.toLowerCase()
 		.replace(/[^a-z0-9]+/g, "_")
 		.slice(0, NAME_LETTERS_MAX);
-	const hash = createHash("sha256").update(reader).digest("hex").slice(0, HASH_LETTERS);
+	const hash = createHash("sha256")
+		.update(JSON.stringify([database, reader]))
+		.digest("hex")
+		.slice(0, HASH_LETTERS);
 	return `${NAME_START}${letters}_${hash}`;
 }
 
