@@ -88,6 +88,7 @@ export async function* readChanges(
 		types: () => DEFAULT_TYPE_POLICY,
 		before: "all",
 		flush: EACH_TRANSACTION,
+		looks: true,
 		...(follow ? {} : { until: end }),
 		signal,
 	});

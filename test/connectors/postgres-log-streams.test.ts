@@ -1,4 +1,8 @@
 /** Large, rolled back and broken-off transactions; slow consumers, cut connections, killed readers. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { DEFAULT_TYPE_POLICY } from "../../src/core/index.ts";
 import { startProxy } from "../support/proxy.ts";
@@ -7,7 +11,10 @@ import { follow, type LoggedDatabase, liveStream, loggedDatabase, logOf, READER 
 import { SERVERS, sourceOf } from "./postgres-support.ts";
 
 /** The least that the server decodes before it sends a transaction in progress. */
-const streamsEarly = (at: LoggedDatabase) => `ALTER DATABASE ${at.database.name} SET logical_decoding_work_mem = '64kB'`;
+const CHILD = join(import.meta.dirname, "postgres-log-child.ts");
+
+const streamsEarly = (at: LoggedDatabase) =>
+	`ALTER DATABASE ${at.database.name} SET logical_decoding_work_mem = '64kB'`;
 
 async function streamed(at: LoggedDatabase): Promise<boolean> {
 	const [row] = await at.query("SELECT stream_txns > 0 AS yes FROM pg_stat_replication_slots WHERE slot_name = $1", [
@@ -127,7 +134,9 @@ describe.each(SERVERS)("%s", (server) => {
 		"a consumer that is slower than wal_sender_timeout keeps its connection",
 		async () => {
 			await using at = await loggedDatabase(server);
-			await at.query(`ALTER DATABASE ${at.database.name} SET wal_sender_timeout = '12s'; CREATE TABLE t (id int PRIMARY KEY, v text)");
+			await at.query(
+				`ALTER DATABASE ${at.database.name} SET wal_sender_timeout = '12s'; CREATE TABLE t (id int PRIMARY KEY, v text)`,
+			);
 			const { tables, from } = await at.begin(["t"]);
 			await at.query("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 50000) AS i");
 			await using live = await liveStream(at, tables, from, { acknowledges: true });
@@ -206,4 +215,51 @@ describe.each(SERVERS)("%s", (server) => {
 			.poll(() => at.query("SELECT active AS a FROM pg_replication_slots WHERE slot_name = $1", [at.slot]))
 			.toEqual([{ a: "f" }]);
 	});
+
+	on(
+		"a reader that is killed again and again loses nothing, and repeats nothing past what it had kept",
+		async () => {
+			await using at = await loggedDatabase(server);
+			await at.query("CREATE TABLE t (id int PRIMARY KEY, v text)");
+			const { from } = await at.begin(["t"]);
+			for (let i = 0; i < 400; i++)
+				await at.query(`INSERT INTO t SELECT ${i * 10} + g, repeat('v', 100) FROM generate_series(1, 10) AS g`);
+			const until = await at.log.end();
+			const folder = mkdtempSync(join(tmpdir(), "headrace-log-"));
+			const file = join(folder, "kept");
+			writeFileSync(file, "");
+			const kept = () =>
+				readFileSync(file, "utf8")
+					.split("\n")
+					.filter((line) => line !== "")
+					.map((line) => JSON.parse(line) as { ids: string[]; position: string });
+			const { kind, name, version, host, port, user, password } = at.database.server;
+			let kills = 0;
+			for (let code: number | null = null; code !== 0; ) {
+				const position = kept().at(-1)?.position ?? from;
+				const request = {
+					login: { kind, name, version, host, port, user, password },
+					database: at.database.name,
+					from: position,
+					until,
+					file,
+				};
+				const child = spawn(process.execPath, [CHILD, JSON.stringify(request)], {
+					stdio: ["ignore", "ignore", "inherit"],
+				});
+				const lines = kept().length + 20 + 15 * kills;
+				const timer = setInterval(() => {
+					if (kills < 6 && kept().length >= lines) child.kill("SIGKILL");
+				}, 5);
+				code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+				clearInterval(timer);
+				if (code === null) kills++;
+				else expect(code).toBe(0);
+			}
+			expect(kept().flatMap(({ ids }) => ids)).toEqual(Array.from({ length: 4000 }, (_, i) => String(i + 1)));
+			rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+			expect(kills).toBeGreaterThan(2);
+		},
+		120_000,
+	);
 });

@@ -1,5 +1,5 @@
 import { type BeginRequest, HeadraceError, type LogCut, qualified, type TableName } from "../../../core/index.ts";
-import { connect, type PostgresOptions } from "../connect.ts";
+import type { PostgresOptions } from "../connect.ts";
 import type { ControlConnection } from "../control.ts";
 import { execute } from "../execute.ts";
 import type { Session } from "../session.ts";
@@ -17,7 +17,7 @@ import {
 	tableKey,
 } from "./publication.ts";
 import { readSlots, slotName } from "./slot.ts";
-import { createSlot, identify } from "./walsender.ts";
+import { createSlot, identify, openWalsender } from "./walsender.ts";
 
 const FREE_WAIT_MS = 5_000;
 const FREE_TRY_MS = 100;
@@ -36,7 +36,7 @@ export async function beginLog(
 	const name = await nameOf(control, request.reader);
 	await publish(options, control, name, request);
 	await dropSlot(control, name);
-	const { session, facts } = await connect(options, "headrace log");
+	const { session, facts } = await openWalsender(options);
 	const abort = () => session.destroy();
 	signal?.addEventListener("abort", abort, { once: true });
 	try {

@@ -27,7 +27,7 @@ import { Sender } from "./sender.ts";
 import { PLUGIN, proveSlot, readSlots, type Slot, slotName } from "./slot.ts";
 import { Spools } from "./spool.ts";
 import { type LogFeed, LogStream } from "./stream.ts";
-import { createSlot, identify, proveTimeline } from "./walsender.ts";
+import { createSlot, identify, type LogIdentity, openWalsender, proveHistory, proveTimeline } from "./walsender.ts";
 
 /** How long a slot that is in use is waited for: a reader that has just gone may still hold it. */
 const FREE_WAIT_MS = 5_000;
@@ -37,6 +37,8 @@ const FREE_TRY_MS = 200;
 export class PostgresChangeLog implements ChangeLog {
 	readonly #options: PostgresOptions;
 	readonly #control: ControlConnection;
+	/** What `end` said last: a look that begins there begins with what comes. */
+	#lastEnd = "";
 
 	constructor(options: PostgresOptions, control: ControlConnection) {
 		this.#options = options;
@@ -44,10 +46,14 @@ export class PostgresChangeLog implements ChangeLog {
 	}
 
 	async end(): Promise<string> {
-		return this.#position(await this.#control.run(logEnd));
+		this.#lastEnd = await this.#position(await this.#control.run(logEnd));
+		return this.#lastEnd;
 	}
 
-	/** Where the oldest slot of this database begins that can be looked into; without one nothing is kept. */
+	/**
+	 * Where the oldest slot of this database begins that can be looked into.
+	 * @throws E_HISTORY_GONE without one: the server keeps no log for decoders
+	 */
 	async beginning(): Promise<string> {
 		const slot = await this.#control.run(async (session, facts) =>
 			(await readSlots(session))
@@ -57,7 +63,12 @@ export class PostgresChangeLog implements ChangeLog {
 					null,
 				),
 		);
-		if (slot === null) return this.end();
+		if (slot === null)
+			throw new HeadraceError(
+				"E_HISTORY_GONE",
+				"no replication slot of this database keeps the log for a decoder: it has no beginning",
+				{ hint: "`--from now` shows what comes; a slot keeps the log from the moment that it is made." },
+			);
 		return this.#position(slot.confirmedLsn!, slot.name);
 	}
 
@@ -124,46 +135,79 @@ export class PostgresChangeLog implements ChangeLog {
 	async #feed(
 		request: ChangeRequest,
 		from: WalPosition,
-		facts: ServerFacts,
+		facts: ServerFacts & LogIdentity,
 	): Promise<{ feed: LogFeed; until?: string }> {
 		const names = request.tables.map(({ name }) => name);
 		const own = slotName(request.reader, facts.database);
 		const publications = await this.#control.run((session) => choosePublications(session, own, names));
 		const until = request.until === undefined ? {} : { until: request.until };
-		if (request.looks === true) return this.#look(from, publications, facts, until.until);
+		if (request.looks === true) return this.#look(request, from, publications, facts);
 		const slot = await this.#freeSlot(own, from, facts.database);
-		return { feed: await this.#send(slot.name, from.lsn, publications, facts), ...until };
+		return { feed: await this.#send(slot.name, from, publications, facts), ...until };
 	}
 
-	/** Into the slot that the position names, up to the log's end; else by a slot of one's own, from now on. */
+	/** Into a slot, up to the log's end; else by a temporary slot, which has only what comes from now on. */
 	async #look(
+		request: ChangeRequest,
 		from: WalPosition,
 		publications: readonly string[],
 		facts: ServerFacts,
-		until: string | undefined,
 	): Promise<{ feed: LogFeed; until?: string }> {
-		if (from.slot !== undefined) {
-			const slot = await this.#freeSlot(from.slot, from, facts.database);
+		const { until } = request;
+		if (from.slot !== undefined || until !== undefined) {
+			const name = from.slot ?? (await this.#slotAt(from.lsn, facts.database));
+			const slot = await this.#freeSlot(name, from, facts.database);
 			const to = until ?? (await this.end());
 			const { session } = await connect(this.#options, "headrace reader");
 			const range = { from: from.lsn, to: decodeWalPosition(to).lsn };
 			return { feed: new Peek(session, slot.name, range, publications), until: to };
 		}
-		const { session } = await connect(this.#options, "headrace log");
+		if (request.from !== this.#lastEnd)
+			throw new HeadraceError("E_UNSUPPORTED", "a look that goes on can begin only with what comes from now on", {
+				hint: "Leave `--from` out, or `--follow`: what is in a slot can be looked at up to the log's end.",
+			});
+		const { session } = await openWalsender(this.#options);
 		try {
 			const name = `headrace_look_${facts.processId}_${Date.now().toString(36)}`;
 			const { lsn } = await createSlot(session, facts, { name, kind: "temporary" });
-			const feed = await Sender.start(session, startCommand(name, lsn, publications, facts.version), lsn);
-			return { feed, ...(until === undefined ? {} : { until }) };
+			return { feed: await Sender.start(session, startCommand(name, lsn, publications, facts.version), lsn) };
 		} catch (error) {
 			session.destroy();
 			throw error;
 		}
 	}
 
-	async #send(slot: string, from: bigint, publications: readonly string[], facts: ServerFacts): Promise<Sender> {
-		const { session } = await connect(this.#options, "headrace log");
-		return Sender.start(session, startCommand(slot, from, publications, facts.version), from);
+	/** The slot that begins next before a place. */
+	async #slotAt(lsn: bigint, database: string): Promise<string> {
+		const slots = (await this.#control.run((session) => readSlots(session))).filter(
+			(slot) => isReadable(slot, database) && slot.confirmedLsn! <= lsn,
+		);
+		slots.sort((a, b) => Number(b.confirmedLsn! - a.confirmedLsn!));
+		const [nearest] = slots;
+		if (nearest !== undefined) return nearest.name;
+		throw new HeadraceError(
+			"E_HISTORY_GONE",
+			`no replication slot of this database keeps the log from ${formatLsn(lsn)} on`,
+			{
+				hint: "`--from beginning` shows what the oldest slot has, `--from now` what comes.",
+			},
+		);
+	}
+
+	async #send(
+		slot: string,
+		from: WalPosition,
+		publications: readonly string[],
+		facts: ServerFacts & LogIdentity,
+	): Promise<Sender> {
+		const { session } = await openWalsender(this.#options);
+		try {
+			await proveHistory(session, from, facts.timeline);
+			return await Sender.start(session, startCommand(slot, from.lsn, publications, facts.version), from.lsn);
+		} catch (error) {
+			session.destroy();
+			throw error;
+		}
 	}
 
 	/** @throws what `proveSlot` throws; E_BUSY when another reads it */

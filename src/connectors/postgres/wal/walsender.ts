@@ -1,13 +1,31 @@
 /** Commands of a connection that is a walsender. https://www.postgresql.org/docs/current/protocol-replication.html */
 import { HeadraceError } from "../../../core/index.ts";
+import { type Connected, connect, type PostgresOptions } from "../connect.ts";
 import type { ServerFacts } from "../server-facts.ts";
 import type { Session } from "../session.ts";
 import { quoteIdentifier } from "../sql-text.ts";
-import { parseLsn, type WalPosition } from "./position.ts";
+import { formatLsn, parseLsn, type WalPosition } from "./position.ts";
 import { PLUGIN } from "./slot.ts";
 
 const VERSION_OPTIONS = 150000;
 const VERSION_FAILOVER = 170000;
+
+/**
+ * A connection that takes commands of replication.
+ * @throws what `connect` throws; E_RIGHTS with the statement that lets the user replicate
+ */
+export async function openWalsender(options: PostgresOptions): Promise<Connected> {
+	try {
+		return await connect(options, "headrace log");
+	} catch (error) {
+		if (!(error instanceof HeadraceError) || error.code !== "E_RIGHTS") throw error;
+		const user = quoteIdentifier(options.user ?? "<user>");
+		throw new HeadraceError("E_RIGHTS", error.message, {
+			hint: `Run as a superuser: ALTER ROLE ${user} REPLICATION;    -- on RDS: GRANT rds_replication TO ${user};`,
+			cause: error,
+		});
+	}
+}
 
 export interface CreatedSlot {
 	/** What is committed before is in the snapshot, what is committed after in the stream. */
@@ -70,4 +88,29 @@ export async function proveTimeline(session: Session, from: WalPosition): Promis
 		throw mismatch(`the database ${from.database}, and this one is ${here.database}`);
 	if (from.timeline !== undefined && from.timeline > here.timeline)
 		throw mismatch(`timeline ${from.timeline}, which this server, on ${here.timeline}, has not reached`);
+}
+
+/**
+ * Proves that this server has gone through the history that a position of an older timeline is of: a promoted standby
+ * lacks what the old primary wrote after the timelines parted.
+ * @throws E_HISTORY_MISMATCH
+ */
+export async function proveHistory(session: Session, from: WalPosition, timeline: number): Promise<void> {
+	if (from.timeline === undefined || from.timeline === timeline) return;
+	const [row] = await session.rows(`TIMELINE_HISTORY ${timeline}`);
+	const parted = switchPoint(row?.[1] ?? "", from.timeline);
+	if (parted === null || parted < from.lsn)
+		throw new HeadraceError(
+			"E_HISTORY_MISMATCH",
+			`the position is of timeline ${from.timeline}, which this server's, ${timeline}, parted from ${parted === null ? "never" : `at ${formatLsn(parted)}, before ${formatLsn(from.lsn)}`}`,
+		);
+}
+
+/** Where a timeline ended, by a history file: a line of its number, the place and the reason each. */
+export function switchPoint(history: string, timeline: number): bigint | null {
+	for (const line of history.split("\n")) {
+		const [, number, place] = /^\s*(\d+)\s+([0-9A-Fa-f]+\/[0-9A-Fa-f]+)/.exec(line) ?? [];
+		if (number !== undefined && Number(number) === timeline) return parseLsn(place!);
+	}
+	return null;
 }
