@@ -23,6 +23,7 @@ import { raceResume } from "./resume.ts";
 import { headrace, headraceCommand, type Route, repository } from "./routes.ts";
 import { raceS3 } from "./s3.ts";
 import { DATABASE, type Generated, generate, load, warm, writeParquet } from "./tables.ts";
+import { raceWal } from "./wal.ts";
 
 const SECTIONS = [
 	"mysql-duckdb",
@@ -39,6 +40,7 @@ const SECTIONS = [
 	"incremental",
 	"incremental-postgres",
 	"binlog",
+	"wal",
 	"startup",
 	"compact",
 	"big",
@@ -181,7 +183,7 @@ async function main(): Promise<void> {
 			...["mysql-postgres", "mysql-redshift", "postgres-postgres", "file-postgres", "incremental-postgres"],
 		);
 		const postgres =
-			intoPostgres || wants("postgres-duckdb", "postgres-parquet", "postgres-resume")
+			intoPostgres || wants("postgres-duckdb", "postgres-parquet", "postgres-resume", "wal")
 				? await start(postgresName)
 				: undefined;
 		if (intoPostgres && postgres !== undefined) await makeTarget(postgres);
@@ -258,6 +260,10 @@ async function main(): Promise<void> {
 			if (mariadb !== undefined && values.headrace && wanted.includes("binlog")) {
 				say("\nChange log");
 				sections.push(...(await raceBinlog(mariadb, Math.min(rows, 1_000_000), repeat, say)));
+			}
+			if (postgres !== undefined && values.headrace && wanted.includes("wal")) {
+				say("\nChange log of PostgreSQL");
+				sections.push(...(await raceWal(postgres, Math.min(rows, 1_000_000), repeat, say)));
 			}
 			await stop(postgres);
 			await stop(mariadb);
