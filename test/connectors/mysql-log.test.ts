@@ -293,9 +293,13 @@ describe.skipIf(missing("mariadb"))("the change log of MariaDB alone", () => {
 		const from = await logOf(source).end();
 		await using other = await database.connect();
 		await other.query("xa start 'a'; insert into t values (1); xa end 'a'; xa prepare 'a'");
+		const zeroth = await follow(source, [table], { from });
+		expect(zeroth.rows).toEqual([]);
 		await database.query("insert into t values (2)");
 		const first = await follow(source, [table], { from });
 		expect(brief(first.rows)).toEqual(["insert 2"]);
+		// Taken up where it is to end.
+		expect((await follow(source, [table], { from: first.position, until: first.position })).rows).toEqual([]);
 		await database.query("insert into t values (3)");
 		const second = await follow(source, [table], { from: first.position });
 		expect(brief(second.rows)).toEqual(["insert 3"]);
@@ -304,6 +308,8 @@ describe.skipIf(missing("mariadb"))("the change log of MariaDB alone", () => {
 		);
 		const third = await follow(source, [table], { from: second.position });
 		expect(brief(third.rows)).toEqual(["insert 1"]);
+		const whole = await follow(source, [table], { from: zeroth.position });
+		expect(brief(whole.rows)).toEqual(["insert 2", "insert 3", "insert 1"]);
 	});
 
 	async function openSourceAdmin() {

@@ -9,7 +9,6 @@ import {
 } from "../../../core/index.ts";
 import { corrupt } from "./bytes.ts";
 import {
-	checksumOf,
 	EventType,
 	type FormatDescription,
 	type GtidEvent,
@@ -20,14 +19,14 @@ import {
 	readGtid,
 	readMariadbGtid,
 	readQuery,
-	readRotate,
 	readTaggedGtid,
 } from "./event.ts";
 import { type FollowedTable, type FollowedTables, sameColumns } from "./followed-tables.ts";
-import { type GtidSet, parseGtids } from "./gtid.ts";
+import type { GtidSet } from "./gtid.ts";
 import { inflateEvent } from "./inflate.ts";
+import { LogCursor } from "./log-cursor.ts";
 import { payloadEvents } from "./payload.ts";
-import { comparePlaces, encodeLogPosition, FIRST_OFFSET, type LogPosition } from "./position.ts";
+import { comparePlaces, encodeLogPosition, type LogPosition } from "./position.ts";
 import { readRows, rowsForm } from "./rows-event.ts";
 import { readStatement, type Statement } from "./statement.ts";
 import { readTableId, readTableMap } from "./table-map.ts";
@@ -71,7 +70,6 @@ interface Group {
 
 /** Batches that are being filled may hold so many bytes together, however many tables they are of. */
 const OPEN_BATCH_BYTES_MAX = 64 << 20;
-const WRAP_BYTES = 4294967296;
 const FORMAT_UNKNOWN: FormatDescription = { checksums: false, postHeaders: Buffer.alloc(256, 8) };
 
 /**
@@ -84,20 +82,10 @@ export class LogReader {
 	readonly #emit: (event: ChangeEvent) => void;
 	#format: FormatDescription = FORMAT_UNKNOWN;
 	#checksums: boolean;
-	#file: string;
-	#offset: number;
-	#created: number | undefined;
-	/** The last event up to the position; null before any was read: then the position's own is still it. */
-	#lastEvent: LogEvent | null = null;
-	#last: LogPosition["last"];
-	#gtids: GtidSet | null;
+	readonly #cursor: LogCursor;
 	#group: Group | null = null;
 	#maps = new Map<number, SeenMap>();
 	readonly #prepared = new PreparedTransactions();
-	/** Everything up to here was read before. */
-	#readBefore: LogPosition | null;
-	/** The last event that was read before has to be met again. */
-	#proof: NonNullable<LogPosition["last"]> | null;
 	#transactions: ChangeTransaction[] = [];
 	#rows = 0;
 	#bytes = 0;
@@ -112,29 +100,22 @@ export class LogReader {
 		this.#tables = options.tables;
 		this.#emit = options.emit;
 		this.#checksums = options.checksums;
-		this.#file = from.file;
-		this.#offset = from.offset;
-		this.#created = from.created;
-		this.#last = from.last;
-		this.#gtids = from.gtid === undefined ? null : parseGtids(from.gtid, flavour);
-		const startsThere = from.last === undefined && from.prepared === undefined && from.offset < WRAP_BYTES;
-		this.#readBefore = from.file === "" || startsThere ? null : from;
-		this.#proof = from.file === "" ? null : (from.last ?? null);
+		this.#cursor = new LogCursor(from, options.server, flavour);
 		this.#told = encodeLogPosition(from);
 	}
 
 	/** Where the log has been read to. */
 	get place(): { readonly file: string; readonly offset: number } {
-		return { file: this.#file, offset: this.#offset };
+		return this.#cursor.place;
 	}
 
 	get gtids(): GtidSet | null {
-		return this.#gtids;
+		return this.#cursor.gtids;
 	}
 
 	/** Whether a position may be taken here: no transaction is open. */
 	get isBetween(): boolean {
-		return this.#group === null && this.#readBefore === null;
+		return this.#group === null && !this.#cursor.isBehind;
 	}
 
 	/** Whether the file's first event has been seen, by which a file of the same name is told from it. */
@@ -152,18 +133,7 @@ export class LogReader {
 	}
 
 	#position(): string {
-		const gtid = this.#gtids?.toString();
-		const prepared = this.#prepared.oldest;
-		const last = this.#lastEvent === null ? this.#last : lastOf(this.#lastEvent, this.#offset);
-		return encodeLogPosition({
-			file: this.#file,
-			offset: this.#offset,
-			server: this.#options.server,
-			...(gtid === undefined ? {} : { gtid }),
-			...(this.#created === undefined ? {} : { created: this.#created }),
-			...(last === undefined ? {} : { last }),
-			...(prepared === undefined ? {} : { prepared }),
-		});
+		return this.#cursor.position(this.#prepared.oldest);
 	}
 
 	/** Hands on what there is, and says that all of it is whole transactions. Only between transactions. */
@@ -194,78 +164,17 @@ export class LogReader {
 		const { type } = event;
 		if (type === EventType.heartbeat || type === EventType.heartbeatV2) return undefined;
 		if (type === EventType.rotate) {
-			this.#rotate(event);
+			if (this.#cursor.rotate(event)) this.#maps.clear();
 			return undefined;
 		}
-		if (!this.#moveTo(event)) return undefined;
-		return this.#dispatch(event);
-	}
-
-	/** Moves the position past the event; false when it was read before. */
-	#moveTo(event: LogEvent): boolean {
-		if (event.artificial || event.endOffset === 0) return true;
-		const from = Math.floor(this.#offset / WRAP_BYTES) * WRAP_BYTES;
-		let offset = from + event.endOffset;
-		// The event's own offset has 32 bits; files may be larger.
-		if (offset < this.#offset - WRAP_BYTES / 2) offset += WRAP_BYTES;
-		const start = offset - event.size;
-		this.#offset = offset;
-		const before = this.#readBefore;
-		if (before === null) {
-			this.#lastEvent = event;
-			return true;
+		const isWanted = this.#cursor.moveTo(event);
+		const steps = isWanted ? this.#dispatch(event) : undefined;
+		if (this.#cursor.arrives) {
+			// A position lies between transactions.
+			this.#group = null;
+			this.#cursor.arrive();
 		}
-		if (event.type === EventType.formatDescription) return true;
-		this.#prove(event, start, before);
-		const order = comparePlaces({ file: this.#file, offset }, before);
-		const isWithin = order > 0 && this.#file === before.file && start < before.offset;
-		if (isWithin || (order >= 0 && this.#proof !== null))
-			throw new HeadraceError(
-				"E_HISTORY_MISMATCH",
-				`the log has no event that ends at ${before.file}:${before.offset}`,
-			);
-		// What is not needed of it: only XA transactions that are not ended are read again.
-		const isWanted = before.prepared !== undefined || event.type === EventType.mariadbGtidList;
-		if (order < 0) return isWanted;
-		this.#readBefore = null;
-		if (order > 0) {
-			this.#lastEvent = event;
-			return true;
-		}
-		return false;
-	}
-
-	/** The last event that was read has to be there again, byte for byte. */
-	#prove(event: LogEvent, start: number, before: LogPosition): void {
-		const proof = this.#proof;
-		if (proof === null || this.#file !== before.file || start !== proof.start) return;
-		if (event.size !== proof.size || checksumOf(event) !== proof.crc32)
-			throw new HeadraceError(
-				"E_HISTORY_MISMATCH",
-				`the event before ${before.file}:${before.offset} is not the one that was read there`,
-			);
-		this.#proof = null;
-	}
-
-	#rotate(event: LogEvent): void {
-		const { file, offset } = readRotate(event);
-		if (file !== this.#file) this.#maps.clear();
-		else if (event.artificial) {
-			// The begin of a dump, which may lie before what is to be read.
-			this.#offset = offset;
-			return;
-		}
-		if (this.#readBefore !== null && comparePlaces({ file, offset }, this.#readBefore) > 0) {
-			if (this.#proof !== null)
-				throw new HeadraceError("E_HISTORY_MISMATCH", `the log's file ${this.#file} ends before the position`);
-			this.#readBefore = null;
-		}
-		this.#file = file;
-		this.#offset = offset;
-		if (event.artificial && offset !== FIRST_OFFSET) return;
-		this.#created = undefined;
-		this.#last = undefined;
-		this.#lastEvent = null;
+		return steps;
 	}
 
 	#dispatch(event: LogEvent): Steps | undefined {
@@ -305,9 +214,9 @@ export class LogReader {
 			case EventType.xaPrepare:
 				return this.#xaPrepare(event);
 			case EventType.transactionPayload:
-				return this.#payload(event);
+				return this.#cursor.isBehind ? undefined : this.#payload(event);
 			case EventType.incident:
-				throw new HeadraceError("E_INCIDENT", `the log says at ${this.#file}:${this.#offset} that changes were lost`);
+				throw new HeadraceError("E_INCIDENT", `the log says at ${this.#cursor.text} that changes were lost`);
 			case EventType.partialUpdateRows:
 				this.#partialRows(event);
 				return undefined;
@@ -327,17 +236,14 @@ export class LogReader {
 		this.#format = readFormatDescription(event);
 		this.#checksums = this.#format.checksums;
 		this.#maps.clear();
-		const { from } = this.#options;
-		if (this.#file === from.file && from.created !== undefined && from.created !== event.timestamp)
-			throw new HeadraceError("E_HISTORY_MISMATCH", `the log's file ${this.#file} is another one of the same name`);
-		this.#created = event.timestamp;
+		this.#cursor.describe(event);
 	}
 
 	#begin(event: LogEvent, gtid: GtidEvent | null): void {
 		this.#group = {
 			gtid,
-			file: this.#file,
-			offset: this.#offset - event.size,
+			file: this.#cursor.place.file,
+			offset: this.#cursor.place.offset - event.size,
 			isTransaction: gtid !== null && this.#options.flavour === "mariadb" && !gtid.standalone,
 			hasRows: false,
 			prepared: gtid?.preparesXa ? [] : null,
@@ -349,8 +255,8 @@ export class LogReader {
 		const group = this.#group;
 		this.#group = null;
 		const gtid = group?.gtid?.gtid;
-		if (gtid !== undefined) this.#gtids = (this.#gtids ?? parseGtids("", this.#options.flavour)).add(gtid);
-		if (this.#readBefore !== null) return;
+		if (gtid !== undefined) this.#cursor.add(gtid);
+		if (this.#cursor.isBehind) return;
 		if (group?.hasRows === true)
 			this.#transactions.push({
 				position: this.#position(),
@@ -364,7 +270,7 @@ export class LogReader {
 	}
 
 	#tableMap(event: LogEvent): Steps | undefined {
-		if (this.#readBefore !== null) return undefined;
+		if (this.#cursor.isBehind) return undefined;
 		const { id, next } = readTableId(event, this.#format);
 		const seen = this.#maps.get(id);
 		const body = event.bytes.subarray(next, event.bodyEnd);
@@ -398,7 +304,7 @@ export class LogReader {
 	}
 
 	#takeRows(event: LogEvent, form: NonNullable<ReturnType<typeof rowsForm>>): void {
-		if (this.#readBefore !== null) return;
+		if (this.#cursor.isBehind) return;
 		const seen = this.#maps.get(readTableId(event, this.#format).id);
 		if (seen === undefined) throw corrupt("rows of a table that it has not described");
 		const { followed } = seen;
@@ -416,8 +322,8 @@ export class LogReader {
 	}
 
 	#bareGroup(event: LogEvent): Group {
-		const offset = this.#offset - event.size;
-		return { gtid: null, file: this.#file, offset, isTransaction: true, hasRows: false, prepared: null };
+		const { file, offset: end } = this.#cursor.place;
+		return { gtid: null, file, offset: end - event.size, isTransaction: true, hasRows: false, prepared: null };
 	}
 
 	#partialRows(event: LogEvent): void {
@@ -443,8 +349,8 @@ export class LogReader {
 		}
 		const events = group.prepared;
 		group.prepared = null;
-		if (onePhase) return this.#replay(events, event);
-		this.#prepared.keep(id, { file: group.file, offset: group.offset, events });
+		if (onePhase && !this.#cursor.isBehind) return this.#replay(events, event);
+		if (!onePhase) this.#prepared.keep(id, { file: group.file, offset: group.offset, events });
 		group.hasRows = false;
 		this.#commit(event);
 		return undefined;
@@ -484,6 +390,10 @@ export class LogReader {
 		const ended = () => {
 			if (this.#group === null || !this.#group.isTransaction) this.#commit(event);
 		};
+		if (this.#cursor.isBehind && !["begin", "commit", "rollback", "xa"].includes(statement.kind)) {
+			ended();
+			return undefined;
+		}
 		switch (statement.kind) {
 			case "begin":
 				this.#group ??= this.#bareGroup(event);
@@ -497,7 +407,7 @@ export class LogReader {
 				if (this.#group?.hasRows)
 					throw new HeadraceError(
 						"E_STATEMENT_EVENT",
-						`a transaction at ${this.#file}:${this.#offset} was rolled back after its rows were written to the log`,
+						`a transaction at ${this.#cursor.text} was rolled back after its rows were written to the log`,
 						{ hint: "A transaction changed a table that can't be rolled back. Read its tables anew." },
 					);
 				if (statement.kind === "rollback") this.#commit(event);
@@ -536,19 +446,19 @@ export class LogReader {
 			this.#commit(event);
 			return undefined;
 		}
-		if (prepared !== undefined && this.#readBefore === null) return this.#replay(prepared.events, event);
-		if (prepared === undefined && this.#readBefore === null)
+		if (prepared !== undefined && !this.#cursor.isBehind) return this.#replay(prepared.events, event);
+		if (prepared === undefined && !this.#cursor.isBehind)
 			throw new HeadraceError(
 				"E_HISTORY_GONE",
-				`an XA transaction is committed at ${this.#file}:${this.#offset} that was prepared before the stream began`,
+				`an XA transaction is committed at ${this.#cursor.text} that was prepared before the stream began`,
 			);
 		this.#commit(event);
 		return undefined;
 	}
 
 	#statementRows({ table, schemas }: Extract<Statement, { kind: "rows" }>): void {
-		if (this.#readBefore !== null) return;
-		const place = `${this.#file}:${this.#offset}`;
+		if (this.#cursor.isBehind) return;
+		const place = `${this.#cursor.text}`;
 		if (
 			table !== undefined
 				? this.#tables.get(table) === undefined
@@ -607,11 +517,11 @@ export class LogReader {
 	 * statement: the rows before it may have got the wrong names.
 	 */
 	#refuseByPlace(table: FollowedTable): void {
-		if (this.#readBefore !== null || !table.readByPlace || comparePlaces(this.#place(), table.describedAt) > 0) return;
+		if (this.#cursor.isBehind || !table.readByPlace || comparePlaces(this.#cursor.place, table.describedAt) > 0) return;
 		const place = qualified(table.name);
 		throw new HeadraceError(
 			"E_SCHEMA_AMBIGUOUS",
-			`columns of ${place} got other names or places at ${this.#file}:${this.#offset}, and the log does not name those of the rows before`,
+			`columns of ${place} got other names or places at ${this.#cursor.text}, and the log does not name those of the rows before`,
 			{ table: place },
 		);
 	}
@@ -627,7 +537,7 @@ export class LogReader {
 	}
 
 	#gone(table: FollowedTable, statement: string): void {
-		if (this.#readBefore !== null) return;
+		if (this.#cursor.isBehind) return;
 		this.#changed({ kind: "schema", before: table.seen ?? table.table, after: null, rereads: false, statement });
 		this.#forget(table);
 		table.seen = null;
@@ -640,19 +550,15 @@ export class LogReader {
 	}
 
 	#truncate(table: FollowedTable): void {
-		if (this.#readBefore !== null) return;
+		if (this.#cursor.isBehind) return;
 		this.#flush();
 		this.#emit({ kind: "truncate", table: table.seen ?? table.table, transaction: this.#transactions.length });
-		this.#group ??= { ...this.#place(), gtid: null, isTransaction: false, hasRows: true, prepared: null };
+		this.#group ??= { ...this.#cursor.place, gtid: null, isTransaction: false, hasRows: true, prepared: null };
 		this.#group.hasRows = true;
 	}
 
-	#place(): { file: string; offset: number } {
-		return { file: this.#file, offset: this.#offset };
-	}
-
 	async #redescribed(tables: readonly FollowedTable[], statement: string, rereads: boolean): Promise<void> {
-		if (this.#readBefore !== null) return;
+		if (this.#cursor.isBehind) return;
 		this.#flush();
 		const before = tables.map((table) => table.seen ?? table.table);
 		const isBack = tables.map((table) => table.seen === null && statement === "create");
@@ -677,10 +583,4 @@ async function* step(work: () => Promise<void>): AsyncGenerator<void, void, unde
 
 function isPartOfXa(type: number): boolean {
 	return type === EventType.tableMap || type === EventType.partialUpdateRows || rowsForm(type) !== undefined;
-}
-
-/** The header of a file changes when the file is closed: it proves nothing. */
-function lastOf(event: LogEvent, end: number): LogPosition["last"] {
-	if (event.type === EventType.formatDescription) return undefined;
-	return { start: end - event.size, size: event.size, crc32: checksumOf(event) };
 }
