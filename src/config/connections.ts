@@ -10,6 +10,7 @@ import { NO_POSITIONS } from "./positions.ts";
 import { readText } from "./read-text.ts";
 import { type ReferenceScope, resolveText } from "./references.ts";
 import { resolveReferences } from "./resolve.ts";
+import { addressWithoutSecrets, withoutSecrets } from "./stand-ins.ts";
 import { didYouMean } from "./suggest.ts";
 import { parseYaml } from "./yaml-file.ts";
 
@@ -71,7 +72,7 @@ function readConnection(name: string, value: unknown, scope: ReferenceScope, pos
 		new HeadraceErrors([new HeadraceError("E_INVALID_VALUE", message + meant, positions.value(path))]);
 	if (typeof value !== "object" || value === null || Array.isArray(value))
 		throw fault(`connection ${name} must be an address or a map with type`, [name]);
-	const resolved = resolveReferences(value, scope, positions, [name]);
+	const resolved = resolveReferences(ofStandIn(value, scope), scope, positions, [name]);
 	if (resolved.faults.length > 0) throw new HeadraceErrors(resolved.faults);
 	const { type: written, ...own } = resolved.value as Record<string, unknown>;
 	const types = Object.keys(CONNECTION_TYPES);
@@ -99,13 +100,27 @@ function readConnection(name: string, value: unknown, scope: ReferenceScope, pos
 	return checkConnection({ name, type: type satisfies ConnectionType, fields, directory: scope.directory, place });
 }
 
+function ofStandIn(value: object, scope: ReferenceScope): object {
+	const { type: written } = value as { readonly type?: unknown };
+	const type = typeof written === "string" && Object.hasOwn(SCHEMES, written) ? SCHEMES[written] : undefined;
+	return type !== undefined && scope.standIns?.has(type) === true
+		? withoutSecrets(type, value as Record<string, unknown>)
+		: value;
+}
+
 /** An address of a file; one that is a reference as a whole is read after it is resolved. */
 function addressConnection(
 	text: string,
 	scope: ReferenceScope,
 	options: { readonly name?: string; readonly place: ErrorPlace },
 ): Connection {
-	if (!/^\s*\$\{[^}]*\}\s*$/.test(text)) return parseAddress(text, scope.directory, { ...options, env: scope.env });
+	if (!/^\s*\$\{[^}]*\}\s*$/.test(text)) {
+		const scheme = /^\s*([A-Za-z][A-Za-z0-9+.-]+):/.exec(text)?.[1]?.toLowerCase() ?? "";
+		const type = Object.hasOwn(SCHEMES, scheme) ? SCHEMES[scheme] : undefined;
+		const isStoodIn = type !== undefined && scope.standIns?.has(type) === true;
+		const address = isStoodIn ? addressWithoutSecrets(type, text.trim()) : text;
+		return parseAddress(address, scope.directory, { ...options, env: scope.env });
+	}
 	const { text: address, origin } = resolveText(text.trim(), scope, options.place);
 	return parseAddress(address, scope.directory, { ...options, origin });
 }

@@ -13,7 +13,7 @@ import {
 	readConnections,
 } from "./connections.ts";
 import { findPipeline, projectDirectory } from "./find.ts";
-import type { CheckedPipeline, Connection } from "./pipeline.ts";
+import type { CheckedPipeline, Connection, ConnectionType } from "./pipeline.ts";
 import { readText } from "./read-text.ts";
 import type { Env, ReferenceScope } from "./references.ts";
 import { hasTemplate } from "./template-names.ts";
@@ -21,6 +21,8 @@ import { parseYaml } from "./yaml-file.ts";
 
 export interface LoadOptions {
 	readonly env: Env;
+	/** Types of connections whose secrets are not read, since stand-ins take their place. */
+	readonly standIns?: ReadonlySet<ConnectionType>;
 }
 
 /**
@@ -38,7 +40,7 @@ export async function loadPipeline(
 	} catch (error) {
 		throw new HeadraceErrors(faultsOf(error));
 	}
-	return checkPipelineText(readText(file), { file, directory: projectDirectory(directory, file), env: options.env });
+	return checkPipelineText(readText(file), { ...options, file, directory: projectDirectory(directory, file) });
 }
 
 export interface TextOptions extends LoadOptions {
@@ -52,8 +54,8 @@ export interface TextOptions extends LoadOptions {
  * @throws HeadraceErrors
  */
 export async function checkPipelineText(text: string, options: TextOptions): Promise<CheckedPipeline> {
-	const { file, directory } = options;
-	const scope: ReferenceScope = { env: options.env, directory };
+	const { file, directory, env, standIns } = options;
+	const scope: ReferenceScope = { env, directory, ...(standIns === undefined ? {} : { standIns }) };
 	const yaml = parseYaml(text, file);
 	// Liquid is loaded only for a file that has templates.
 	const checkTemplate = hasTemplate(text) ? (await import("./template.ts")).checkTemplate : undefined;

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve as resolvePath } from "node:path";
 import { type ErrorPlace, HeadraceError } from "../core/errors.ts";
+import type { ConnectionType } from "./pipeline.ts";
 import { nearest } from "./suggest.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -10,6 +11,8 @@ export interface ReferenceScope {
 	readonly env: Env;
 	/** Relative file paths start here. */
 	readonly directory: string;
+	/** Types of connections that stand-ins take the place of: how they are reached is not resolved, nor any secret read. */
+	readonly standIns?: ReadonlySet<ConnectionType>;
 }
 
 export interface Reference {

