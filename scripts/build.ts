@@ -32,10 +32,14 @@ function writeDeclarations(): void {
 	if (status !== 0) process.exit(status ?? 1);
 }
 
-/** The command line, and each file that package.json offers to importers, as its path without an extension. */
+/**
+ * The command line, each file that package.json offers to importers, as its path without an extension, and the stand-ins
+ * of `headrace rehearse`, which nothing imports: they are loaded by their address.
+ */
 function entries(manifest: Manifest): Record<string, string> {
 	const offered = Object.values(manifest.exports).map((each) => each.default.replace(/^\.\/dist\/|\.js$/g, ""));
-	return Object.fromEntries(["cli/main", ...offered].map((name) => [name, join(root, `src/${name}.ts`)]));
+	const program = ["cli/main", ...offered].map((name) => [name, join(root, `src/${name}.ts`)]);
+	return Object.fromEntries([...program, ["stand-ins/index", join(root, "test/stand-ins/index.ts")]]);
 }
 
 /** Gives the packages whose code is inside the program now, by their folders. */

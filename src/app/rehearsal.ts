@@ -61,6 +61,8 @@ export async function openRehearsal(pipeline: CheckedPipeline): Promise<Rehearsa
 		to: replacedBy(pipeline.to, place),
 		...(staging === undefined ? {} : { staging }),
 		alerts: [],
+		// Its stand-in is an engine that knows no waiting for another's rows, as Snowflake does.
+		...(pipeline.to.type === "snowflake" ? { concurrency: 1 } : {}),
 		hooks: withoutSource(pipeline.hooks),
 		tables: pipeline.tables.map((rule) => ({ ...rule, hooks: withoutSource(rule.hooks) })),
 	};
