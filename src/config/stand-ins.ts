@@ -24,12 +24,13 @@ export function withoutSecrets(
 
 /** The same of an address: what is in it by reference is made up, but for a bucket and the path in it. */
 export function addressWithoutSecrets(type: ConnectionType, address: string): string {
-	const text = address
-		.replace(/^([^:]+:\/\/)(?:\$\{[^}]*\}|[^@?/$])*@/, `$1${MADE_UP}@`)
-		.replace(/\?(.*)$/s, (_all, options: string) => {
-			const kept = options.split("&").filter((option) => !option.includes("${"));
-			return kept.length === 0 ? "" : `?${kept.join("&")}`;
-		});
+	const text = address.replace(/\?(.*)$/s, (_all, options: string) => {
+		const kept = options.split("&").filter((option) => !option.includes("${"));
+		return kept.length === 0 ? "" : `?${kept.join("&")}`;
+	});
 	if (type === "s3" || type === "lake") return text;
-	return text.replace(/:\$\{[^}]*\}(?=\/|\?|$)/, "").replaceAll(/\$\{[^}]*\}/g, MADE_UP);
+	return text
+		.replace(/^([^:]+:\/\/)(?:\$\{[^}]*\}|[^@?/$])*@/, `$1${MADE_UP}@`)
+		.replace(/:\$\{[^}]*\}(?=\/|\?|$)/, "")
+		.replaceAll(/\$\{[^}]*\}/g, MADE_UP);
 }

@@ -189,7 +189,7 @@ describe.skipIf(missing("mariadb") ?? missing("postgres18"))("a rehearsal of a p
 
 	test("says at its top and bottom that these are stand-ins", { timeout: 120_000 }, async () => {
 		write(
-			"lake: s3://${env:NOT_SET}:${env:NOT_SET}@acme-lake/staging\nwarehouse: redshift://loader:${env:NOT_SET}@${env:NO_HOST}:5439/dw\n",
+			"lake: s3://acme-lake/staging?secret_access_key=${env:NOT_SET}\nwarehouse: redshift://loader:${env:NOT_SET}@${env:NO_HOST}:5439/dw\n",
 			"staging: lake\n",
 		);
 		const { code, stdout, stderr } = await rehearse([]);
@@ -208,6 +208,12 @@ describe.skipIf(missing("mariadb") ?? missing("postgres18"))("a rehearsal of a p
 			code: 2,
 			stderr: expect.stringMatching(/E_UNSUPPORTED.*there is no stand-in of postgres/s),
 			hosts: new Set(),
+		});
+		write("lake: s3://Acme/x\nwarehouse: { type: lake, bucket: Acme }\n", "staging: lake\n");
+		expect(await rehearse([])).toMatchObject({
+			code: 2,
+			stderr: expect.stringMatching(/E_INVALID_VALUE.*bucket Acme/s),
+			left: [],
 		});
 		project.write("pipelines/shop.yaml", "from: s3://acme-lake/exports\nto: warehouse\ntables: { '*': {} }\n");
 		expect(await rehearse([])).toMatchObject({

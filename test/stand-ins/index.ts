@@ -1,7 +1,9 @@
 /** The stand-ins that a rehearsal needs, started together: published as `dist/stand-ins`. */
 import type { StandIns, StandInsRequest, StoredObject } from "../../src/app/stand-ins.ts";
+import { HeadraceError } from "../../src/core/errors.ts";
 import { startGlueStandIn } from "./glue/index.ts";
 import { ROLE, startRedshiftStandIn } from "./redshift/index.ts";
+import { checkBucketName } from "./s3/buckets.ts";
 import { type S3StandIn, startS3StandIn } from "./s3/index.ts";
 import { startSnowflakeStandIn } from "./snowflake/index.ts";
 
@@ -14,6 +16,7 @@ export async function startStandIns(request: StandInsRequest): Promise<StandIns>
 	await using started = new AsyncDisposableStack();
 	const region = request.region ?? "us-east-1";
 	const { buckets, kmsKeys } = request;
+	for (const bucket of buckets) checkBucket(bucket);
 	const s3 = started.use(await startS3StandIn({ region, buckets, kmsKeys }));
 	const { accessKeyId, secretAccessKey } = s3;
 	const glue = request.glue ? started.use(await startGlueStandIn({ region, accessKeyId, secretAccessKey })) : undefined;
@@ -31,6 +34,17 @@ export async function startStandIns(request: StandInsRequest): Promise<StandIns>
 		glueOperations: () => glue?.log.slice() ?? [],
 		[Symbol.asyncDispose]: () => all.disposeAsync(),
 	};
+}
+
+function checkBucket(bucket: string): void {
+	try {
+		checkBucketName(bucket);
+	} catch (cause) {
+		throw new HeadraceError("E_INVALID_VALUE", `bucket ${bucket}: S3 has no bucket of such a name`, {
+			hint: "Names are 3 to 63 lower-case letters, digits, dots and hyphens.",
+			cause,
+		});
+	}
 }
 
 function startRedshift(s3: S3StandIn, { port, iamRole }: NonNullable<StandInsRequest["redshift"]>) {

@@ -121,7 +121,7 @@ function countsOf(operations: readonly string[]): string[] {
 /** Rows of tables are not for a terminal or a log. */
 function withoutRows(statement: string): string {
 	const [, head] = /^(\s*insert\s+into\s.*?\bvalues\b)/is.exec(statement) ?? [];
-	if (head !== undefined && !/_headrace/i.test(head)) return `${head} …`;
+	if (head !== undefined && !/^\s*insert\s+into\s+"?_headrace"?\./i.test(head)) return `${head} …`;
 	return statement.length > STATEMENT_CHARACTERS_MAX ? `${statement.slice(0, STATEMENT_CHARACTERS_MAX)} …` : statement;
 }
 
