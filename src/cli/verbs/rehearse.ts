@@ -62,7 +62,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 		glue: rehearsal.glueOperations(),
 		tables: await counted(rehearsal, runs, options),
 	};
-	printReport(context, report);
+	printReport(context, [read.name, read.from.name], report);
 	output.print("");
 	output.print(output.paint("bold", "This was a rehearsal against stand-ins: nothing has left this machine."));
 	for (const line of NOT_PROVED.split("\n")) output.print(line);
@@ -80,25 +80,40 @@ async function counted(
 }
 
 interface Report {
+	readonly check: CheckReport | null;
 	readonly sql?: readonly string[];
 	readonly objects: readonly { readonly address: string; readonly bytes: number | null }[];
 	readonly glue: readonly string[];
 	readonly tables: readonly TableCount[];
 }
 
-function printReport({ output }: VerbContext, { sql, objects, glue, tables }: Report): void {
+function printReport(
+	{ output }: VerbContext,
+	real: readonly string[],
+	{ check, sql, objects, glue, tables }: Report,
+): void {
 	const heading = (text: string) => {
 		output.print("");
 		output.print(output.paint("bold", text));
 	};
+	// A stand-in's rights and encryption say nothing of the real one's.
+	const warnings = (check?.findings ?? []).filter(
+		({ severity, subject }) => severity === "warning" && real.includes(subject),
+	);
+	if (warnings.length > 0) {
+		heading("What check warns of");
+		for (const { subject, message } of warnings) output.print(`  ! ${printable(subject)}: ${printable(message)}`);
+	}
 	if (sql !== undefined && sql.length > 0) {
 		heading("SQL that the warehouse was sent");
-		for (const statement of sql) output.print(`  ${printable(statement.trim())};`);
+		for (const statement of sql)
+			for (const line of `${statement.trim()};`.split("\n"))
+				output.print(`  ${printable(line.replaceAll("\t", "  "))}`);
 	}
 	if (objects.length > 0) {
 		heading(`Objects written to S3: ${objects.length}`);
 		for (const { address, bytes } of objects.slice(0, OBJECTS_SHOWN_MAX))
-			output.print(`  ${printable(address)}  ${bytes === null ? "removed after the load" : bytesText(bytes)}`);
+			output.print(`  ${printable(address)}  ${bytes === null ? "removed since" : bytesText(bytes)}`);
 		if (objects.length > OBJECTS_SHOWN_MAX)
 			output.print(`  and ${objects.length - OBJECTS_SHOWN_MAX} more; --json has all`);
 	}
