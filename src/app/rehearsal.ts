@@ -12,7 +12,8 @@ import {
 import { HeadraceError, qualified, type RunReceipt, Secret, type TableName } from "../core/index.ts";
 import type { PlanOptions } from "./api.ts";
 import { newRunId } from "./run-id.ts";
-import { openSession, planSession } from "./session.ts";
+import { openSession } from "./session.ts";
+import { planSession } from "./session-plan.ts";
 import { type StandIns, type StoredObject, startStandIns } from "./stand-ins.ts";
 
 /** Types of connections that a rehearsal never reaches; their secrets are not needed. */
