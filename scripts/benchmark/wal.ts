@@ -56,34 +56,20 @@ export async function raceWal(
 		from: cut.position,
 		until,
 	};
-	const contestants: Contestant[] = [
-		{
-			name: "headrace",
-			command: {
-				command: process.execPath,
-				args: [`${repository}/scripts/benchmark/wal-headrace.ts`, JSON.stringify(request)],
-			},
-			examine: async ({ stdout }: Measurement) => {
-				const { seconds } = JSON.parse(stdout) as { seconds: number };
-				return `${Math.round(rows / seconds).toLocaleString("en")} rows/s after the login`;
-			},
+	const contestant = (name: string, script: string, about: object): Contestant => ({
+		name,
+		command: { command: process.execPath, args: [`${repository}/scripts/benchmark/${script}`, JSON.stringify(about)] },
+		examine: async ({ stdout }: Measurement) => {
+			const { seconds } = JSON.parse(stdout) as { seconds: number };
+			return `${Math.round(rows / seconds).toLocaleString("en")} rows/s after the login`;
 		},
+	});
+	const login = { host, port, user, password, database: DATABASE };
+	const copied = { ...login, slot, copy: `${slot}_copy`, program: RECVLOGICAL, end: log.format(until) };
+	const contestants = [
+		contestant("headrace", "wal-headrace.ts", request),
+		...(RECVLOGICAL === undefined ? [] : [contestant("pg_recvlogical", "peers/recvlogical.ts", copied)]),
 	];
-	if (RECVLOGICAL !== undefined)
-		contestants.push({
-			name: "pg_recvlogical",
-			command: {
-				command: RECVLOGICAL,
-				args: [
-					...["-h", host, "-p", `${port}`, "-U", user, "-d", DATABASE, "--slot", slot, "--start", "--no-loop"],
-					...["--endpos", log.format(until), "-o", "proto_version=2", "-o", "streaming=on"],
-					// It would confirm what it has written: the next run would find nothing.
-					...["-o", `publication_names=${slot}`, "-f", "-", "--status-interval=0", "--fsync-interval=0"],
-				],
-				env: { PGPASSWORD: password },
-				discardOutput: true,
-			},
-		});
 	const absent = RECVLOGICAL === undefined ? [{ name: "pg_recvlogical", reason: "it is not installed" }] : [];
 	const results = await alternate(contestants, repeat, onRun);
 	await log.forget!(READER);
