@@ -217,4 +217,32 @@ describe.each(SERVERS)("%s", (server) => {
 		},
 		30_000,
 	);
+
+	on(
+		"a slot that the server gave up is gone by name, with what to do",
+		async () => {
+			await using own = await startServer(server, {
+				settings: { max_slot_wal_keep_size: "1MB", max_wal_size: "32MB", checkpoint_timeout: "30s" },
+			});
+			const source = await sourceOf(own, "postgres");
+			await own.query("postgres", "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE filler (v text)");
+			const tables = [await describeTable(source, "t")];
+			const cut = await logOf(source).begin({ reader: READER, tables });
+			await cut[Symbol.asyncDispose]();
+			for (let i = 0; i < 4; i++) {
+				await own.query("postgres", "INSERT INTO filler SELECT repeat('x', 1000) FROM generate_series(1, 20000)");
+				await own.query("postgres", "SELECT pg_switch_wal()");
+				await own.query("postgres", "CHECKPOINT");
+			}
+			const error = await follow(source, tables, { from: cut.position }).catch((thrown: unknown) => thrown);
+			expect(error).toMatchObject({
+				code: "E_HISTORY_GONE",
+				hint: expect.stringContaining("pg_drop_replication_slot"),
+			});
+			const findings = await logOf(source).check(tables);
+			expect(findings.some(({ message }) => message.includes("has given up the slot"))).toBe(true);
+			await source[Symbol.asyncDispose]();
+		},
+		60_000,
+	);
 });

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { createPostgresSource } from "../../src/connectors/postgres/index.ts";
+import { startProxy } from "../support/proxy.ts";
 import { missing } from "../support/start.ts";
 import { follow, liveStream, loggedDatabase } from "./postgres-log-support.ts";
-import { SERVERS } from "./postgres-support.ts";
+import { optionsOf, SERVERS, sourceOf } from "./postgres-support.ts";
 
 describe.each(SERVERS)("%s", (server) => {
 	const on = test.skipIf(missing(server));
@@ -190,6 +192,61 @@ describe.each(SERVERS)("%s", (server) => {
 		await at.query("ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (3, 'z')");
 		expect(await live.next("schema")).toMatchObject({ after: null, statement: "rename" });
 	});
+
+	on("a table that takes the place of another is another table, to be read anew", async () => {
+		await using at = await loggedDatabase(server);
+		await at.query("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE t_new (id int PRIMARY KEY, extra text)");
+		const { tables, from } = await at.begin(["t", "t_new"]);
+		await using live = await liveStream(at, tables.slice(0, 1), from);
+		await at.query("INSERT INTO t VALUES (1)");
+		await live.next("rows");
+		await at.query(`BEGIN; ALTER TABLE t RENAME TO t_old; ALTER TABLE t_new RENAME TO t; INSERT INTO t_old VALUES (2);
+			INSERT INTO t VALUES (3, 'x'); COMMIT`);
+		expect(await live.next("schema")).toMatchObject({ after: null, statement: "rename" });
+		const event = await live.next("schema");
+		expect(event).toMatchObject({ rereads: true, statement: "create" });
+		expect(event.after!.columns.map(({ name }) => name)).toEqual(["id", "extra"]);
+		const rows = await live.next("rows");
+		expect(rows.batch.rowCount).toBe(1);
+	});
+
+	on(
+		"a commit that did not wait for its log is before the log's end",
+		async () => {
+			await using at = await loggedDatabase(server);
+			await at.query("CREATE TABLE t (id int PRIMARY KEY)");
+			const { tables, from } = await at.begin(["t"]);
+			await using client = await at.database.connect();
+			await client.query("SET synchronous_commit = off");
+			for (let id = 1; id <= 5; id++) {
+				await client.query(`INSERT INTO t VALUES (${id})`);
+				const { rows } = await follow(at.source, tables, { from });
+				expect(rows).toHaveLength(id);
+			}
+		},
+		30_000,
+	);
+
+	on(
+		"over TLS, and by pieces of a few bytes, the same rows come",
+		async () => {
+			await using at = await loggedDatabase(server);
+			await at.query("CREATE TABLE t (id int PRIMARY KEY, v text)");
+			const { tables, from } = await at.begin(["t"]);
+			await at.query("INSERT INTO t SELECT i, repeat('x', i * 7) FROM generate_series(1, 50) AS i");
+			const { rows } = await follow(at.source, tables, { from });
+			await using encrypted = await createPostgresSource({
+				...optionsOf(at.database.server, at.database.name),
+				tls: "insecure",
+			});
+			expect((await follow(encrypted, tables, { from })).rows).toEqual(rows);
+			await using proxy = await startProxy(at.database.server, { pieceBytes: 3 });
+			const through = { ...at.database.server, host: proxy.host, port: proxy.port };
+			await using crumbs = await sourceOf(through, at.database.name);
+			expect((await follow(crumbs, tables, { from })).rows).toEqual(rows);
+		},
+		60_000,
+	);
 
 	on("each row's transaction has the time and the place of its commit", async () => {
 		await using at = await loggedDatabase(server);

@@ -23,6 +23,8 @@ export class FollowedTable {
 	readonly requested: SourceTable;
 	relation: RelationMessage | null = null;
 	images: RowImages | null = null;
+	/** As it was seen before it got another name: what comes under this one from then on is another table. */
+	gone: SourceTable | null = null;
 
 	constructor(requested: SourceTable, policy: TypePolicy) {
 		this.name = requested.name;
@@ -97,6 +99,7 @@ export class FollowedTables {
 		table.images?.flush();
 		table.images = null;
 		table.relation = null;
+		table.gone = before;
 		if (before !== null) this.#emit({ kind: "schema", before, after: null, rereads: false, statement: "rename" });
 	}
 
@@ -109,9 +112,10 @@ export class FollowedTables {
 			throw error instanceof HeadraceError ? error.at({ table: qualified(followed.name) }) : error;
 		}
 		const table = withKey(described, followed.requested);
-		const before = followed.seen;
-		const isOther = followed.relation !== null && followed.relation.oid !== relation.oid;
-		if (isOther) this.#byOid.delete(followed.relation!.oid);
+		const before = followed.seen ?? followed.gone;
+		const isOther = followed.gone !== null || (followed.relation !== null && followed.relation.oid !== relation.oid);
+		if (followed.relation !== null && isOther) this.#byOid.delete(followed.relation.oid);
+		followed.gone = null;
 		followed.relation = relation;
 		this.#byOid.set(relation.oid, followed);
 		followed.images = new RowImages(layoutOf(relation, table, described.values), {
