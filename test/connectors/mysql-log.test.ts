@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DEFAULT_TYPE_POLICY, type Source, type SourceTable } from "../../src/core/index.ts";
+import { type BeforeImages, DEFAULT_TYPE_POLICY, type Source, type SourceTable } from "../../src/core/index.ts";
 import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
 import { brief, follow, logOf } from "./mysql-log-support.ts";
@@ -217,6 +218,47 @@ describe.each(MYSQL_SERVERS)("the change log of %s", (server) => {
 			expect(boundaries).toBe(1);
 			expect(peak).toBeLessThan(150 << 20);
 		});
+
+		test("law: the log, replayed, is the table", async () => {
+			const id = fc.integer({ min: 1, max: 12 });
+			const write = fc.oneof(
+				fc
+					.tuple(id, fc.string({ maxLength: 8 }))
+					.map(([at, v]) => `replace into t values (${at}, x'${Buffer.from(v).toString("hex")}')`),
+				fc.tuple(id, fc.nat(99)).map(([at, v]) => `update t set v = '${v}' where id >= ${at}`),
+				fc.tuple(id, id).map(([a, b]) => `update ignore t set id = ${a} where id = ${b}`),
+				fc
+					.tuple(id, id)
+					.map(
+						([a, b]) =>
+							`update t set id = 100 where id = ${a}; update ignore t set id = ${a} where id = ${b}; update ignore t set id = ${b} where id = 100`,
+					),
+				id.map((at) => `delete from t where id = ${at} or id = 100`),
+				id.map((at) => `savepoint s; delete from t where id < ${at}; rollback to savepoint s`),
+			);
+			const work = fc.array(fc.tuple(fc.array(write, { minLength: 1, maxLength: 4 }), fc.boolean()), {
+				minLength: 1,
+				maxLength: 6,
+			});
+			await fc.assert(
+				fc.asyncProperty(work, fc.constantFrom<BeforeImages>("all", "key-changes"), async (transactions, before) => {
+					await database.query("delete from t");
+					const begin = await logOf(source).end();
+					for (const [statements, commits] of transactions)
+						await database.query(`start transaction; ${statements.join("; ")}; ${commits ? "commit" : "rollback"}`);
+					const replayed = new Map<string, string | null>();
+					for (const { operation, values } of (await follow(source, [table], { from: begin, before })).rows) {
+						if (operation === "before" || operation === "delete") replayed.delete(values["id"]!);
+						else replayed.set(values["id"]!, values["v"]!);
+					}
+					const stored = await database.query("select id, v from t");
+					const sorted = (rows: readonly (readonly [string, string | null])[]) =>
+						rows.toSorted(([a], [b]) => Number(a) - Number(b));
+					expect(sorted([...replayed])).toEqual(sorted(stored.map((row) => [row["id"]!, row["v"]!] as const)));
+				}),
+				{ numRuns: 25 },
+			);
+		}, 120_000);
 
 		test("an abort ends a stream that waits", async () => {
 			const controller = new AbortController();
