@@ -6,6 +6,8 @@ export default defineConfig({
 		globalSetup: ["test/support/servers.ts"],
 		testTimeout: 60_000,
 		hookTimeout: 120_000,
+		// What is waited for comes at once on a quiet machine, and not in a second on a busy one.
+		expect: { poll: { timeout: 30_000 } },
 		// Most tests wait for a database, a process or its end half of their time: three keep two cores busy.
 		maxWorkers: 3,
 		coverage: {
