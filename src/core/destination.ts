@@ -69,6 +69,103 @@ export interface Destination extends Port {
 	readonly sql?: DestinationSql;
 	/** Big tables that are replaced are brought in parts, so that a run that is killed goes on with what is missing. */
 	readonly parts?: DestinationParts;
+	/** Takes the changes of a log; absent where only one table at a time can be loaded. */
+	readonly changes?: DestinationChanges;
+}
+
+/** Takes what a change log tells: several tables in one transaction, so that readers see whole transactions only. */
+export interface DestinationChanges {
+	readonly writes: readonly ChangesWrite[];
+	/**
+	 * One transaction: the parts in their order, a row of `_headrace.loads` for the request and for each part, recorded
+	 * columns, and the position by compare-and-set. A table that is missing is made; columns are added as `load` does.
+	 * When it throws, nothing of it is visible.
+	 * @throws E_FENCED when epoch, seq or from-position are no longer as given
+	 * @throws E_BASE_MISSING when a row does not tell all its columns and the one that has the others is not there
+	 */
+	apply(request: ApplyRequest): Promise<ApplyResult>;
+}
+
+/** `merge` keeps the last state of each key, `append` every change as a row, `history` every version of a key. */
+export type ChangesWrite = "merge" | "append" | "history";
+
+export interface ApplyRequest {
+	readonly pipeline: string;
+	/** For logs of the destination's own. */
+	readonly runId?: string;
+	readonly stream: string;
+	readonly loadId: string;
+	/** Expected values of the position row. */
+	readonly epoch: number;
+	readonly seq: number;
+	readonly fromPosition: string | null;
+	readonly toPosition: string;
+	readonly schemaVersion: string;
+	/** None: only the position moves. A table may come more than once. */
+	readonly parts: readonly ChangesPart[];
+	/** Bytes of batches that may be held. */
+	readonly bufferBytesMax: number;
+	readonly signal?: AbortSignal;
+}
+
+/** What happened to one table, up to a change of its columns or a truncation. */
+export interface ChangesPart {
+	readonly loadId: string;
+	/** With the columns that the write adds: HISTORY_COLUMNS, DELETED_AT_COLUMN. */
+	readonly target: TargetTable;
+	readonly write: ChangesWrite;
+	readonly schemaVersion: string;
+	/** See LoadRequest. */
+	readonly schema?: NonNullable<LoadRequest["schema"]>;
+	/**
+	 * All rows of the table went before `input` came, when it was so: canonical text of a timestamptz. `merge` deletes
+	 * them, `history` ends them at that time, `append` leaves them.
+	 */
+	readonly truncatedAt?: string;
+	/**
+	 * A row that does not tell all its columns, and whose base is not there, is left out: the rows were read later than
+	 * it was written, and what becomes of it comes yet.
+	 */
+	readonly overlaps?: boolean;
+	/**
+	 * Rows in the order of the log. Fields are those of the target, by name and in its order, but that of HISTORY_COLUMNS
+	 * `valid_to` is not among them. `merge` has CHANGE_DELETED_COLUMN after them, and of the rows of a key the last one
+	 * counts. When `partial`, CHANGE_ABSENT_COLUMN and, for each column of the key, CHANGE_BASE_COLUMN follow.
+	 */
+	readonly input: LoadInput;
+	/** Some rows don't tell all their columns. */
+	readonly partial: boolean;
+}
+
+/** Boolean: the key is gone; other columns need not be there. */
+export const CHANGE_DELETED_COLUMN = "_headrace_deleted";
+/**
+ * Text: a `1` for each of the target's columns that the row does not tell, else a `0`, in their order; NULL when it tells
+ * all. They have the value of the table's row with the key in CHANGE_BASE_COLUMN, before this request (for `history`: its
+ * version without an end).
+ */
+export const CHANGE_ABSENT_COLUMN = "_headrace_absent";
+/** With the place of a key's column behind it, from 0 on: the key under which the table has the row's base. */
+export const CHANGE_BASE_COLUMN = "_headrace_base_";
+/** timestamptz: when the row was deleted at the source; NULL while it is there. */
+export const DELETED_AT_COLUMN = "_headrace_deleted_at";
+/**
+ * What `history` adds: from and to (timestamptz, commit times; `to` NULL for the current version), the operation (text:
+ * `snapshot`, `insert`, `update`, `delete`) and the position with the change's place in its flush (text). A `delete` ends
+ * the version before it and is no version itself. `append` adds the last two, and CHANGED_AT_COLUMN.
+ */
+export const HISTORY_COLUMNS = {
+	validFrom: "_headrace_valid_from",
+	validTo: "_headrace_valid_to",
+	operation: "_headrace_operation",
+	position: "_headrace_position",
+} as const;
+/** timestamptz: when the change was committed. */
+export const CHANGED_AT_COLUMN = "_headrace_changed_at";
+
+export interface ApplyResult {
+	/** One for each part, in their order. */
+	readonly parts: readonly LoadResult[];
 }
 
 /**

@@ -184,6 +184,11 @@ export const ERRORS = {
 		"Point the connection at a server that has them, or read the tables anew.",
 		"resnapshot",
 	),
+	E_BASE_MISSING: failed(
+		"A change tells only some columns of a row, and the destination does not have the row.",
+		"Read the table anew: `headrace resync <pipeline> --table <table>`.",
+		"resnapshot",
+	),
 	E_LOG_SETTINGS: failed(
 		"The source does not keep a change log that tells whole rows.",
 		"Run the statement that the message or `headrace check` prints.",

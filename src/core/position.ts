@@ -34,7 +34,26 @@ export interface FilesPosition {
 	readonly files: Readonly<Record<string, string>>;
 }
 
-export type Position = CursorPosition | FullPosition | IntervalPosition | FilesPosition;
+/** How far a change log has been applied to the tables of a pipeline that follow it. */
+export interface ChangesPosition {
+	readonly kind: "changes";
+	/** The log's own position: reading goes on after it. */
+	readonly at: string;
+	/** Tables that follow the log, as `schema.name`. */
+	readonly tables: Readonly<Record<string, FollowedTable>>;
+}
+
+/** Where a table stands, as far as it differs from the pipeline's position. */
+export interface FollowedTable {
+	/** Changes up to this position are in the table already: they are passed over. */
+	readonly from?: string;
+	/** Rows were read up to this position: until then changes may be in the table already. */
+	readonly until?: string;
+	/** `loading`: its rows are being read, and are not all there. `paused`: its changes are not applied. */
+	readonly state?: "loading" | "paused";
+}
+
+export type Position = CursorPosition | FullPosition | IntervalPosition | FilesPosition | ChangesPosition;
 
 /** One line of JSON with its keys in a fixed order, so that equal positions are equal text. */
 export function encodePosition(position: Position): string {
@@ -49,7 +68,11 @@ export function encodePosition(position: Position): string {
 export function decodePosition(text: string): Position {
 	try {
 		const value = JSON.parse(text) as Position;
-		if (value !== null && typeof value === "object" && ["cursor", "full", "interval", "files"].includes(value.kind))
+		if (
+			value !== null &&
+			typeof value === "object" &&
+			["cursor", "full", "interval", "files", "changes"].includes(value.kind)
+		)
 			return value;
 	} catch {
 		// falls through to the error
@@ -66,6 +89,8 @@ export function positionText(position: Position): string | null {
 			return position.at;
 		case "interval":
 			return `${position.start}/${position.end}`;
+		case "changes":
+			return position.at;
 		case "files":
 			return `${Object.keys(position.files).length} files`;
 	}

@@ -68,6 +68,8 @@ export interface Snapshot extends AsyncDisposable {
 	 * so, since rows that commit late may be missed.
 	 */
 	readonly transactionsHidden?: string;
+	/** Where the cut lies in the source's change log, when it keeps one and the cut was not made by the log. */
+	logPlace?(): Promise<LogPlace>;
 	/** Highest value of a cursor column as canonical text, null when there is none; NULLs are counted. */
 	cursorMax(table: SourceTable, column: string): Promise<{ readonly max: string | null; readonly nulls: number }>;
 	/** Ranges that together are the table, each of about `rows` rows; one chunk when it cannot be split. */
@@ -86,6 +88,13 @@ export interface Snapshot extends AsyncDisposable {
 	fileStamps?(table: SourceTable): Promise<readonly { readonly name: string; readonly stamp: string }[]>;
 	/** The rows, as batches that the caller releases. Breaking out of the loop or aborting ends the read at the source. */
 	read(request: ReadRequest): AsyncIterable<Batch>;
+}
+
+/** A cut's place in the change log: what was committed up to `position` is in the cut. */
+export interface LogPlace {
+	readonly position: string;
+	/** Nothing that was committed after `position` is in the cut; else some of it may be. */
+	readonly exact: boolean;
 }
 
 export interface TransactionMarks {
