@@ -1,5 +1,5 @@
 import type { Batch } from "./batch.ts";
-import type { Finding } from "./port.ts";
+import type { Finding, Grant } from "./port.ts";
 import type { SourceTable, TableName, TypePolicy } from "./table.ts";
 
 /**
@@ -43,6 +43,8 @@ export interface ChangeLog {
 	headroom(from: string, signal?: AbortSignal): Promise<LogHeadroom>;
 	/** Settings, rights and tables that changes would be lost by. */
 	check(tables: readonly SourceTable[]): Promise<Finding[]>;
+	/** The least rights for reading these tables' changes, besides those of reading their rows. Changes nothing. */
+	grants?(tables: readonly TableName[]): Promise<Grant[]>;
 	/**
 	 * Makes what the source keeps for a reader and cuts the log: a snapshot of the cut, and the stream from it, are the
 	 * whole. Absent where the source keeps nothing for its readers.

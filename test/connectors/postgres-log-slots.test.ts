@@ -245,4 +245,43 @@ describe.each(SERVERS)("%s", (server) => {
 		},
 		60_000,
 	);
+
+	on(
+		"the grants, taken as they are printed, let a reader do all of it",
+		async () => {
+			await using at = await loggedDatabase(server);
+			const role = `follower_${process.pid}`;
+			await at.query(
+				`CREATE TABLE t (id int PRIMARY KEY); CREATE ROLE ${role} LOGIN PASSWORD 'follower'; GRANT SELECT ON t TO ${role}`,
+			);
+			await using source = await sourceOf(at.database.server, at.database.name, { user: role, password: "follower" });
+			const log = logOf(source);
+			const tables = [await describeTable(source, "t")];
+			// Without them each step says what it lacks.
+			const refused = await log.begin({ reader: READER, tables }).catch((thrown: unknown) => thrown);
+			expect(refused).toMatchObject({ code: "E_RIGHTS", hint: expect.stringContaining("CREATE PUBLICATION") });
+			for (const { text } of await log.grants!(tables.map(({ name }) => name))) await at.query(text);
+			const cut = await log.begin({ reader: READER, tables });
+			await cut[Symbol.asyncDispose]();
+			await at.query("INSERT INTO t VALUES (1)");
+			expect((await follow(source, tables, { from: cut.position })).rows).toHaveLength(1);
+			expect((await log.check(tables)).filter(({ severity }) => severity === "error")).toEqual([]);
+			expect((await log.headroom(cut.position)).bytesBehind).toBeGreaterThan(0);
+			await log.forget(READER);
+			await source[Symbol.asyncDispose]();
+			await at.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+		},
+		30_000,
+	);
+
+	on("without the right to replicate, the statement that gives it is named", async () => {
+		await using at = await loggedDatabase(server);
+		await at.query("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION all_of_it FOR TABLE t");
+		await using reader = await sourceOf(at.database.server, at.database.name, at.database.server.reader);
+		const tables = [await describeTable(reader, "t")];
+		const error = await logOf(reader)
+			.begin({ reader: READER, tables })
+			.catch((thrown: unknown) => thrown);
+		expect(error).toMatchObject({ code: "E_RIGHTS", hint: expect.stringContaining("REPLICATION") });
+	});
 });

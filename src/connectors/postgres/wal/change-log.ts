@@ -5,10 +5,12 @@ import {
 	type ChangeRequest,
 	type ChangeStream,
 	type Finding,
+	type Grant,
 	HeadraceError,
 	type LogCut,
 	type LogHeadroom,
 	type SourceTable,
+	type TableName,
 } from "../../../core/index.ts";
 import { connect, type PostgresOptions } from "../connect.ts";
 import type { ControlConnection } from "../control.ts";
@@ -16,7 +18,7 @@ import type { ServerFacts } from "../server-facts.ts";
 import { beginLog, forgetReader } from "./begin.ts";
 import { FollowedTables } from "./followed-tables.ts";
 import { describeRelation } from "./layout.ts";
-import { checkLog } from "./log-check.ts";
+import { checkLog, logGrants } from "./log-check.ts";
 import { logEnd } from "./log-end.ts";
 import { LogReader } from "./log-reader.ts";
 import { Peek } from "./peek.ts";
@@ -240,6 +242,10 @@ export class PostgresChangeLog implements ChangeLog {
 				.map(({ safeBytes }) => safeBytes!);
 			return { end, bytesBehind, ...(left.length === 0 ? {} : { bytesLeft: Math.max(0, Math.min(...left)) }) };
 		});
+	}
+
+	grants(tables: readonly TableName[]): Promise<Grant[]> {
+		return this.#control.run(async (_session, facts) => logGrants(facts, tables));
 	}
 
 	check(tables: readonly SourceTable[]): Promise<Finding[]> {

@@ -1,15 +1,16 @@
-import { type Finding, qualified, type SourceTable } from "../../../core/index.ts";
+import { type Finding, type Grant, qualified, type SourceTable, type TableName } from "../../../core/index.ts";
 import type { ServerFacts } from "../server-facts.ts";
 import type { Session } from "../session.ts";
 import { quoteIdentifier, quoteLiteral, quoteTable } from "../sql-text.ts";
 import {
 	type Publication,
+	publicationStatement,
 	type ReplicaIdentity,
 	readPublications,
 	readReplicaIdentities,
 	tableKey,
 } from "./publication.ts";
-import { PLUGIN, readSlots, type Slot } from "./slot.ts";
+import { PLUGIN, readSlots, type Slot, slotName } from "./slot.ts";
 
 /** Less than this much of the allowed log left is said before the slot is lost. */
 const HEADROOM_SHARE_MIN = 0.5;
@@ -34,6 +35,27 @@ export async function checkLog(
 		...(await checkOpenTransactions(session, facts)),
 		...(await readReplicaIdentities(session, names)).flatMap((identity) => checkTable(identity, facts)),
 		...checkPublications(await readPublications(session, names, []), tables),
+	];
+}
+
+/** What lets the user read the log of tables: a right of the server's, and a publication that their owner makes. */
+export function logGrants({ user, database }: ServerFacts, tables: readonly TableName[]): Grant[] {
+	const publication = slotName("log", database);
+	return [
+		{
+			title: `rights of ${user}, given by a superuser; the server needs wal_level = logical`,
+			language: "sql",
+			text: `ALTER ROLE ${quoteIdentifier(user)} REPLICATION;`,
+		},
+		...(tables.length === 0
+			? []
+			: [
+					{
+						title: "a publication, made by the tables' owner: tables without a key need REPLICA IDENTITY FULL before",
+						language: "sql" as const,
+						text: publicationStatement(publication, tables, false),
+					},
+				]),
 	];
 }
 
