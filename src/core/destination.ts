@@ -77,11 +77,13 @@ export interface Destination extends Port {
 export interface DestinationChanges {
 	readonly writes: readonly ChangesWrite[];
 	/**
-	 * One transaction: the parts in their order, a row of `_headrace.loads` for the request and for each part, recorded
-	 * columns, and the position by compare-and-set. A table that is missing is made; columns are added as `load` does.
+	 * One transaction: the parts in their order, a row of `_headrace.loads` for the request (under the stream's name, with no
+	 * rows of its own) and for each part, recorded columns, and the position by compare-and-set. A table that is missing is
+	 * made; columns are added as `load` does.
 	 * When it throws, nothing of it is visible.
 	 * @throws E_FENCED when epoch, seq or from-position are no longer as given
-	 * @throws E_BASE_MISSING when a row does not tell all its columns and the one that has the others is not there
+	 * @throws E_BASE_MISSING when a row does not tell all its columns and the one that has the others is not there;
+	 * E_KEY_REQUIRED for `merge` and `history` of a table without a key
 	 */
 	apply(request: ApplyRequest): Promise<ApplyResult>;
 }
@@ -124,7 +126,7 @@ export interface ChangesPart {
 	readonly truncatedAt?: string;
 	/**
 	 * A row that does not tell all its columns, and whose base is not there, is left out: the rows were read later than
-	 * it was written, and what becomes of it comes yet.
+	 * it was written, and what becomes of it comes yet. It counts as superseded.
 	 */
 	readonly overlaps?: boolean;
 	/**
@@ -133,7 +135,7 @@ export interface ChangesPart {
 	 * counts. When `partial`, CHANGE_ABSENT_COLUMN and, for each column of the key, CHANGE_BASE_COLUMN follow.
 	 */
 	readonly input: LoadInput;
-	/** Some rows don't tell all their columns. */
+	/** Some rows don't tell all their columns. With `append` nothing has what such a row does not tell: E_BASE_MISSING. */
 	readonly partial: boolean;
 }
 
@@ -141,7 +143,8 @@ export interface ChangesPart {
 export const CHANGE_DELETED_COLUMN = "_headrace_deleted";
 /**
  * Text: a `1` for each of the target's columns that the row does not tell, else a `0`, in their order; NULL when it tells
- * all. They have the value of the table's row with the key in CHANGE_BASE_COLUMN, before this request (for `history`: its
+ * all, and of no meaning in a row that is a delete. They have the value of the table's row with the key in
+ * CHANGE_BASE_COLUMN, as it is when the part begins: after the parts before it and the truncation (for `history`: its
  * version without an end).
  */
 export const CHANGE_ABSENT_COLUMN = "_headrace_absent";
@@ -164,7 +167,10 @@ export const HISTORY_COLUMNS = {
 export const CHANGED_AT_COLUMN = "_headrace_changed_at";
 
 export interface ApplyResult {
-	/** One for each part, in their order. */
+	/**
+	 * One for each part, in their order. Of `history`, `rowsInserted` counts versions and `rowsUpdated` those of before
+	 * that got an end; nothing is deleted.
+	 */
 	readonly parts: readonly LoadResult[];
 }
 

@@ -1,3 +1,4 @@
+export * from "./changes.ts";
 export * from "./checks.ts";
 export * from "./dialect.ts";
 export * from "./interval.ts";

@@ -13,6 +13,10 @@ const tables: sql.MergeTables = {
 	key: ["id", "region"],
 	columns: ["id", "region", "price", "share", "span", "rowid"],
 };
+const history: sql.MergeTables = {
+	...tables,
+	columns: ["id", "region", "price", "rowid", "_headrace_valid_from", "_headrace_operation", "_headrace_position"],
+};
 const comparisonOf = (name: string): sql.Comparison =>
 	name === "share" ? "float" : name === "span" ? "text" : "value";
 
@@ -57,6 +61,28 @@ const cases: readonly (readonly [name: string, statements: readonly string[]])[]
 		],
 	],
 	["merge-key-only", [sql.deleteEqualFromStage(duckdbDialect, { ...tables, columns: tables.key }, comparisonOf)]],
+	[
+		"changes-merge",
+		[
+			sql.deleteAllRows(tables.target),
+			sql.selectMasks(duckdbDialect, tables, "merge"),
+			sql.countBaseMissing(duckdbDialect, tables, "merge"),
+			sql.deleteBaseMissing(duckdbDialect, tables, "merge"),
+			sql.fillAbsent(duckdbDialect, tables, "merge", sql.maskedColumns(["000100", "000001"], tables.columns)),
+		],
+	],
+	[
+		"changes-history",
+		[
+			sql.closeAllVersions(duckdbDialect, history.target, "2024-03-31 01:30:00.123456+00"),
+			sql.selectMasks(duckdbDialect, history, "history"),
+			sql.countBaseMissing(duckdbDialect, history, "history"),
+			sql.deleteBaseMissing(duckdbDialect, history, "history"),
+			sql.fillAbsent(duckdbDialect, history, "history", [{ name: "price", place: 2 }]),
+			sql.closeVersions(duckdbDialect, history),
+			sql.insertVersions(duckdbDialect, history),
+		],
+	],
 	[
 		"append-beyond-overlap",
 		[

@@ -1,0 +1,136 @@
+import {
+	CHANGE_ABSENT_COLUMN,
+	CHANGE_BASE_COLUMN,
+	CHANGE_DELETED_COLUMN,
+	type ChangesWrite,
+	HISTORY_COLUMNS,
+} from "../core/destination.ts";
+import { type Dialect, quotedList } from "./dialect.ts";
+import { type MergeTables, sameKey, staged, stagedList } from "./merge.ts";
+
+/**
+ * Changes of a log by way of a stage, whose rows are in the order of the log by their row identifiers. The stage has,
+ * beside the columns, those of `ChangesPart.input`; all statements are of one part's transaction, in this order:
+ * `deleteAllRows` or `closeAllVersions` for a truncation; `deleteSuperseded`, for `merge`; `selectMasks`, `countBaseMissing` or
+ * `deleteBaseMissing`, and `fillAbsent`, before any row of the target is changed; then the statements of a merge, with
+ * CHANGE_DELETED_COLUMN as the flag, or `closeVersions` and `insertVersions`.
+ */
+
+/** A write that keeps rows by key, so that a row which does not tell all its columns has one to take them from. */
+export type KeyedChangesWrite = Exclude<ChangesWrite, "append">;
+
+/** A column and its place in the text of CHANGE_ABSENT_COLUMN, from 0 on. */
+export interface MaskedColumn {
+	readonly name: string;
+	readonly place: number;
+}
+
+/** Before rows that come after a truncation: `merge`. Never TRUNCATE, which readers of old snapshots would see. */
+export function deleteAllRows(target: string): string {
+	return `DELETE FROM ${target}`;
+}
+
+/** Before rows that come after a truncation: `history`. `at` is canonical text of a timestamptz. */
+export function closeAllVersions(dialect: Dialect, target: string, at: string): string {
+	const validTo = dialect.quoteIdentifier(HISTORY_COLUMNS.validTo);
+	return `UPDATE ${target} SET ${validTo} = CAST(${dialect.quoteLiteral(at)} AS TIMESTAMP WITH TIME ZONE) WHERE ${validTo} IS NULL`;
+}
+
+/** One row for each set of columns that some rows do not tell, as `mask`: see `maskedColumns`. */
+export function selectMasks(dialect: Dialect, tables: Pick<MergeTables, "stage">, write: KeyedChangesWrite): string {
+	return `SELECT DISTINCT s.${staged(dialect, CHANGE_ABSENT_COLUMN)} AS mask FROM ${tables.stage} AS s
+WHERE ${needsBase(dialect, write)}`;
+}
+
+/** The columns that any of the masks says are not told; `columns` are all of the target's, in their order. */
+export function maskedColumns(masks: readonly string[], columns: readonly string[]): MaskedColumn[] {
+	return columns.flatMap((name, place) => (masks.some((mask) => mask[place] === "1") ? [{ name, place }] : []));
+}
+
+/** One row: how many staged rows, as `missing`, do not tell all their columns and find no row that has the others. */
+export function countBaseMissing(dialect: Dialect, tables: MergeTables, write: KeyedChangesWrite): string {
+	return `SELECT count(*) AS missing FROM ${tables.stage} AS s
+WHERE ${isBaseMissing(dialect, tables, write)}`;
+}
+
+/** Leaves out rows that were read later than they were written. */
+export function deleteBaseMissing(dialect: Dialect, tables: MergeTables, write: KeyedChangesWrite): string {
+	return `DELETE FROM ${tables.stage} AS s
+WHERE ${isBaseMissing(dialect, tables, write)}`;
+}
+
+/** Gives staged rows the values that they do not tell, from the target's row under the key they had before. */
+export function fillAbsent(
+	dialect: Dialect,
+	tables: MergeTables,
+	write: KeyedChangesWrite,
+	columns: readonly MaskedColumn[],
+): string {
+	const mask = `s.${staged(dialect, CHANGE_ABSENT_COLUMN)}`;
+	const assignments = columns.map(({ name, place }) => {
+		const column = staged(dialect, name);
+		const there = `t.${dialect.quoteIdentifier(name)}`;
+		return `\n\t${column} = CASE WHEN substr(${mask}, ${place + 1}, 1) = '1' THEN ${there} ELSE s.${column} END`;
+	});
+	return `UPDATE ${tables.stage} AS s SET${assignments.join(",")}
+FROM ${tables.target} AS t
+WHERE ${needsBase(dialect, write)}
+	AND ${isBase(dialect, tables, write)}`;
+}
+
+/** Ends the current version of each staged key at its first change. */
+export function closeVersions(dialect: Dialect, tables: Pick<MergeTables, "target" | "stage" | "key">): string {
+	const key = stagedList(dialect, tables.key);
+	const validTo = dialect.quoteIdentifier(HISTORY_COLUMNS.validTo);
+	return `UPDATE ${tables.target} AS t SET ${validTo} = s._headrace_at
+FROM (
+	SELECT ${key}, ${staged(dialect, HISTORY_COLUMNS.validFrom)} AS _headrace_at,
+		row_number() OVER (PARTITION BY ${key} ORDER BY ${dialect.rowIdentifier}) AS _headrace_place
+	FROM ${tables.stage}
+) AS s
+WHERE s._headrace_place = 1 AND ${sameKey(dialect, tables.key)} AND t.${validTo} IS NULL`;
+}
+
+/**
+ * Adds a version for each staged change that is no delete; it ends with the next change of its key. `columns` are those
+ * of the stage that the target has.
+ */
+export function insertVersions(dialect: Dialect, tables: MergeTables): string {
+	const { validFrom, validTo, operation } = HISTORY_COLUMNS;
+	const key = stagedList(dialect, tables.key);
+	const columns = stagedList(dialect, tables.columns);
+	return `INSERT INTO ${tables.target} (${quotedList(dialect, [...tables.columns, validTo])})
+SELECT ${columns}, _headrace_next_at FROM (
+	SELECT ${columns},
+		lead(${staged(dialect, validFrom)}) OVER (PARTITION BY ${key} ORDER BY ${dialect.rowIdentifier}) AS _headrace_next_at
+	FROM ${tables.stage}
+) AS s
+WHERE ${isNoDelete(dialect, operation)}`;
+}
+
+/** The staged row is to be kept and does not tell all its columns. */
+function needsBase(dialect: Dialect, write: KeyedChangesWrite): string {
+	const isKept =
+		write === "merge"
+			? `NOT coalesce(s.${staged(dialect, CHANGE_DELETED_COLUMN)}, FALSE)`
+			: isNoDelete(dialect, HISTORY_COLUMNS.operation);
+	return `s.${staged(dialect, CHANGE_ABSENT_COLUMN)} IS NOT NULL AND ${isKept}`;
+}
+
+function isBaseMissing(dialect: Dialect, tables: MergeTables, write: KeyedChangesWrite): string {
+	return `${needsBase(dialect, write)}
+	AND NOT EXISTS (SELECT 1 FROM ${tables.target} AS t WHERE ${isBase(dialect, tables, write)})`;
+}
+
+/** The target's row is the one that has what the staged row does not tell. */
+function isBase(dialect: Dialect, { key }: Pick<MergeTables, "key">, write: KeyedChangesWrite): string {
+	const same = key.map(
+		(name, place) => `t.${dialect.quoteIdentifier(name)} = s.${staged(dialect, `${CHANGE_BASE_COLUMN}${place}`)}`,
+	);
+	if (write === "history") same.push(`t.${dialect.quoteIdentifier(HISTORY_COLUMNS.validTo)} IS NULL`);
+	return same.join(" AND ");
+}
+
+function isNoDelete(dialect: Dialect, operation: string): string {
+	return `s.${staged(dialect, operation)} <> 'delete'`;
+}
