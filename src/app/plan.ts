@@ -72,7 +72,9 @@ function policyOf({ policy }: SessionPlan, plan: TablePlan): Pick<PlanTable, "ch
 /** What the load will run to make the table fit its rows; columns that are fixed change before it. */
 async function ddlOf({ destination }: Session, { task, fixes = [] }: TablePlan): Promise<string[]> {
 	if (task === null) return [];
-	const write: Write = task.fullRefresh || task.reading === "anew" ? "replace" : task.write;
+	// Versions of a row share its key.
+	const lands: Write = task.write === "history" ? "append" : task.write;
+	const write: Write = task.fullRefresh || task.reading === "anew" ? "replace" : lands;
 	const { target } = landingTask(task, write);
 	const fixed = new Set(fixes.map(({ column }) => column));
 	const { destinationType } = destination.mapType({ kind: "text" });

@@ -1,5 +1,6 @@
 import { type CheckedPipeline, resolveTables, type SelectedTable } from "../config/index.ts";
 import {
+	type ChangesWrite,
 	type DescribeRequest,
 	type Destination,
 	HeadraceError,
@@ -8,7 +9,8 @@ import {
 	type Source,
 	type TableName,
 } from "../core/index.ts";
-import type { PlanOptions, RunInterval } from "./api.ts";
+import { changeColumns, changeTarget } from "../flow/index.ts";
+import type { PlanColumn, PlanOptions, RunInterval } from "./api.ts";
 import { evolvePlans } from "./evolution.ts";
 import type { TablePlan } from "./planned-table.ts";
 import { type PolicyPlan, planPolicy } from "./policy-plan.ts";
@@ -52,7 +54,8 @@ export async function planSession(
 		const { where } = filled[index] ?? {};
 		const tableOptions = { ...selected.options, types, ...(where === undefined ? {} : { where }) };
 		const fullRefresh = options.fullRefresh === true;
-		const context = { pipeline, destination, system: source.system, interval, fullRefresh };
+		const hasLog = source.changeLog !== undefined;
+		const context = { pipeline, destination, system: source.system, interval, fullRefresh, hasLog };
 		return planTable(context, { ...selected, options: tableOptions }, table);
 	});
 	const tables = resolved.tables;
@@ -65,7 +68,29 @@ export async function planSession(
 	if (faults.length > 0) throw new HeadraceErrors(faults);
 	const evolved = await evolvePlans(session, plans, available);
 	const warnings = [...resolved.warnings.map((warning) => warning.message), ...evolved.warnings];
-	return { tables: evolved.tables, warnings, policy };
+	return { tables: evolved.tables.map((plan) => withChangeColumns(plan, destination)), warnings, policy };
+}
+
+/** A table that follows a log, with the columns that this adds. */
+function withChangeColumns(plan: TablePlan, destination: Destination): TablePlan {
+	const { task } = plan;
+	if (task === null || task.mode !== "cdc") return plan;
+	const [write, deletes] = [task.write as ChangesWrite, task.deletes ?? "hard"] as const;
+	const added = changeColumns(write, deletes, destination).map(
+		({ name, destinationType }): PlanColumn => ({
+			name,
+			source_type: "",
+			destination_type: destinationType,
+			fidelity: "exact",
+			note: `added by ${write === "merge" ? `deletes: ${deletes}` : `write ${write}`}`,
+		}),
+	);
+	return {
+		...plan,
+		task: { ...task, target: changeTarget(task.target, write, deletes, destination) },
+		columns: [...plan.columns, ...added],
+		notes: added.length === 0 ? plan.notes : [...plan.notes, `adds ${added.map(({ name }) => name).join(", ")}`],
+	};
 }
 
 async function resolve(pipeline: CheckedPipeline, available: readonly TableName[], source: Source) {

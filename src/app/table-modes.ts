@@ -12,7 +12,7 @@ import { cursorRefusal, isTimeCursor } from "../flow/index.ts";
 /** Notes a fault of a table, at the place of one of its options. */
 export type Fault = (code: HeadraceError["code"], message: string, option: string, hint?: string) => void;
 
-/** Whether source and destination can do what the table's mode and write ask. */
+/** Whether source and destination can do what the table's mode and write ask; of mode cdc see `checkChangeModes`. */
 export function checkModes(
 	context: { readonly pipeline: CheckedPipeline; readonly destination: Destination },
 	selected: SelectedTable,
@@ -23,17 +23,13 @@ export function checkModes(
 	const { options } = selected;
 	const source = qualified(selected.source);
 	const files = context.pipeline.from.type === "file" || context.pipeline.from.type === "s3";
-	if (options.mode === "cdc") fault("E_NOT_BUILT_IN", "mode cdc is not built in yet", "mode", "Use mode incremental.");
-	if (chosen.write === "history")
-		fault("E_NOT_BUILT_IN", "write history is not built in yet", "write", "Use write merge.");
-	else if (!context.destination.writes.includes(chosen.write))
+	if (!context.destination.writes.includes(chosen.write))
 		fault(
 			"E_UNSUPPORTED",
 			`${context.pipeline.to.type} can't ${chosen.write}`,
 			"write",
 			`It can ${context.destination.writes.join(", ")}.`,
 		);
-	if (options.deletes === "soft") fault("E_NOT_BUILT_IN", "deletes: soft is not built in yet", "deletes");
 	if (chosen.write === "merge" && chosen.key.length === 0)
 		fault("E_KEY_REQUIRED", `${source} has no key to merge by`, "write");
 	if (chosen.write === "replace" && options.mode === "interval")

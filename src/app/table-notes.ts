@@ -10,7 +10,9 @@ export function notesOf(
 ): string[] {
 	const notes = [...table.warnings];
 	const { mode } = selected.options;
-	if (chosen.key.length === 0 && mode !== "full") notes.push("no key: rows are appended, updates arrive as new rows");
+	if (chosen.key.length === 0 && mode === "cdc") notes.push("no key: every change is appended as a row");
+	else if (chosen.key.length === 0 && mode !== "full")
+		notes.push("no key: rows are appended, updates arrive as new rows");
 	if (mode === "incremental" && chosen.cursor !== undefined && selected.options.deleted === undefined)
 		notes.push(`deletes, and updates that leave ${chosen.cursor} as it is, are not seen`);
 	for (const name of chosen.key) {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { CheckedPipeline, SelectedTable } from "../config/index.ts";
 import {
+	type ChangesWrite,
 	type Destination,
 	type Fidelity,
 	HeadraceError,
@@ -12,8 +13,16 @@ import {
 	typeName,
 	type Write,
 } from "../core/index.ts";
-import { type ColumnMasks, maskedSchemaVersion, maskedType, maskNote, type TableTask } from "../flow/index.ts";
+import {
+	type ColumnMasks,
+	changeColumns,
+	maskedSchemaVersion,
+	maskedType,
+	maskNote,
+	type TableTask,
+} from "../flow/index.ts";
 import type { PlanColumn, RunInterval } from "./api.ts";
+import { checkChangeModes } from "./change-modes.ts";
 import type { TablePlan } from "./planned-table.ts";
 import { checkChangeOptions } from "./table-columns.ts";
 import { checkMasks, masksOf } from "./table-masks.ts";
@@ -27,6 +36,8 @@ interface PlanContext {
 	readonly system: string | undefined;
 	readonly interval: RunInterval | null;
 	readonly fullRefresh: boolean;
+	/** Whether the source has a change log. */
+	readonly hasLog: boolean;
 }
 
 /** Turns a described table and its options into a task. All faults are collected, none is thrown. */
@@ -84,11 +95,15 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 	const inTarget = (name: string) => rename.get(name) ?? name;
 	const write: Write = options.write ?? (options.mode === "full" ? "replace" : key.length > 0 ? "merge" : "append");
 
-	checkModes(context, selected, columns, { cursor, write, key }, fault);
+	const following =
+		options.mode === "cdc" ? { write: write as ChangesWrite, deletes: options.deletes ?? "hard" } : null;
+	if (following === null) checkModes(context, selected, columns, { cursor, write, key }, fault);
+	else checkChangeModes(context, selected, table, { write, key }, fault);
 	checkMasks(selected, masks, { cursor, deleted, key: sourceKey }, fault);
 	checkChangeOptions(selected, table, { write }, fault);
 	const { planned, targets } = mapColumns(context, selected, columns, { rename, masks }, fault);
-	for (const message of collisions(targets, context.destination))
+	const added = following === null ? [] : changeColumns(following.write, following.deletes, context.destination);
+	for (const message of collisions([...targets, ...added], context.destination))
 		fault("E_NAME_COLLISION", `${source}: ${message}`, "columns");
 
 	const task: TableTask | null =
@@ -117,11 +132,12 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 					...(options.mode === "interval" && context.interval !== null
 						? { interval: utcInterval(context.interval) }
 						: {}),
+					...(following === null ? {} : { deletes: following.deletes }),
 					...(options.onConflict === "ignore" ? { onConflict: options.onConflict } : {}),
 					allowEmpty: options.allowEmpty,
 					resume: options.resume,
 					fullRefresh: context.fullRefresh && options.mode !== "interval",
-					schemaVersion: maskedSchemaVersion(schemaVersionOf(targets), masks, sourceKey),
+					schemaVersion: maskedSchemaVersion(schemaVersionOf([...targets, ...added]), masks, sourceKey),
 					timezone: context.pipeline.timezone,
 				};
 	return {

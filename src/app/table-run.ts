@@ -210,6 +210,8 @@ async function attemptTable(
 ) {
 	const { session, staged, runId, signal } = work;
 	const { pipeline, destination, source } = session;
+	if (task.mode === "cdc")
+		throw new HeadraceError("E_UNSUPPORTED", `${plan.source} follows a change log: it is not run by itself`);
 	// After a failed attempt the position row is read again: the first answer may have been lost after its commit.
 	const row =
 		attempt === 1

@@ -1,5 +1,6 @@
 import { typeName } from "../core/column-type.ts";
 import { type ErrorPlace, HeadraceError } from "../core/errors.ts";
+import { checkCdc } from "./check-cdc.ts";
 import { hooksOf, maskFaults, type TemplateCheck } from "./check-policy.ts";
 import { placed, type Settings } from "./check-settings.ts";
 import { collecting } from "./connections.ts";
@@ -73,6 +74,7 @@ function tableRule(name: string, entry: Entry, context: TablesContext, faults: H
 		checkCursor(name, options, rule.place, faults);
 	checkColumns(name, options, at, faults);
 	checkChanges(name, options, at, faults);
+	checkCdc(name, { own, options }, at, faults);
 	if (options.into !== undefined) {
 		const sample = { schema: "s", table: "t", source: "c", pipeline: "p" };
 		collecting(faults, () => placed(at("into"), () => fillInto(options.into!, sample)));

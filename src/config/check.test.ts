@@ -58,6 +58,23 @@ describe("faults of a pipeline file", () => {
 			["E_CURSOR_REQUIRED the query a.b has mode interval and no cursor and does not use {{ ds }}"],
 		],
 		[entry("{ query: select 1, mode: cdc }"), ["4:33 E_INVALID_VALUE the query a.b can't have mode cdc"]],
+		[
+			entry("{ mode: cdc, cursor: c, late: 1m, overlap: 1m }"),
+			["4:29 E_INVALID_VALUE a.b has mode cdc and cursor", "4:38 E_INVALID_VALUE", "4:51 E_INVALID_VALUE"],
+		],
+		[entry("{ mode: cdc, where: a > 1 }"), ["4:28 E_INVALID_VALUE a.b has mode cdc and where"]],
+		[entry("{ mode: cdc, deleted: gone }"), ["4:30 E_INVALID_VALUE a.b has mode cdc and deleted"]],
+		[entry("{ mode: cdc, on_conflict: ignore }"), ["4:34 E_INVALID_VALUE a.b has mode cdc and on_conflict: ignore"]],
+		[entry("{ mode: cdc, fix: { c: int64 } }"), ["4:28 E_INVALID_VALUE column c of a.b has fix"]],
+		[entry("{ mode: cdc, write: replace }"), ["4:28 E_INVALID_VALUE a.b has mode cdc and write replace"]],
+		[entry("{ mode: cdc, write: append, deletes: soft }"), ["4:45 E_INVALID_VALUE a.b has deletes and write append"]],
+		[entry("{ mode: cdc, write: history, deletes: hard }"), ["4:46 E_INVALID_VALUE a.b has deletes and write history"]],
+		[entry("{ mode: full, deletes: soft }"), ["4:31 E_INVALID_VALUE a.b has deletes and mode full"]],
+		[entry("{ mode: full, write: history }"), ["4:29 E_INVALID_VALUE a.b has write history and mode full"]],
+		[
+			body("defaults: { where: a > 1, deleted: gone }\ntables:\n  a.b: { mode: cdc }\n"),
+			["3:20 E_INVALID_VALUE a.b has mode cdc and where", "3:36 E_INVALID_VALUE a.b has mode cdc and deleted"],
+		],
 		[entry("{ query: select 1, where: x }"), ["has a where"]],
 		[entry("{ query: '' }"), ['query must be text that is not empty, not ""']],
 		[body("tables:\n  a.*: { query: select 1 }"), ["4:3 E_INVALID_VALUE a query needs a name without * and ?"]],
@@ -200,10 +217,10 @@ flush: { seconds: "0.5" }
 common: &x
 `.replace("common: &x\n", "") +
 					`tables:
-  a.b: &one { key: [a, b], overlap: 1h, deletes: soft, allow_empty: true, types: { mode: string, zero_date: string } }
+  a.b: &one { key: [a, b], overlap: 1h, allow_empty: true, types: { mode: string, zero_date: string } }
   a.c: { <<: *one, key: c, where: "d < {{ ds }}" }
   a.d:
-  a.e: { columns: { constructor: drop, toString: { rename: x, type: "decimal(10,2)" } } }
+  a.e: { mode: cdc, deletes: soft, columns: { constructor: drop, toString: { rename: x, type: "decimal(10,2)" } } }
   constructor: {}
   7: skip
 checks:
@@ -226,10 +243,11 @@ checks:
 		});
 		const [b, c, d, e] = pipeline.tables.slice(1);
 		expect(pipeline.tables.map((rule) => rule.pattern)).toEqual(["7", "a.b", "a.c", "a.d", "a.e", "constructor"]);
-		expect(b!.options).toMatchObject({ key: ["a", "b"], overlapMs: 3_600_000, deletes: "soft", allowEmpty: true });
+		expect(b!.options).toMatchObject({ key: ["a", "b"], overlapMs: 3_600_000, allowEmpty: true });
 		expect(b!.options.types).toMatchObject({ mode: "string", zeroDate: "string", nan: "null" });
 		expect(c!.options).toMatchObject({ key: ["c"], overlapMs: 3_600_000, where: "d < {{ ds }}" });
 		expect(d!.options.mode).toBe("full");
+		expect(e!.options).toMatchObject({ mode: "cdc", deletes: "soft" });
 		expect(e!.options.columns.get("constructor")).toEqual({ drop: true });
 		expect(e!.options.columns.get("toString")!.type).toEqual({ kind: "decimal", precision: 10, scale: 2 });
 		expect(pipeline.checks.map((each) => each.assertion)).toEqual([
@@ -238,6 +256,18 @@ checks:
 			{ kind: "unique", columns: ["a"] },
 		]);
 	});
+});
+
+test("what says how others are read is not inherited by a table of mode cdc, nor its deletes by others", async () => {
+	const text = `defaults: { mode: incremental, cursor: c, late: 1m, deletes: soft }
+tables: { a.b: { mode: cdc }, a.c: {} }
+`;
+	const [followed, other] = (await check(body(text))).tables;
+	expect(followed!.options).toMatchObject({ mode: "cdc", deletes: "soft" });
+	expect(followed!.options).not.toHaveProperty("cursor");
+	expect(followed!.options).not.toHaveProperty("lateMs");
+	expect(other!.options).toMatchObject({ mode: "incremental", cursor: "c", lateMs: 60_000 });
+	expect(other!.options).not.toHaveProperty("deletes");
 });
 
 test("a pipeline that was written is read as the same", async () => {

@@ -95,12 +95,12 @@ const common = {
 		.optional(),
 	deletes: oneOf(["hard", "soft", "ignore"])
 		.describe(
-			"What a delete in the change log does: `hard` removes the row, `soft` sets `_headrace_deleted_at`, `ignore` keeps it.",
+			"For mode cdc and write merge, what a delete in the change log does: `hard` (the default) removes the row, `soft` sets `_headrace_deleted_at`, `ignore` keeps it.",
 		)
 		.optional(),
 	write: oneOf(["replace", "merge", "append", "history"])
 		.describe(
-			"How rows land. Default: full → `replace`; incremental, interval, cdc → `merge` when there is a key, else `append`. `history` keeps every version.",
+			"How rows land. Default: full → `replace`; incremental, interval, cdc → `merge` when there is a key, else `append`. `history` keeps every version of a row (mode cdc).",
 		)
 		.optional(),
 	into: text("a name such as raw.orders or raw.{schema}_{table}")

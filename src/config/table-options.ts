@@ -57,8 +57,14 @@ function typeOf([column, text]: [string, string]): [string, ColumnType][] {
 	return type === null ? [] : [[column, type]];
 }
 
-/** A query chooses its rows itself: it has no condition, and no cursor when it asks for the interval. */
-function inherited(defaults: OwnTableOptions, own: OwnTableOptions): OwnTableOptions {
+/**
+ * A query chooses its rows itself: it has no condition, and no cursor when it asks for the interval. A table that
+ * follows a change log has no use for what says how others are read, and they none for what it does with deletes.
+ */
+function inherited(all: OwnTableOptions, own: OwnTableOptions): OwnTableOptions {
+	const { deletes: _deletes, ...others } = all;
+	const { cursor: _cursor, late: _late, overlap: _overlap, ...following } = all;
+	const defaults: OwnTableOptions = (own.mode ?? all.mode) === "cdc" ? following : others;
 	if (own.query === undefined) return defaults;
 	const { where: _where, cursor, ...rest } = defaults;
 	return cursor === undefined || hasInterval(own.query) ? rest : { ...rest, cursor };

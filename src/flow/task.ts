@@ -17,6 +17,7 @@ import type {
 	Verify,
 	Write,
 } from "../core/index.ts";
+import type { Deletes } from "./change-target.ts";
 import type { ColumnMasks } from "./mask.ts";
 
 import type { RowShape } from "./shape-rows.ts";
@@ -42,6 +43,7 @@ export interface TableTask {
 	readonly types: TypePolicy;
 	/** Columns whose values are hidden before anything else sees them. */
 	readonly masks?: ColumnMasks;
+	/** With mode cdc its last columns are those of `changeColumns`. */
 	readonly target: TargetTable;
 	readonly mode: Mode;
 	readonly write: Write;
@@ -51,6 +53,8 @@ export interface TableTask {
 	readonly targetCursor?: string;
 	readonly lateMs?: number;
 	readonly overlapMs?: number;
+	/** What deletes in a change log do; for mode cdc only. */
+	readonly deletes?: Deletes;
 	/** Flag column by its name in the destination. */
 	readonly deletedColumn?: string;
 	readonly where?: string;
