@@ -36,6 +36,32 @@ export interface TableReceipt {
 	readonly checks?: readonly CheckReceipt[];
 	/** Attempts that failed and were followed by another one; absent when there were none. */
 	readonly attempt_errors?: readonly AttemptError[];
+	/** What it did when, in this order; absent in receipts of an older version. */
+	readonly stages?: readonly StageTime[];
+}
+
+/** A part of the time that a table took. */
+export interface StageTime {
+	/** `wait`: between two attempts. */
+	readonly stage: "wait" | "extract" | "load";
+	/** From 1 on. */
+	readonly attempt: number;
+	/** ISO 8601, UTC. */
+	readonly started_at: string;
+	/** Null while it goes on. */
+	readonly finished_at: string | null;
+	readonly rows: number;
+	readonly bytes: number;
+}
+
+/** Why there was a run. */
+export interface RunOrigin {
+	readonly trigger: "schedule" | "catchup" | "continuous" | "manual" | "backfill" | "retry";
+	/** Who asked for it; absent when the schedule did. */
+	readonly by?: string;
+	/** When the schedule wanted it: ISO 8601, UTC. */
+	readonly due_at?: string;
+	readonly params?: Readonly<Record<string, string>>;
 }
 
 export interface CheckReceipt {
@@ -78,6 +104,8 @@ export interface RunReceipt {
 	readonly error?: ReceiptError;
 	/** Attempts to connect and to plan that failed before the one that succeeded, or before the run was given up. */
 	readonly attempt_errors?: readonly AttemptError[];
+	/** Absent when the command line began it. */
+	readonly origin?: RunOrigin;
 }
 
 export interface LogLine {

@@ -50,7 +50,7 @@ export type RunList = z.infer<typeof runs.runList>;
 export type RunListItem = z.infer<typeof runs.runListItem>;
 /** `GET /api/runs/{run}` */
 export type RunDetail = z.infer<typeof runs.runDetail>;
-export type StageTime = z.infer<typeof runs.stageTime>;
+export type StageBar = z.infer<typeof runs.stageBar>;
 export type LogLevel = z.infer<typeof runs.logLevel>;
 /** The data of each event `line` of `GET /api/runs/{run}/log/stream`; its id is `line`. An event `end` is the last. */
 export type LogLine = z.infer<typeof runs.logLine>;

@@ -1,5 +1,8 @@
+export type { AccessStore } from "./access-store.ts";
 export { processHolder } from "./process-identity.ts";
 export { SCHEMA_VERSION } from "./schema.ts";
+export type * from "./server-rows.ts";
+export { newId, type ServerStore } from "./server-store.ts";
 export {
 	DEFAULT_RETENTION,
 	openStateStore,

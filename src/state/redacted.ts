@@ -15,6 +15,12 @@ export function redactedRun(run: RunReceipt, redact: (text: string) => string): 
 		...run,
 		...(run.error !== undefined && { error: error(run.error) }),
 		...(run.attempt_errors !== undefined && attempts(run.attempt_errors)),
+		...(run.origin?.params !== undefined && {
+			origin: {
+				...run.origin,
+				params: Object.fromEntries(Object.entries(run.origin.params).map(([key, text]) => [key, redact(text)])),
+			},
+		}),
 		tables: run.tables.map((table) => ({
 			...table,
 			error: table.error === null ? null : error(table.error),

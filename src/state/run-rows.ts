@@ -17,13 +17,14 @@ export interface RunRow {
 }
 
 /** The parts of a receipt that only some runs have. */
-type RunDetails = Pick<RunReceipt, "error" | "attempt_errors" | "stage">;
+type RunDetails = Pick<RunReceipt, "error" | "attempt_errors" | "stage" | "origin">;
 
-export function detailsOf({ error, attempt_errors, stage }: RunReceipt): RunDetails | null {
+export function detailsOf({ error, attempt_errors, stage, origin }: RunReceipt): RunDetails | null {
 	const details = {
 		...(error !== undefined && { error }),
 		...(attempt_errors !== undefined && { attempt_errors }),
 		...(stage !== undefined && { stage }),
+		...(origin !== undefined && { origin }),
 	};
 	return Object.keys(details).length === 0 ? null : details;
 }

@@ -66,6 +66,53 @@ const MIGRATIONS: readonly string[] = [
 		PRIMARY KEY (pipeline, channel, event, table_name, code)
 	) STRICT, WITHOUT ROWID;
 	`,
+	`
+	CREATE TABLE schedules (
+		pipeline TEXT PRIMARY KEY,
+		due_ms INTEGER,
+		paused_at TEXT,
+		paused_by TEXT,
+		pause_reason TEXT
+	) STRICT, WITHOUT ROWID;
+	CREATE TABLE jobs (
+		job_id TEXT PRIMARY KEY,
+		ended INTEGER NOT NULL,
+		queued_at TEXT NOT NULL,
+		entry TEXT NOT NULL
+	) STRICT, WITHOUT ROWID;
+	CREATE INDEX jobs_open ON jobs (queued_at) WHERE ended = 0;
+	CREATE TABLE table_columns (
+		pipeline TEXT NOT NULL,
+		table_name TEXT NOT NULL,
+		seen_at TEXT NOT NULL,
+		entry TEXT NOT NULL,
+		PRIMARY KEY (pipeline, table_name)
+	) STRICT, WITHOUT ROWID;
+	CREATE TABLE api_tokens (
+		token_id TEXT PRIMARY KEY,
+		hash TEXT NOT NULL UNIQUE,
+		name TEXT NOT NULL,
+		role TEXT NOT NULL,
+		created_at TEXT NOT NULL,
+		created_by TEXT NOT NULL,
+		last_used_at TEXT,
+		expires_at TEXT,
+		revoked_at TEXT
+	) STRICT, WITHOUT ROWID;
+	CREATE TABLE sessions (
+		hash TEXT PRIMARY KEY,
+		name TEXT NOT NULL,
+		role TEXT NOT NULL,
+		token_id TEXT,
+		expires_at TEXT NOT NULL
+	) STRICT, WITHOUT ROWID;
+	CREATE TABLE audit (
+		audit_id INTEGER PRIMARY KEY AUTOINCREMENT,
+		at TEXT NOT NULL,
+		entry TEXT NOT NULL
+	) STRICT;
+	CREATE INDEX runs_by_interval ON runs (pipeline, interval_start) WHERE interval_start IS NOT NULL;
+	`,
 ];
 
 /** The version this program writes. */

@@ -2,6 +2,7 @@ import type { AlertEntry } from "../core/alert.ts";
 import type { Finding } from "../core/port.ts";
 import type { Lease, LogLine, RunReceipt, StateStore, StoredPosition, TableSuccess } from "../core/state-store.ts";
 import { redactByLook } from "../observe/redact.ts";
+import { AccessStore } from "./access-store.ts";
 import { alertRows, replaceAlertRows } from "./alert-rows.ts";
 import { DurableDatabase } from "./database.ts";
 import { leaseNow, momentAfter } from "./lease-clock.ts";
@@ -9,6 +10,7 @@ import { isHeld, leaseRow, momentColumns } from "./lease-rows.ts";
 import { processHolder } from "./process-identity.ts";
 import { redactedRun } from "./redacted.ts";
 import { detailsOf, findRunId, type RunRow, receiptOf, replaceReceipts, settleAbandonedRuns } from "./run-rows.ts";
+import { ServerStore } from "./server-store.ts";
 
 export interface StateStoreOptions {
 	/** Applied to every text of a log line or an error before it is stored; default: what looks like a password is masked. */
@@ -41,6 +43,9 @@ export async function openStateStore(path: string, options: StateStoreOptions = 
 /** The state store in one SQLite file, shared by all processes that work on a project on this machine. */
 export class SqliteStateStore implements StateStore {
 	readonly path: string;
+	/** What the server keeps. */
+	readonly server: ServerStore;
+	readonly access: AccessStore;
 	readonly #database: DurableDatabase;
 	readonly #redact: (text: string) => string;
 	readonly #holder = processHolder();
@@ -49,6 +54,8 @@ export class SqliteStateStore implements StateStore {
 		this.path = path;
 		this.#redact = options.redact ?? redactByLook;
 		this.#database = new DurableDatabase(path, options.onNotice ?? (() => {}));
+		this.server = new ServerStore(this.#database, this.#redact);
+		this.access = new AccessStore(this.#database);
 	}
 
 	/** One finding: whether every page of the file is sound. */

@@ -20,6 +20,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RunReceipt, TableReceipt } from "../core/state-store.ts";
 import { openStateStore, processHolder, SCHEMA_VERSION, type SqliteStateStore } from "./index.ts";
 
+/** Takes away what version 3 added. */
+const OF_VERSION_3 = `DROP INDEX runs_by_interval; DROP TABLE schedules; DROP TABLE jobs; DROP TABLE table_columns;
+	DROP TABLE api_tokens; DROP TABLE sessions; DROP TABLE audit;`;
+
 let directory: string;
 let path: string;
 let notices: string[];
@@ -313,13 +317,28 @@ describe("the file", () => {
 			await store.saveRun(run("r1"));
 		}
 		const database = new DatabaseSync(path);
-		database.exec("DROP TABLE alerts; ALTER TABLE runs DROP COLUMN details; PRAGMA user_version = 1");
+		database.exec(`${OF_VERSION_3} DROP TABLE alerts; ALTER TABLE runs DROP COLUMN details; PRAGMA user_version = 1`);
 		database.close();
 		await using store = await open();
 		expect(await store.run("r1")).toEqual(run("r1"));
 		expect(await store.alerts("shop")).toEqual([]);
 		await store.saveRun({ ...run("r2"), error: { code: "E_CONNECT", message: "with s3cret", hint: "" } });
 		expect((await store.run("r2"))?.error?.message).toBe("with ***");
+	});
+
+	test("of version 2 gets what the server needs, and keeps its runs", async () => {
+		{
+			await using store = await open();
+			await store.saveRun(run("r1"));
+		}
+		const database = new DatabaseSync(path);
+		database.exec(`${OF_VERSION_3} PRAGMA user_version = 2`);
+		database.close();
+		await using store = await open();
+		expect(await store.run("r1")).toEqual(run("r1"));
+		expect(store.server.schedules()).toEqual([]);
+		store.server.saveDue("shop", 1);
+		expect(store.server.schedules()).toEqual([{ pipeline: "shop", dueMs: 1, paused: null }]);
 	});
 
 	test("of a newer version is refused and stays as it is", async () => {

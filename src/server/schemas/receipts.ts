@@ -32,6 +32,17 @@ export const schemaChange = z
 	})
 	.readonly();
 
+export const stageTime = z
+	.strictObject({
+		stage: z.enum(["wait", "extract", "load"]).describe("`wait`: between two attempts"),
+		attempt: z.int().describe("From 1 on"),
+		started_at: time,
+		finished_at: time.nullable().describe("Null: it goes on"),
+		rows: z.number(),
+		bytes: z.number(),
+	})
+	.readonly();
+
 export const checkReceipt = z
 	.strictObject({
 		name: z.string(),
@@ -71,6 +82,7 @@ export const tableReceipt = z
 		schema_changes: z.array(schemaChange).readonly().exactOptional(),
 		checks: z.array(checkReceipt).readonly().exactOptional(),
 		attempt_errors: z.array(attemptError).readonly().exactOptional(),
+		stages: z.array(stageTime).readonly().exactOptional(),
 	})
 	.readonly();
 
@@ -87,5 +99,15 @@ export const runReceipt = z
 		tables: z.array(tableReceipt).readonly(),
 		error: receiptError.exactOptional().describe("Why the run as a whole ended"),
 		attempt_errors: z.array(attemptError).readonly().exactOptional(),
+		origin: z
+			.strictObject({
+				trigger: z.enum(["schedule", "catchup", "continuous", "manual", "backfill", "retry"]),
+				by: z.string().exactOptional(),
+				due_at: time.exactOptional(),
+				params: z.record(z.string(), z.string()).readonly().exactOptional(),
+			})
+			.readonly()
+			.exactOptional()
+			.describe("Absent when the command line began it"),
 	})
 	.readonly();

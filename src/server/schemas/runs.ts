@@ -1,19 +1,9 @@
 import { z } from "zod";
 import { job, problem, runSquare, trigger } from "./pipelines.ts";
-import { interval, runReceipt, time } from "./receipts.ts";
+import { interval, runReceipt, stageTime, time } from "./receipts.ts";
 
 /** A bar of the run's timeline. */
-export const stageTime = z
-	.strictObject({
-		table: z.string(),
-		stage: z.enum(["wait", "extract", "load"]).describe("`wait`: between two attempts"),
-		attempt: z.int(),
-		started_at: time,
-		finished_at: time.nullable().describe("Null: it goes on"),
-		rows: z.number(),
-		bytes: z.number(),
-	})
-	.readonly();
+export const stageBar = z.strictObject({ table: z.string(), ...stageTime.unwrap().shape }).readonly();
 
 export const runDetail = z
 	.strictObject({
@@ -23,7 +13,7 @@ export const runDetail = z
 		due_at: time.nullable(),
 		params: z.record(z.string(), z.string()).readonly(),
 		held: z.boolean().describe("It is at work in this server: it can be cancelled here"),
-		stages: z.array(stageTime).readonly(),
+		stages: z.array(stageBar).readonly(),
 		previous_run_id: z.string().nullable().describe("Of the same pipeline"),
 		next_run_id: z.string().nullable(),
 		log_lines: z.int(),
