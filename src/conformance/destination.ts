@@ -1,4 +1,5 @@
 import { type Case, casesOf } from "./case.ts";
+import { destinationChangesCases } from "./destination-changes.ts";
 import type { DestinationSetup } from "./destination-fixture.ts";
 import { destinationMergeCases } from "./destination-merges.ts";
 import { destinationPartsCases } from "./destination-parts.ts";
@@ -21,5 +22,6 @@ export function destinationSuite(setup: DestinationSetup): Case[] {
 		...destinationSqlCases,
 		...destinationTextCases,
 		...destinationPartsCases,
+		...destinationChangesCases,
 	]);
 }

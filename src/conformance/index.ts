@@ -1,5 +1,6 @@
 export { type Case, caseTitle, type Gap, type Setup } from "./case.ts";
 export { destinationSuite } from "./destination.ts";
+export { withoutChanges } from "./destination-changes.ts";
 export type { DestinationFixture, DestinationSetup } from "./destination-fixture.ts";
 export { withoutSql, withoutVerify } from "./destination-sql.ts";
 export { plainFormat } from "./plain-format.ts";

@@ -2,6 +2,7 @@ export * from "./alert.ts";
 export * from "./batch.ts";
 export * from "./batch-queue.ts";
 export * from "./calendar.ts";
+export * from "./change-columns.ts";
 export * from "./changes.ts";
 export * from "./column-type.ts";
 export * from "./crash.ts";

@@ -10,6 +10,7 @@ import {
 	stateStoreSuite,
 } from "../../src/conformance/index.ts";
 import type { Lease, Staging, StateStore } from "../../src/core/index.ts";
+import { CHANGES_BUGS } from "./memory-planted-changes-bugs.ts";
 import { DESTINATION_BUGS } from "./memory-planted-destination-bugs.ts";
 import { type PlantedBug, SOURCE_BUGS } from "./memory-planted-source-bugs.ts";
 import {
@@ -261,6 +262,8 @@ function expectCaught<Fixture extends AsyncDisposable>(
 describe("the source suite catches", () => expectCaught(sourceSuite, () => memorySourceFixture(), SOURCE_BUGS));
 describe("the destination suite catches", () =>
 	expectCaught(destinationSuite, () => memoryDestinationFixture(), DESTINATION_BUGS));
+describe("the destination suite catches, of changes,", () =>
+	expectCaught(destinationSuite, () => memoryDestinationFixture(), CHANGES_BUGS));
 describe("the staging suite catches", () => expectCaught(stagingSuite, () => memoryStagingFixture(), STAGING_BUGS));
 describe("the state store suite catches", () =>
 	expectCaught(stateStoreSuite, () => memoryStateStoreFixture(), STATE_STORE_BUGS));

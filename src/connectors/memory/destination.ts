@@ -1,15 +1,24 @@
 import { timestampText } from "../../core/calendar.ts";
 import { typeName } from "../../core/column-type.ts";
-import type { Destination, ExistingTable, LoadRequest, LoadResult, PositionRow } from "../../core/destination.ts";
+import type {
+	ApplyRequest,
+	ApplyResult,
+	Destination,
+	ExistingTable,
+	LoadRequest,
+	LoadResult,
+	PositionRow,
+} from "../../core/destination.ts";
 import { HeadraceError } from "../../core/errors.ts";
 import { encodeColumns } from "../../core/schema.ts";
-import { qualified } from "../../core/table.ts";
+import { qualified, type TableName } from "../../core/table.ts";
 import { applyLoad, columnsAfter } from "./apply.ts";
+import { changedTables } from "./changes.ts";
 import { type MemoryColumn, tableId } from "./database.ts";
 import { checkPosition, rowsOf } from "./incoming.ts";
 import { memoryParts, withoutUnfinished } from "./parts.ts";
 import type { Row } from "./values.ts";
-import { type MemoryWarehouse, streamId, type WarehouseState, type WarehouseTable } from "./warehouse.ts";
+import { type LoadRow, type MemoryWarehouse, streamId, type WarehouseState, type WarehouseTable } from "./warehouse.ts";
 
 export interface MemoryDestinationOptions {
 	/** Microseconds since 1970; default the machine's clock. */
@@ -37,6 +46,10 @@ export function memoryDestination(warehouse: MemoryWarehouse, options: MemoryDes
 		committed: async (loadId) => warehouse.state.loads.has(loadId),
 		load: async (request) => commitLoad(warehouse, request, await rowsOf(checked(warehouse, request)), now),
 		parts: memoryParts(warehouse, (request, rows) => commitLoad(warehouse, request, rows, now)),
+		changes: {
+			writes: ["merge", "append", "history"],
+			apply: async (request) => commitChanges(warehouse, request, now),
+		},
 		[Symbol.asyncDispose]: async () => {},
 	};
 }
@@ -92,7 +105,7 @@ async function takeOver(
 /** Asked before the rows are read: a run that is fenced already must not read everything to learn it. @throws E_FENCED */
 function checked(warehouse: MemoryWarehouse, request: LoadRequest): LoadRequest {
 	if (request.write === "history")
-		throw new HeadraceError("E_UNSUPPORTED", "a warehouse in memory keeps no history of rows");
+		throw new HeadraceError("E_UNSUPPORTED", "a warehouse in memory keeps history of changes only");
 	checkPosition(warehouse, request);
 	return request;
 }
@@ -107,45 +120,91 @@ async function commitLoad(
 	const before = warehouse.state;
 	const id = tableId(request.target.name);
 	const { table, result } = applyLoad(before.tables.get(id), request, incoming);
-	const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion } = request;
-	const { rowsInserted, rowsUpdated, rowsDeleted } = result;
+	const { pipeline, stream, loadId } = request;
 	const committedAt = now();
 	// Nothing to ask, no turn given away: another load's commit in between would be a conflict.
 	if (request.verify !== undefined) await request.verify({ relation: id, query: withoutSql });
-	if (before.loads.has(loadId)) throw new HeadraceError("E_DESTINATION", `load ${loadId} is committed already`);
 	warehouse.commit(before, {
 		tables: new Map(before.tables).set(id, table),
-		positions: new Map(before.positions).set(streamId(pipeline, stream), {
-			stream,
-			epoch: position.epoch,
-			seq: position.seq + 1,
-			position: toPosition,
-			loadId,
-			schemaVersion,
-			committedAt,
-		}),
-		loads: new Map(before.loads).set(loadId, {
-			loadId,
-			pipeline,
-			table: request.target.name,
-			fromPosition,
-			toPosition,
-			rowsInserted,
-			rowsUpdated,
-			rowsDeleted,
-			committedAt,
-		}),
+		positions: positionsAfter(before, request, position, committedAt),
+		loads: loadsAfter(before, [loadRow(request, { loadId, table: request.target.name, result }, committedAt)]),
 		schemas: schemasAfter(before.schemas, request, committedAt),
 		unfinished: withoutUnfinished(before, [streamId(pipeline, stream)]),
 	});
 	return result;
 }
 
+async function commitChanges(
+	warehouse: MemoryWarehouse,
+	request: ApplyRequest,
+	now: () => string,
+): Promise<ApplyResult> {
+	const { before, tables, parts } = await changedTables(warehouse, request);
+	const { pipeline, stream, loadId } = request;
+	const committedAt = now();
+	const none = { rowsReceived: 0, rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0, rowsSuperseded: 0 };
+	const rows = [
+		loadRow(request, { loadId, table: { schema: "", name: stream }, result: none }, committedAt),
+		...request.parts.map((part, index) =>
+			loadRow(request, { loadId: part.loadId, table: part.target.name, result: parts[index]! }, committedAt),
+		),
+	];
+	warehouse.commit(before, {
+		tables,
+		positions: positionsAfter(before, request, checkPosition(warehouse, request), committedAt),
+		loads: loadsAfter(before, rows),
+		schemas: request.parts.reduce(
+			(schemas, part) => schemasAfter(schemas, { ...part, pipeline }, committedAt),
+			before.schemas,
+		),
+		unfinished: withoutUnfinished(before, [streamId(pipeline, stream)]),
+	});
+	return { parts };
+}
+
+type Ranged = Pick<LoadRequest, "pipeline" | "stream" | "loadId" | "fromPosition" | "toPosition" | "schemaVersion">;
+
+function positionsAfter(before: WarehouseState, request: Ranged, old: PositionRow, committedAt: string) {
+	const { pipeline, stream, loadId, toPosition, schemaVersion } = request;
+	return new Map(before.positions).set(streamId(pipeline, stream), {
+		stream,
+		epoch: old.epoch,
+		seq: old.seq + 1,
+		position: toPosition,
+		loadId,
+		schemaVersion,
+		committedAt,
+	});
+}
+
+function loadRow(
+	{ pipeline, fromPosition, toPosition }: Ranged,
+	of: { readonly loadId: string; readonly table: TableName; readonly result: LoadResult },
+	committedAt: string,
+): LoadRow {
+	const { rowsInserted, rowsUpdated, rowsDeleted } = of.result;
+	const { loadId, table } = of;
+	return { loadId, pipeline, table, fromPosition, toPosition, rowsInserted, rowsUpdated, rowsDeleted, committedAt };
+}
+
+function loadsAfter(before: WarehouseState, rows: readonly LoadRow[]): WarehouseState["loads"] {
+	const loads = new Map(before.loads);
+	for (const row of rows) {
+		if (loads.has(row.loadId)) throw new HeadraceError("E_DESTINATION", `load ${row.loadId} is committed already`);
+		loads.set(row.loadId, row);
+	}
+	return loads;
+}
+
 async function withoutSql(): Promise<never> {
 	throw new HeadraceError("E_UNSUPPORTED", "a warehouse in memory has no SQL");
 }
 
-function schemasAfter(before: WarehouseState["schemas"], request: Omit<LoadRequest, "input">, committedAt: string) {
+function schemasAfter(
+	before: WarehouseState["schemas"],
+	request: Pick<LoadRequest, "pipeline" | "schema" | "schemaVersion">,
+	committedAt: string,
+) {
 	const { pipeline, schema, schemaVersion } = request;
 	if (schema === undefined) return before;
 	const id = streamId(pipeline, schema.stream);
