@@ -173,6 +173,26 @@ export class Column {
 		this.heapLength = at + length;
 	}
 
+	/** Sets a value that another column of the same type has, whatever was here before. */
+	copyValue(row: number, from: Column, fromRow: number): void {
+		if (from.isNull(fromRow)) {
+			if (!this.isNull(row)) this.setNull(row);
+			return;
+		}
+		if (this.isNull(row)) {
+			this.validity[row >> 3]! |= 1 << (row & 7);
+			this.nullCount--;
+		}
+		const start = fromRow * this.width;
+		if (isView(this.type) && from.i32[fromRow << 2]! > 12) {
+			const at = from.i32[(fromRow << 2) + 3]!;
+			this.setBytes(row, from.heap, at, at + from.i32[fromRow << 2]!);
+			return;
+		}
+		this.u8.set(from.u8.subarray(start, start + this.width), row * this.width);
+		if (from.inlineNotAscii) this.inlineNotAscii = true;
+	}
+
 	/** The bytes of a view; they are the batch's own memory until it is released. */
 	bytes(row: number): Uint8Array {
 		const length = this.i32[row << 2]!;

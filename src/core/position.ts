@@ -19,6 +19,8 @@ export interface FullPosition {
 	readonly kind: "full";
 	/** The source's clock at the cut. */
 	readonly at: string;
+	/** The cut's place in the change log, for a table that follows it. */
+	readonly log?: string;
 }
 
 /** An interval, loaded. */
