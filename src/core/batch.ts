@@ -88,6 +88,13 @@ export class Column {
 		if (this.width === 16) this.i32[row << 2] = 0;
 	}
 
+	/** Makes room for a value where NULL was. */
+	unsetNull(row: number): void {
+		if (!this.isNull(row)) return;
+		this.validity[row >> 3]! |= 1 << (row & 7);
+		this.nullCount--;
+	}
+
 	/** A value that the stated policy turns into NULL: counted. */
 	setChangedNull(row: number): void {
 		this.setNull(row);
@@ -179,10 +186,7 @@ export class Column {
 			if (!this.isNull(row)) this.setNull(row);
 			return;
 		}
-		if (this.isNull(row)) {
-			this.validity[row >> 3]! |= 1 << (row & 7);
-			this.nullCount--;
-		}
+		this.unsetNull(row);
 		const start = fromRow * this.width;
 		if (isView(this.type) && from.i32[fromRow << 2]! > 12) {
 			const at = from.i32[(fromRow << 2) + 3]!;

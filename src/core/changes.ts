@@ -51,6 +51,11 @@ export interface ChangeLog {
 	 * @throws E_LOG_SETTINGS for tables whose changes it could not tell, E_RIGHTS, E_CONFLICT when the reader has one
 	 */
 	begin?(request: BeginRequest): Promise<LogCut>;
+	/**
+	 * Makes the log of a reader that has begun tell of these tables too, from now on. Absent where it tells of all.
+	 * @throws E_LOG_SETTINGS, E_RIGHTS
+	 */
+	include?(request: BeginRequest): Promise<void>;
 	/** Takes away what the source keeps for a reader: nothing can be read by it any more. Twice is harmless. */
 	forget?(reader: string): Promise<void>;
 }

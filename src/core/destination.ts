@@ -121,7 +121,7 @@ export interface ChangesPart {
 	readonly schema?: NonNullable<LoadRequest["schema"]>;
 	/**
 	 * All rows of the table went before `input` came, when it was so: canonical text of a timestamptz. `merge` deletes
-	 * them, `history` ends them at that time, `append` leaves them.
+	 * them, or marks them where the target has DELETED_AT_COLUMN, `history` ends them at that time, `append` leaves them.
 	 */
 	readonly truncatedAt?: string;
 	/**

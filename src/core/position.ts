@@ -41,6 +41,8 @@ export interface ChangesPosition {
 	readonly kind: "changes";
 	/** The log's own position: reading goes on after it. */
 	readonly at: string;
+	/** When the last transaction before it was committed: microseconds since 1970 by the source's clock, as text. */
+	readonly committedAt?: string;
 	/** Tables that follow the log, as `schema.name`. */
 	readonly tables: Readonly<Record<string, FollowedTable>>;
 }

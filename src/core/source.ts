@@ -41,6 +41,8 @@ export interface Source extends Port {
 	snapshot(options: {
 		readonly readers: number;
 		readonly cut?: Pick<LogCut, "snapshot">;
+		/** `logPlace` will be asked: a source whose cuts don't tell it notes its log's place before it opens them. */
+		readonly forLog?: boolean;
 		readonly signal?: AbortSignal;
 	}): Promise<Snapshot>;
 	/** Statements of a pipeline's hooks, all in one transaction; absent where the source has no SQL. */

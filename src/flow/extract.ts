@@ -49,6 +49,11 @@ export async function planExtract(
 		...rest,
 	});
 	if (task.mode === "full") return plan({ kind: "full", at: snapshot.clock }, { whole: true });
+	if (task.mode === "cdc") {
+		if (task.logPlace === undefined)
+			throw new HeadraceError("E_INTERNAL", "a table is read without a place in the log");
+		return plan({ kind: "full", at: snapshot.clock, log: task.logPlace }, { whole: true });
+	}
 	if (task.mode === "interval") {
 		if (task.interval === undefined) throw new HeadraceError("E_INTERNAL", "an interval task without an interval");
 		const { start, end } = task.interval;
@@ -142,7 +147,7 @@ export class ExtractCounter {
 export function rowsToLand(task: TableTask, counter: ExtractCounter): (raw: Batch) => Batch {
 	const masker = new Masker(task.columns, task.masks ?? new Map());
 	const shape = task.shape ?? PLAIN_SHAPE;
-	const shaper = new RowShaper(task.columns, task.target.columns, shape, counter.valuesChanged);
+	const shaper = new RowShaper(task.columns, task.target.columns, shape, counter.valuesChanged, task.constants);
 	return (raw) => shaper.apply(masker.apply(raw));
 }
 

@@ -1,3 +1,11 @@
+export { type CaptureContext, captureChanges, type FlushBounds } from "./change-capture.ts";
+export {
+	CHANGES_STREAM,
+	changesPosition,
+	pauseTable,
+	resumeTable,
+	withoutTable,
+} from "./change-state.ts";
 export { changeColumns, changeTarget, type Deletes } from "./change-target.ts";
 export { BIG_TABLE_ROWS, CHUNKS_KEPT_MS } from "./chunked-extract.ts";
 export { sweepStaging } from "./clean-staging.ts";

@@ -11,6 +11,9 @@ export interface RowShape {
 	readonly kept: readonly TargetColumn[];
 }
 
+/** Values of columns that no source has, the same in every row: text, or a 64-bit integer. By the column's name in the target. */
+export type Constants = ReadonlyMap<string, string | bigint>;
+
 export const PLAIN_SHAPE: RowShape = { discarded: new Set(), misfitsToNull: new Set(), kept: [] };
 
 /** Brings batches into the form of the table: casts, leaves out, and adds empty columns. Batches that fit pass as they are. */
@@ -20,19 +23,22 @@ export class RowShaper {
 	readonly #shape: RowShape;
 	/** Values that were left out, by column. */
 	readonly #discardedCounts: Record<string, number>;
+	readonly #constants: Constants;
 	readonly #free: Column[][] = [];
 
-	/** `columns` are read; `targets` land: those columns in the same order, then empty ones. */
+	/** `columns` are read; `targets` land: those columns in the same order, then empty ones, but for `constants`. */
 	constructor(
 		columns: readonly SourceColumn[],
 		targets: readonly TargetColumn[],
 		shape: RowShape,
 		discardedCounts: Record<string, number>,
+		constants: Constants = new Map(),
 	) {
 		this.#columns = columns;
 		this.#targets = targets;
 		this.#shape = shape;
 		this.#discardedCounts = discardedCounts;
+		this.#constants = constants;
 	}
 
 	/** @throws E_VALUE when a value does not fit the table's type and may not become NULL */
@@ -71,7 +77,13 @@ export class RowShaper {
 		const columns = this.#targets.map((target, index) => {
 			if (index >= landing) {
 				const empty = next(target.name, target.type, capacity);
-				for (let row = 0; row < batch.rowCount; row++) empty.setNull(row);
+				const constant = this.#constants.get(target.name);
+				if (constant === undefined) for (let row = 0; row < batch.rowCount; row++) empty.setNull(row);
+				else if (typeof constant === "bigint") empty.i64.fill(constant, 0, batch.rowCount);
+				else {
+					const bytes = Buffer.from(constant);
+					for (let row = 0; row < batch.rowCount; row++) empty.setBytes(row, bytes, 0, bytes.length);
+				}
 				return empty;
 			}
 			const from = batch.columns[index]!;

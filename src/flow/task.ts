@@ -19,8 +19,7 @@ import type {
 } from "../core/index.ts";
 import type { Deletes } from "./change-target.ts";
 import type { ColumnMasks } from "./mask.ts";
-
-import type { RowShape } from "./shape-rows.ts";
+import type { Constants, RowShape } from "./shape-rows.ts";
 
 /** One table of one run, planned: all that the flow needs to know. */
 export interface TableTask {
@@ -40,6 +39,9 @@ export interface TableTask {
 	/** See LoadRequest. */
 	readonly schema?: NonNullable<LoadRequest["schema"]>;
 	readonly onConflict?: NonNullable<LoadRequest["onConflict"]>;
+	/** Where the cut at which the table is read lies in the change log that it follows then. */
+	readonly logPlace?: string;
+	readonly constants?: Constants;
 	readonly types: TypePolicy;
 	/** Columns whose values are hidden before anything else sees them. */
 	readonly masks?: ColumnMasks;

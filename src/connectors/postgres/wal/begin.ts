@@ -57,6 +57,15 @@ export async function beginLog(
 	}
 }
 
+/** Publishes more tables for a reader that has begun. */
+export async function includeTables(
+	options: PostgresOptions,
+	control: ControlConnection,
+	request: BeginRequest,
+): Promise<void> {
+	await publish(options, control, await nameOf(control, request.reader), request);
+}
+
 function nameOf(control: ControlConnection, reader: string): Promise<string> {
 	return control.run(async (_session, { database }) => slotName(reader, database));
 }

@@ -15,7 +15,7 @@ import {
 import { connect, type PostgresOptions } from "../connect.ts";
 import type { ControlConnection } from "../control.ts";
 import type { ServerFacts } from "../server-facts.ts";
-import { beginLog, forgetReader } from "./begin.ts";
+import { beginLog, forgetReader, includeTables } from "./begin.ts";
 import { FollowedTables } from "./followed-tables.ts";
 import { describeRelation } from "./layout.ts";
 import { checkLog, logGrants } from "./log-check.ts";
@@ -94,6 +94,10 @@ export class PostgresChangeLog implements ChangeLog {
 
 	begin(request: BeginRequest): Promise<LogCut> {
 		return beginLog(this.#options, this.#control, request);
+	}
+
+	include(request: BeginRequest): Promise<void> {
+		return includeTables(this.#options, this.#control, request);
 	}
 
 	forget(reader: string): Promise<void> {

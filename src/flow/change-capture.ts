@@ -1,0 +1,377 @@
+import {
+	type ApplyRequest,
+	type ApplyResult,
+	type BeginRequest,
+	CHANGED_AT_COLUMN,
+	type ChangeLog,
+	type ChangesPosition,
+	crashPoint,
+	type DestinationChanges,
+	decodePosition,
+	encodePosition,
+	HeadraceError,
+	HISTORY_COLUMNS,
+	type LogCut,
+	loadId as loadIdOf,
+	type PositionRow,
+	qualified,
+	type Snapshot,
+} from "../core/index.ts";
+import { ChangeFlush, type Flushed } from "./change-flush.ts";
+import {
+	advance,
+	beginReading,
+	CHANGES_STREAM,
+	changesPosition,
+	endReading,
+	forgettable,
+	startingFrom,
+	tablesToRead,
+	withoutTable,
+} from "./change-state.ts";
+import { runTable } from "./run-table.ts";
+import type { FlowContext, TableOutcome, TableTask } from "./task.ts";
+
+/** Micro-batches: whichever comes first, in whole transactions. */
+export interface FlushBounds {
+	readonly seconds: number;
+	readonly rows: number;
+	readonly bytes: number;
+}
+
+/** What following a log needs beside what each table does. */
+export interface CaptureContext extends Omit<FlowContext, "verify" | "prepare"> {
+	readonly log: ChangeLog;
+	readonly changes: DestinationChanges;
+	/** Names the pipeline at the source: see ChangeRequest.reader. */
+	readonly reader: string;
+	readonly flush: FlushBounds;
+	/** Goes on at the log's end until the signal; else the run ends where the log ended when it began. */
+	readonly follow: boolean;
+	/** Tables that are read at once. */
+	readonly concurrency: number;
+	/** What the first reading of a table works with: its checks, its share of memory. */
+	readonly tableContext: (task: TableTask) => FlowContext;
+	/** The tasks as they are now, after the source's tables have changed. */
+	readonly replan: () => Promise<readonly TableTask[]>;
+	/** What became of a table since the last call for it: figures add up. */
+	readonly onOutcome: (stream: string, outcome: TableOutcome) => void;
+	/** Called after each commit, with the log's position. */
+	readonly onCommit?: (position: ChangesPosition) => void;
+}
+
+/** An idle log's position is committed this often: the source may then forget what is before. */
+const IDLE_COMMIT_MS = 30_000;
+
+/**
+ * Follows a change log: reads the tables that do not follow it yet, as of a cut whose place in the log is known, then
+ * applies the log from the oldest of these places on. A table that has a key may be read in pieces and at several cuts:
+ * the changes between them are applied although they may be in it, which leaves what the log says last. Position and
+ * rows are committed together, and the source is told only afterwards. See docs/decisions/0015-hand-over.md.
+ *
+ * `rows` are the position rows of the tables' streams and of CHANGES_STREAM, as `takeOver` gave them.
+ * @throws E_FENCED when another run has taken over, E_HISTORY_GONE and E_HISTORY_MISMATCH of the log
+ */
+export async function captureChanges(
+	context: CaptureContext,
+	tasks: readonly TableTask[],
+	rows: ReadonlyMap<string, PositionRow>,
+): Promise<void> {
+	const capture = new Capture(context, tasks, rows);
+	while (true) {
+		await capture.readTables();
+		if ((await capture.follow()) === "ended") return;
+		await capture.replan();
+	}
+}
+
+class Capture {
+	readonly #context: CaptureContext;
+	readonly #rows: Map<string, PositionRow>;
+	#tasks: ReadonlyMap<string, TableTask>;
+	#row: PositionRow;
+	#position: ChangesPosition | null;
+	#committedMs = 0;
+
+	constructor(context: CaptureContext, tasks: readonly TableTask[], rows: ReadonlyMap<string, PositionRow>) {
+		this.#context = context;
+		this.#tasks = byName(tasks);
+		this.#rows = new Map(rows);
+		const row = rows.get(CHANGES_STREAM);
+		if (row === undefined) throw new HeadraceError("E_INTERNAL", "the destination gave no position row for changes");
+		this.#row = row;
+		this.#position = changesPosition(row);
+		for (const task of tasks) if (task.fullRefresh) this.#leave(qualified(task.table.name));
+		this.#leaveStrangers();
+	}
+
+	async replan(): Promise<void> {
+		this.#tasks = byName(await this.#context.replan());
+		this.#leaveStrangers();
+	}
+
+	/** Tables that the pipeline no longer has, and those whose rows a change of their columns asks for again. */
+	#leaveStrangers(): void {
+		for (const name of Object.keys(this.#position?.tables ?? {})) {
+			const task = this.#tasks.get(name);
+			if (task === undefined || task.reading !== undefined) this.#leave(name);
+		}
+	}
+
+	#leave(name: string): void {
+		if (this.#position !== null) this.#position = withoutTable(this.#position, name);
+	}
+
+	/** Reads what does not follow yet; what an earlier run has read of it stays, where it can. */
+	async readTables(): Promise<void> {
+		const { log, source, signal, concurrency } = this.#context;
+		await this.#endKilled();
+		const names = tablesToRead(this.#position, [...this.#tasks.keys()]);
+		if (names.length === 0) return;
+		const wanted = names.map((name) => this.#tasks.get(name)!);
+		await using cut = await this.#openCut(wanted);
+		const request = { readers: Math.max(1, concurrency), forLog: true, ...(signal === undefined ? {} : { signal }) };
+		await using snapshot = await source.snapshot(cut === null ? request : { ...request, cut: cut.of });
+		const place = cut === null ? await snapshot.logPlace?.() : { position: cut.of.position, exact: true };
+		if (place === undefined) throw new HeadraceError("E_UNSUPPORTED", "the source does not tell where its log is");
+		const strict = wanted.filter((task) => !isRepeatable(task));
+		if (!place.exact && strict.length > 0)
+			throw new HeadraceError(
+				"E_LOG_SETTINGS",
+				`${strict.map((task) => task.stream).join(", ")}: this server can't tell the exact place of a snapshot in its log, which tables without a key and histories need`,
+				{ hint: "Give the tables a key and write merge." },
+			);
+		const begun = names.map((name) => ({ name, goesOn: isRepeatable(this.#tasks.get(name)!) }));
+		await this.#commit(beginReading(this.#position, place.position, begun));
+		crashPoint("cdc-reading");
+		await this.#each(wanted, concurrency, async (task) => {
+			await this.#readTable(task, snapshot, place.position);
+		});
+		let position = this.#position!;
+		for (const name of names) position = endReading(position, name, place.position, log);
+		await this.#commit(position);
+		crashPoint("cdc-read");
+	}
+
+	/** A table whose rows are loaded, and whose run was killed before it could say so. */
+	async #endKilled(): Promise<void> {
+		const { log } = this.#context;
+		let position = this.#position;
+		let end: string | null = null;
+		for (const [name, { state, from }] of Object.entries(position?.tables ?? {})) {
+			const task = this.#tasks.get(name);
+			const text = task === undefined ? null : (this.#rows.get(task.stream)?.position ?? null);
+			if (position === null || task === undefined || state !== "loading" || from === undefined || text === null)
+				continue;
+			const own = decodePosition(text);
+			if (own.kind !== "full" || own.log === undefined || log.compare(own.log, from) < 0) continue;
+			if (!isRepeatable(task)) position = endReading(withoutTable(position, name), name, own.log, log);
+			else {
+				end ??= await log.end(this.#context.signal);
+				position = endReading(position, name, end, log);
+			}
+		}
+		if (position !== null && position !== this.#position) await this.#commit(position);
+	}
+
+	/** The cut of a log that keeps something for its readers: its own at first, a passing one for tables that come later. */
+	async #openCut(wanted: readonly TableTask[]): Promise<PassingCut | null> {
+		const { log, reader, signal } = this.#context;
+		if (log.begin === undefined) return null;
+		const requestOf = (name: string, tasks: readonly TableTask[]): BeginRequest => ({
+			reader: name,
+			tables: tasks.map((task) => task.table),
+			...(signal === undefined ? {} : { signal }),
+		});
+		if (this.#position === null)
+			return new PassingCut(await log.begin(requestOf(reader, [...this.#tasks.values()])), async () => {});
+		await log.include?.(requestOf(reader, [...this.#tasks.values()]));
+		const passing = `${reader}:reading`;
+		return new PassingCut(await log.begin(requestOf(passing, wanted)), async () => log.forget?.(passing));
+	}
+
+	async #readTable(task: TableTask, snapshot: Snapshot, place: string): Promise<void> {
+		const row = this.#rows.get(task.stream);
+		if (row === undefined) throw new HeadraceError("E_INTERNAL", `no position row for ${task.stream}`);
+		const outcome = await runTable(
+			this.#context.tableContext(task),
+			readingTask(task, snapshot, place, this.#context.log.format(place)),
+			row,
+			async () => snapshot,
+		);
+		this.#rows.set(task.stream, outcome.row);
+		this.#context.onOutcome(task.stream, outcome);
+	}
+
+	/** Works on several tables at once. One that fails lets the others end; its error is thrown then. */
+	async #each(tasks: readonly TableTask[], parallel: number, work: (task: TableTask) => Promise<void>): Promise<void> {
+		const queue = [...tasks];
+		const errors: unknown[] = [];
+		const worker = async () => {
+			for (let next = queue.shift(); next !== undefined; next = queue.shift())
+				await work(next).catch((error: unknown) => errors.push(error));
+		};
+		await Promise.all(Array.from({ length: Math.max(1, Math.min(parallel, tasks.length)) }, worker));
+		if (errors.length > 0) throw errors[0];
+	}
+
+	/** Applies the log; `changed` when tables have to be planned, or read, anew before it can go on. */
+	async follow(): Promise<"ended" | "changed"> {
+		const { log, reader, follow, signal, flush } = this.#context;
+		const start = this.#position;
+		if (start === null) return "ended";
+		const followed = [...this.#tasks].filter(([name]) => start.tables[name]?.state === undefined);
+		const until = follow ? undefined : await log.end(signal);
+		if (until !== undefined && log.compare(start.at, until) >= 0 && this.#isCommitted(start)) return "ended";
+		await using stream = await log.open({
+			reader,
+			from: start.at,
+			tables: followed.map(([, task]) => task.table),
+			types: (name) => this.#tasks.get(qualified(name))!.types,
+			before: "key-changes",
+			flush,
+			...(until === undefined ? {} : { until }),
+			...(signal === undefined ? {} : { signal }),
+		});
+		let pending = new ChangeFlush();
+		for await (const event of stream) {
+			if (event.kind !== "boundary") {
+				pending.add(event);
+				continue;
+			}
+			const flushed = pending.settle({
+				log,
+				boundary: event,
+				position: this.#position!,
+				tasks: this.#tasks,
+			});
+			pending = new ChangeFlush();
+			const isChanged = await this.#applyFlush(flushed, until !== undefined);
+			await stream.acknowledge(forgettable(changesPosition(this.#row)!, log));
+			crashPoint("cdc-acknowledged");
+			if (isChanged) return "changed";
+		}
+		return "ended";
+	}
+
+	/** Commits a flush. Gives whether tables have changed. */
+	async #applyFlush(flushed: Flushed, oneShot: boolean): Promise<boolean> {
+		const { log } = this.#context;
+		let position = advance(this.#position!, flushed, log);
+		if (flushed.readAgainFrom !== null) position = startingFrom(position, flushed.readAgainFrom, log);
+		for (const name of flushed.left) position = withoutTable(position, name);
+		for (const [name, from] of flushed.cut) {
+			const { [name]: known, ...others } = position.tables;
+			position = { ...position, tables: { ...others, [name]: { ...known, from } } };
+		}
+		const isIdle = flushed.parts.length === 0 && !flushed.isChanged;
+		if (isIdle && !oneShot && Date.now() - this.#committedMs < IDLE_COMMIT_MS) return false;
+		await this.#commit(position, flushed);
+		return flushed.isChanged;
+	}
+
+	#isCommitted(position: ChangesPosition): boolean {
+		return encodePosition(position) === this.#row.position;
+	}
+
+	/** Moves the position, with the rows of a flush, in one transaction. */
+	async #commit(position: ChangesPosition, flushed: Flushed | null = null): Promise<void> {
+		this.#position = position;
+		this.#committedMs = Date.now();
+		if (this.#isCommitted(position) && flushed === null) return;
+		const { pipeline, runId, bufferBytesMax, signal, changes } = this.#context;
+		const toPosition = encodePosition(position);
+		const { seq, epoch, position: fromPosition } = this.#row;
+		const idOf = (stream: string, schemaVersion: string) =>
+			loadIdOf({ pipeline, stream, seq, from: fromPosition, to: toPosition, schemaVersion });
+		const loadId = idOf(CHANGES_STREAM, "");
+		const parts = (flushed?.parts ?? []).map((part, index) =>
+			part.request(idOf(`${part.task.stream}#${index}`, part.task.schemaVersion)),
+		);
+		const request: ApplyRequest = {
+			pipeline,
+			runId,
+			stream: CHANGES_STREAM,
+			loadId,
+			epoch,
+			seq,
+			fromPosition,
+			toPosition,
+			schemaVersion: "",
+			parts,
+			bufferBytesMax,
+			...(signal === undefined ? {} : { signal }),
+		};
+		crashPoint("cdc-apply");
+		const result = await this.#applyOnce(changes, request);
+		crashPoint("cdc-applied");
+		this.#row = { ...this.#row, seq: seq + 1, position: toPosition, loadId };
+		for (const [index, part] of (flushed?.parts ?? []).entries())
+			this.#context.onOutcome(
+				part.task.stream,
+				part.outcome(result?.parts[index], this.#rows.get(part.task.stream)!, this.#context.log.format(position.at)),
+			);
+		this.#context.onCommit?.(position);
+	}
+
+	/** Applies, and settles an answer that was lost: null when the destination has it. */
+	async #applyOnce(changes: DestinationChanges, request: ApplyRequest): Promise<ApplyResult | null> {
+		try {
+			return await changes.apply(request);
+		} catch (error) {
+			const settled = error instanceof HeadraceError && (error.reaction === "retry" || error.code === "E_FENCED");
+			if (!settled || !(await this.#context.destination.committed(request.loadId).catch(() => false))) throw error;
+			return null;
+		}
+	}
+}
+
+/** A cut, and what was made for it alone. */
+class PassingCut implements AsyncDisposable {
+	readonly of: LogCut;
+	readonly #forget: () => Promise<void>;
+
+	constructor(of: LogCut, forget: () => Promise<void>) {
+		this.of = of;
+		this.#forget = forget;
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.of[Symbol.asyncDispose]();
+		await this.#forget();
+	}
+}
+
+function byName(tasks: readonly TableTask[]): ReadonlyMap<string, TableTask> {
+	return new Map(tasks.map((task) => [qualified(task.table.name), task]));
+}
+
+/** Rows that come twice leave what the log says last. Where each change is kept, they must come once. */
+export function isRepeatable({ write, target }: Pick<TableTask, "write" | "target">): boolean {
+	return write === "merge" && target.key.length > 0;
+}
+
+/** The table as it is read at first: whole, as of the cut. */
+function readingTask(task: TableTask, snapshot: Snapshot, place: string, placeText: string): TableTask {
+	const repeatable = isRepeatable(task);
+	// A commit's time may be told in whole seconds.
+	const at = BigInt(Date.parse(`${snapshot.clock.slice(0, 19).replace(" ", "T")}Z`)) * 1000n;
+	const constants = new Map<string, string | bigint>();
+	if (task.write !== "merge") {
+		constants.set(HISTORY_COLUMNS.operation, "snapshot");
+		constants.set(HISTORY_COLUMNS.position, placeText);
+		constants.set(task.write === "history" ? HISTORY_COLUMNS.validFrom : CHANGED_AT_COLUMN, at);
+	}
+	return {
+		...task,
+		mode: "cdc",
+		write: "replace",
+		// Versions and changes share keys.
+		target: repeatable ? task.target : { ...task.target, key: [] },
+		logPlace: place,
+		constants,
+		resume: repeatable && task.resume !== "off" ? "mixed" : "off",
+		allowEmpty: true,
+		fullRefresh: false,
+	};
+}

@@ -1,0 +1,203 @@
+import {
+	type ApplyResult,
+	type ChangeBoundary,
+	type ChangedRows,
+	type ChangedSchema,
+	type ChangeEvent,
+	type ChangeLog,
+	type ChangesPart,
+	type ChangesPosition,
+	type ChangesWrite,
+	type PositionRow,
+	qualified,
+	type Truncated,
+	timestampText,
+} from "../core/index.ts";
+import { ChangeRows, type ChangeTimes } from "./change-rows.ts";
+import { ExtractCounter } from "./extract.ts";
+import { renamed, unbalanced } from "./outcome.ts";
+import type { TableOutcome, TableTask } from "./task.ts";
+
+/** Changes of a table until its rows go all at once. */
+interface Segment {
+	/** The transaction that took all rows away before these came. */
+	readonly truncated: number | null;
+	readonly rows: ChangedRows[];
+}
+
+/** What came of one table. */
+interface TableDraft {
+	readonly segments: Segment[];
+	/** Its columns changed; what comes after is left for a plan that knows them. */
+	schema: ChangedSchema | null;
+	/** The first transaction with changes of the table after that. */
+	firstAfter: number | null;
+}
+
+export interface Flushed {
+	readonly at: string;
+	/** When the last transaction was committed; null when none ever was. */
+	readonly committedAt: bigint | null;
+	readonly parts: readonly FlushPart[];
+	/** Tables that have to be read anew. */
+	readonly left: readonly string[];
+	/** Tables whose changes are applied up to an earlier position only. */
+	readonly cut: ReadonlyMap<string, string>;
+	/** The oldest of these: the log is read again from there. */
+	readonly readAgainFrom: string | null;
+	/** Columns of some table changed: tasks have to be planned anew. */
+	readonly isChanged: boolean;
+}
+
+interface Settling {
+	readonly log: Pick<ChangeLog, "compare" | "format">;
+	readonly boundary: ChangeBoundary;
+	/** As it was before these changes. */
+	readonly position: ChangesPosition;
+	readonly tasks: ReadonlyMap<string, TableTask>;
+}
+
+/** Collects what a log tells between two boundaries. */
+export class ChangeFlush {
+	readonly #tables = new Map<string, TableDraft>();
+
+	add(event: Exclude<ChangeEvent, ChangeBoundary>): void {
+		const draft = this.#draftOf(qualified((event.kind === "schema" ? event.before : event.table).name));
+		if (event.kind === "schema") draft.schema ??= event;
+		else if (draft.schema !== null) {
+			draft.firstAfter ??= firstTransaction(event);
+			if (event.kind === "rows") event.batch.release();
+		} else if (event.kind === "truncate") draft.segments.push({ truncated: event.transaction, rows: [] });
+		else draft.segments.at(-1)!.rows.push(event);
+	}
+
+	#draftOf(name: string): TableDraft {
+		let draft = this.#tables.get(name);
+		if (draft === undefined) {
+			draft = { segments: [{ truncated: null, rows: [] }], schema: null, firstAfter: null };
+			this.#tables.set(name, draft);
+		}
+		return draft;
+	}
+
+	/** Everything is there: what it means for the tables, as they stand. */
+	settle(settling: Settling): Flushed {
+		const { log, boundary, position, tasks } = settling;
+		const committed = committedTimes(boundary, position);
+		const times: ChangeTimes = {
+			committedAt: (transaction) => committed[transaction]!,
+			position: (transaction) => log.format(boundary.transactions[transaction]!.position),
+		};
+		const parts: FlushPart[] = [];
+		const left: string[] = [];
+		const cut = new Map<string, string>();
+		let isChanged = false;
+		for (const [name, draft] of this.#tables) {
+			const task = tasks.get(name);
+			const entry = position.tables[name];
+			const isFollowed = task !== undefined && entry !== undefined && entry.state === undefined;
+			const place = (transaction: number) =>
+				transaction < 0 ? position.at : boundary.transactions[transaction]!.position;
+			if (!isFollowed || (entry.from !== undefined && log.compare(boundary.position, entry.from) <= 0)) {
+				for (const { rows } of draft.segments) for (const { batch } of rows) batch.release();
+				continue;
+			}
+			const overlaps = entry.until !== undefined && log.compare(position.at, entry.until) < 0;
+			let end = boundary.transactions.length;
+			if (draft.schema !== null) {
+				isChanged = true;
+				if (draft.schema.rereads || overlaps) left.push(name);
+				else if (draft.firstAfter !== null) {
+					end = draft.firstAfter;
+					cut.set(name, place(end - 1));
+				}
+			}
+			let first = 0;
+			if (entry.from !== undefined) while (first < end && log.compare(place(first), entry.from) <= 0) first++;
+			const isPassed = (transaction: number) => transaction < first || transaction >= end;
+			for (const { truncated, rows } of draft.segments) {
+				const goes = truncated !== null && !isPassed(truncated) && task.deletes !== "ignore";
+				const changed = new ChangeRows({ task, rows, isPassed, times }, new ExtractCounter());
+				if (!goes && changed.rowCount === 0) for (const { batch } of rows) batch.release();
+				else parts.push(new FlushPart(task, changed, { overlaps, truncatedAt: goes ? committed[truncated]! : null }));
+			}
+		}
+		const places = [...cut.values()];
+		return {
+			at: boundary.position,
+			committedAt: committed.at(-1) ?? null,
+			parts,
+			left,
+			cut,
+			readAgainFrom: places.length === 0 ? null : places.reduce((a, b) => (log.compare(b, a) < 0 ? b : a)),
+			isChanged,
+		};
+	}
+}
+
+function firstTransaction(event: ChangedRows | Truncated): number {
+	return event.kind === "truncate" ? event.transaction : event.transactions[0]!;
+}
+
+/** Commit times that never go back: a version ends when the next one begins. */
+function committedTimes({ transactions }: ChangeBoundary, { committedAt }: ChangesPosition): bigint[] {
+	let last = committedAt === undefined ? 0n : BigInt(committedAt);
+	return transactions.map((transaction) => {
+		if (transaction.committedAt > last) last = transaction.committedAt;
+		return last;
+	});
+}
+
+/** The changes of one table in one transaction of the destination. */
+export class FlushPart {
+	readonly task: TableTask;
+	readonly #rows: ChangeRows;
+	readonly #how: { readonly overlaps: boolean; readonly truncatedAt: bigint | null };
+
+	constructor(
+		task: TableTask,
+		rows: ChangeRows,
+		how: { readonly overlaps: boolean; readonly truncatedAt: bigint | null },
+	) {
+		this.task = task;
+		this.#rows = rows;
+		this.#how = how;
+	}
+
+	/** Its batches can be taken once. */
+	request(loadId: string): ChangesPart {
+		const { target, write, schemaVersion, schema } = this.task;
+		const { overlaps, truncatedAt } = this.#how;
+		return {
+			loadId,
+			target,
+			write: write as ChangesWrite,
+			schemaVersion,
+			...(schema === undefined ? {} : { schema }),
+			...(truncatedAt === null ? {} : { truncatedAt: `${timestampText(truncatedAt)}+00` }),
+			...(overlaps ? { overlaps } : {}),
+			input: { kind: "batches", fields: this.#rows.fields, batches: this.#rows.batches() },
+			partial: this.#rows.partial,
+		};
+	}
+
+	/** What became of it; without a result the destination's answer was lost. */
+	outcome(result: ApplyResult["parts"][number] | undefined, row: PositionRow, position: string): TableOutcome {
+		const { rowCount, counter } = this.#rows;
+		const received = result?.rowsReceived ?? rowCount;
+		if (received !== rowCount) throw unbalanced("read", rowCount, "applied", received);
+		return {
+			rowsRead: rowCount,
+			rowsStaged: rowCount,
+			rowsLoaded: rowCount,
+			rowsRejected: 0,
+			rowsInserted: result?.rowsInserted ?? 0,
+			rowsUpdated: result?.rowsUpdated ?? 0,
+			rowsDeleted: result?.rowsDeleted ?? 0,
+			bytes: counter.bytes,
+			valuesChanged: renamed(this.task, counter.valuesChanged),
+			position,
+			row,
+		};
+	}
+}

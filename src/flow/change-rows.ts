@@ -1,0 +1,252 @@
+import {
+	Batch,
+	CHANGE_ABSENT_COLUMN,
+	CHANGE_BASE_COLUMN,
+	CHANGE_DELETED_COLUMN,
+	CHANGED_AT_COLUMN,
+	type ChangedRows,
+	ChangeOperation,
+	Column,
+	DELETED_AT_COLUMN,
+	type Field,
+	HeadraceError,
+	HISTORY_COLUMNS,
+} from "../core/index.ts";
+import { type ExtractCounter, rowsToLand } from "./extract.ts";
+import { type Base, resolveAbsent, tellsPart } from "./partial-rows.ts";
+import type { TableTask } from "./task.ts";
+
+/** What a set of transactions says of its own. */
+export interface ChangeTimes {
+	/** Microseconds since 1970, by the index of a transaction. */
+	readonly committedAt: (transaction: number) => bigint;
+	/** A transaction's position as people write it. */
+	readonly position: (transaction: number) => string;
+}
+
+/** Changes of one table between two boundaries, in the order of the log. */
+export interface ChangedTable {
+	readonly task: TableTask;
+	readonly rows: readonly ChangedRows[];
+	/** Whether a transaction's changes are left out: the table has them already. */
+	readonly isPassed: (transaction: number) => boolean;
+	readonly times: ChangeTimes;
+}
+
+const OPERATIONS = {
+	[ChangeOperation.insert]: "insert",
+	[ChangeOperation.update]: "update",
+	[ChangeOperation.delete]: "delete",
+	// Of a key that a row no longer has.
+	[ChangeOperation.before]: "delete",
+} as const;
+
+/** Rows of a log as a destination takes them: see ChangesPart.input. */
+export class ChangeRows {
+	readonly fields: readonly Field[];
+	/** Some rows don't tell all their columns. */
+	readonly partial: boolean;
+	readonly #table: ChangedTable;
+	readonly #kept: readonly Uint32Array[];
+	readonly #bases: readonly (readonly (Base | null)[])[] | null;
+	readonly counter: ExtractCounter;
+	#transaction = -1;
+	#ordinal = 0;
+
+	constructor(table: ChangedTable, counter: ExtractCounter) {
+		this.#table = table;
+		this.counter = counter;
+		const { task, rows } = table;
+		this.#kept = rows.map((event) => keptRows(table, event));
+		if (task.write === "append") refusePartial(task, rows, this.#kept);
+		this.#bases = task.write === "append" ? null : resolveAbsent(task, rows, this.#kept);
+		this.partial = this.#bases !== null;
+		this.fields = fieldsOf(task, this.partial);
+	}
+
+	/** Rows that the destination gets. */
+	get rowCount(): number {
+		return this.#kept.reduce((sum, rows) => sum + rows.length, 0);
+	}
+
+	/** Each batch is released by whoever takes it. Once only. */
+	async *batches(): AsyncGenerator<Batch, void, undefined> {
+		const { rows, task } = this.#table;
+		const land = rowsToLand(task, this.counter);
+		const landed: Batch[] = [];
+		try {
+			for (const [index, event] of rows.entries()) {
+				if (this.#kept[index]!.length === 0) {
+					event.batch.release();
+					continue;
+				}
+				const batch = land(project(task, event));
+				this.counter.add(batch);
+				if (this.#bases === null) yield this.#given(index, batch, batch);
+				// A row's base may lie in any batch before it: they are held until the last is given.
+				else landed[index] = batch;
+			}
+			for (const [index, batch] of landed.entries())
+				if (batch !== undefined) yield this.#given(index, batch, new Batch([], null), landed);
+		} finally {
+			for (const batch of landed) batch?.release();
+		}
+	}
+
+	/** `held` is released with what is given. */
+	#given(index: number, { columns, rowCount }: Batch, held: Batch, landed: readonly Batch[] = []): Batch {
+		const event = this.#table.rows[index]!;
+		const kept = this.#kept[index]!;
+		const { task } = this.#table;
+		const own = columns.filter(
+			(_, place) => !(task.write === "history" && task.target.columns[place]!.name === HISTORY_COLUMNS.validTo),
+		);
+		const capacity = capacityOf(columns[0]!);
+		const added = this.fields
+			.slice(own.length)
+			.map((field) => new Column(field.name, field.type, Math.ceil(capacity / 64) * 64));
+		const named = new Map(this.fields.map(({ name }, place) => [name, own[place] ?? added[place - own.length]!]));
+		for (const row of kept) {
+			this.#describe(event, row, named);
+			if (this.#bases !== null) this.#tellAbsent(this.#bases[index]![row] ?? null, row, named, landed);
+		}
+		const whole = new ChangeBatch([...own, ...added], held);
+		whole.rowCount = rowCount;
+		return kept.length === rowCount ? whole : selected(whole, kept, this.fields);
+	}
+
+	#describe({ operations, transactions }: ChangedRows, row: number, named: ReadonlyMap<string, Column>): void {
+		const { task, times } = this.#table;
+		const operation = operations[row] as ChangeOperation;
+		const transaction = transactions[row]!;
+		const isDelete = operation === ChangeOperation.delete;
+		if (task.write === "merge") {
+			const isSoft = isDelete && task.deletes === "soft";
+			named.get(CHANGE_DELETED_COLUMN)!.u8[row] = (isDelete && !isSoft) || operation === ChangeOperation.before ? 1 : 0;
+			if (isSoft) setTime(named.get(DELETED_AT_COLUMN)!, row, times.committedAt(transaction));
+			return;
+		}
+		if (transaction !== this.#transaction) this.#ordinal = 0;
+		this.#transaction = transaction;
+		const at = task.write === "history" ? HISTORY_COLUMNS.validFrom : CHANGED_AT_COLUMN;
+		setTime(named.get(at)!, row, times.committedAt(transaction));
+		setText(named.get(HISTORY_COLUMNS.operation)!, row, OPERATIONS[operation]);
+		const position = `${times.position(transaction)}/${this.#ordinal++}`;
+		setText(named.get(HISTORY_COLUMNS.position)!, row, position);
+	}
+
+	#tellAbsent(base: Base | null, row: number, named: ReadonlyMap<string, Column>, landed: readonly Batch[]): void {
+		const { columns, key } = this.#table.task.target;
+		const absent = named.get(CHANGE_ABSENT_COLUMN)!;
+		if (base === null) absent.setNull(row);
+		else setText(absent, row, columns.map((_, place) => (base.absent.has(place) ? "1" : "0")).join(""));
+		for (const [index, name] of key.entries()) {
+			const column = named.get(`${CHANGE_BASE_COLUMN}${index}`)!;
+			const place = columns.findIndex((candidate) => candidate.name === name);
+			if (base === null) column.setNull(row);
+			else column.copyValue(row, landed[base.batch]!.columns[place]!, base.row);
+		}
+	}
+}
+
+/** Rows that are kept as they come have no row before them to complete them from. Of a delete, the key is enough. */
+function refusePartial(task: TableTask, rows: readonly ChangedRows[], kept: readonly Uint32Array[]): void {
+	for (const [index, event] of rows.entries())
+		for (const row of kept[index]!)
+			if (event.operations[row] !== ChangeOperation.delete && tellsPart(task, event, row))
+				throw new HeadraceError(
+					"E_BASE_MISSING",
+					`${task.stream}: the log tells only some columns of an updated row, and write append has nothing to complete it from`,
+					{ table: task.stream, hint: "Use write merge or history, or make the log tell whole rows." },
+				);
+}
+
+/** Rows that the destination gets, in their order. */
+function keptRows({ task, isPassed }: ChangedTable, { batch, operations, transactions }: ChangedRows): Uint32Array {
+	const kept = new Uint32Array(batch.rowCount);
+	let length = 0;
+	for (let row = 0; row < batch.rowCount; row++) {
+		if (isPassed(transactions[row]!)) continue;
+		if (task.write === "append" && operations[row] === ChangeOperation.before) continue;
+		if (task.deletes === "ignore" && operations[row] === ChangeOperation.delete) continue;
+		kept[length++] = row;
+	}
+	return kept.subarray(0, length);
+}
+
+function fieldsOf({ target, write }: TableTask, partial: boolean): Field[] {
+	const own = target.columns.filter(({ name }) => !(write === "history" && name === HISTORY_COLUMNS.validTo));
+	const fields: Field[] = own.map(({ name, type, nullable }) => ({ name, type, nullable }));
+	if (write === "merge") fields.push({ name: CHANGE_DELETED_COLUMN, type: { kind: "boolean" }, nullable: false });
+	if (!partial) return fields;
+	fields.push({ name: CHANGE_ABSENT_COLUMN, type: { kind: "text" }, nullable: true });
+	for (const [index, name] of target.key.entries()) {
+		const { type } = target.columns.find((column) => column.name === name)!;
+		fields.push({ name: `${CHANGE_BASE_COLUMN}${index}`, type, nullable: true });
+	}
+	return fields;
+}
+
+/** The columns that are read, by their names: those that the log's row does not have are NULL. */
+function project({ columns }: TableTask, { batch }: ChangedRows): Batch {
+	const same =
+		columns.length === batch.columns.length && columns.every(({ name }, i) => batch.columns[i]!.name === name);
+	if (same) return batch;
+	const capacity = capacityOf(batch.columns[0]!);
+	const projected = new ChangeBatch(
+		columns.map(({ name, type }) => {
+			const found = batch.columns.find((column) => column.name === name);
+			if (found !== undefined) return found;
+			const empty = new Column(name, type, Math.ceil(capacity / 64) * 64);
+			for (let row = 0; row < batch.rowCount; row++) empty.setNull(row);
+			return empty;
+		}),
+		batch,
+	);
+	projected.rowCount = batch.rowCount;
+	return projected;
+}
+
+function capacityOf(column: Column): number {
+	return column.validity.length * 8;
+}
+
+/** Some rows of a batch as one of its own; the other is released. */
+function selected(batch: Batch, rows: Uint32Array, fields: readonly Field[]): Batch {
+	const capacity = Math.ceil(Math.max(1, rows.length) / 64) * 64;
+	const columns = fields.map(({ name, type }, place) => {
+		const from = batch.columns[place]!;
+		const column = new Column(name, type, capacity);
+		for (let row = 0; row < rows.length; row++) column.copyValue(row, from, rows[row]!);
+		return column;
+	});
+	const own = new Batch(columns, null);
+	own.rowCount = rows.length;
+	batch.release();
+	return own;
+}
+
+function setTime(column: Column, row: number, micros: bigint): void {
+	column.unsetNull(row);
+	column.i64[row] = micros;
+}
+
+function setText(column: Column, row: number, text: string): void {
+	column.unsetNull(row);
+	const bytes = Buffer.from(text);
+	column.setBytes(row, bytes, 0, bytes.length);
+}
+
+/** Columns over another batch, which is released with it. */
+class ChangeBatch extends Batch {
+	readonly #of: Batch;
+
+	constructor(columns: readonly Column[], of: Batch) {
+		super(columns, null);
+		this.#of = of;
+	}
+
+	override release(): void {
+		this.#of.release();
+	}
+}

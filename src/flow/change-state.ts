@@ -1,0 +1,120 @@
+import {
+	type ChangeLog,
+	type ChangesPosition,
+	decodePosition,
+	type FollowedTable,
+	HeadraceError,
+	type PositionRow,
+} from "../core/index.ts";
+
+/** Name of the position row of a pipeline's change log. */
+export const CHANGES_STREAM = "changes";
+
+/** How positions of a log are ordered. */
+export type LogOrder = Pick<ChangeLog, "compare">;
+
+/** What the position row of the stream `changes` says; null before the first table was read. @throws E_STATE */
+export function changesPosition(row: Pick<PositionRow, "position">): ChangesPosition | null {
+	if (row.position === null) return null;
+	const position = decodePosition(row.position);
+	if (position.kind === "changes") return position;
+	throw new HeadraceError("E_STATE", "the position of the stream `changes` is not one of a change log");
+}
+
+/** Tables of a pipeline that have to be read before they can follow: new ones, and those whose reading was cut off. */
+export function tablesToRead(position: ChangesPosition | null, tables: readonly string[]): string[] {
+	return tables.filter((table) => {
+		const known = position?.tables[table];
+		return known === undefined || known.state === "loading";
+	});
+}
+
+/**
+ * Notes, before a row is read, that tables are read at a cut with this place in the log. A table whose reading is gone
+ * on with keeps its older place: what was read of it then may have changed since.
+ */
+export function beginReading(
+	position: ChangesPosition | null,
+	place: string,
+	tables: readonly { readonly name: string; readonly goesOn: boolean }[],
+): ChangesPosition {
+	const changed: Record<string, FollowedTable> = {};
+	for (const { name, goesOn } of tables) {
+		const from = goesOn ? (position?.tables[name]?.from ?? place) : place;
+		changed[name] = { from, state: "loading" };
+	}
+	return { kind: "changes", at: position?.at ?? place, tables: { ...position?.tables, ...changed } };
+}
+
+/** A table has been read whole, the last of it at the cut `until`. From here on it follows the log. */
+export function endReading(
+	position: ChangesPosition,
+	table: string,
+	until: string,
+	{ compare }: LogOrder,
+): ChangesPosition {
+	const from = position.tables[table]?.from ?? until;
+	const entry: FollowedTable = compare(from, until) < 0 ? { from, until } : { from };
+	return startingFrom({ ...position, tables: { ...position.tables, [table]: entry } }, from, { compare });
+}
+
+/**
+ * The position from which a table's changes still come, when it lies before the others': the log is read from there, and
+ * the others pass over what they have.
+ */
+export function startingFrom(position: ChangesPosition, at: string, { compare }: LogOrder): ChangesPosition {
+	if (compare(at, position.at) >= 0) return position;
+	const tables = Object.entries(position.tables).map(([name, table]): [string, FollowedTable] =>
+		table.from === undefined && table.state === undefined ? [name, { ...table, from: position.at }] : [name, table],
+	);
+	return { ...position, at, tables: Object.fromEntries(tables) };
+}
+
+/** All changes up to `at` have been applied. */
+export function advance(
+	position: ChangesPosition,
+	{ at, committedAt }: { readonly at: string; readonly committedAt: bigint | null },
+	{ compare }: LogOrder,
+): ChangesPosition {
+	const isDone = (place: string | undefined) => place === undefined || compare(place, at) <= 0;
+	const tables = Object.entries(position.tables).map(([name, table]): [string, FollowedTable] => {
+		if (table.state !== undefined) return [name, table];
+		const { from, until } = table;
+		return [name, { ...(isDone(from) ? {} : { from: from! }), ...(isDone(until) ? {} : { until: until! }) }];
+	});
+	const time = committedAt === null ? {} : { committedAt: String(committedAt) };
+	return { ...position, at, ...time, tables: Object.fromEntries(tables) };
+}
+
+/** A table that is read anew, or followed no more. */
+export function withoutTable(position: ChangesPosition, table: string): ChangesPosition {
+	const { [table]: _gone, ...tables } = position.tables;
+	return { ...position, tables };
+}
+
+/** The table's changes are left in the log from here on. */
+export function pauseTable(position: ChangesPosition, table: string): ChangesPosition {
+	const known = position.tables[table];
+	if (known === undefined || known.state !== undefined) return position;
+	return {
+		...position,
+		tables: { ...position.tables, [table]: { ...known, from: known.from ?? position.at, state: "paused" } },
+	};
+}
+
+/** The log is read again from where the table was paused; the other tables pass over what they have. */
+export function resumeTable(position: ChangesPosition, table: string, order: LogOrder): ChangesPosition {
+	const known = position.tables[table];
+	if (known?.state !== "paused") return position;
+	const { state: _state, ...rest } = known;
+	const resumed = { ...position, tables: { ...position.tables, [table]: rest } };
+	return rest.from === undefined ? resumed : startingFrom(resumed, rest.from, order);
+}
+
+/** Up to where the source may forget its log: paused tables and those that are being read still need what follows. */
+export function forgettable(position: ChangesPosition, { compare }: LogOrder): string {
+	let oldest = position.at;
+	for (const { state, from } of Object.values(position.tables))
+		if (state !== undefined && from !== undefined && compare(from, oldest) < 0) oldest = from;
+	return oldest;
+}

@@ -1,0 +1,133 @@
+import { type ChangedRows, ChangeOperation, type Column } from "../core/index.ts";
+import type { TableTask } from "./task.ts";
+
+/** Where a row that does not tell all its columns gets them from: the table's row with the key of another row here. */
+export interface Base {
+	/** Places of the columns, in the order of the task's, that the row does not tell. */
+	readonly absent: ReadonlySet<number>;
+	/** The row whose key the table's row has. */
+	readonly batch: number;
+	readonly row: number;
+}
+
+/** The last that the log said of a key, as far as it was read. */
+interface State {
+	readonly batch: number;
+	readonly row: number;
+	readonly base: Base | null;
+	readonly isGone: boolean;
+}
+
+/**
+ * Gives rows the columns that they don't tell (an unchanged TOAST value, a partial image) from the row of the same key
+ * before them, through changes of the key. What no row here tells is left to the table: a base per batch and row. Null
+ * when every row tells every column. `kept`: the rows that count.
+ */
+export function resolveAbsent(
+	task: TableTask,
+	events: readonly ChangedRows[],
+	kept: readonly Uint32Array[],
+): readonly (readonly (Base | null)[])[] | null {
+	const places = events.map((event) => placesOf(task, event));
+	const isPartial = events.some(
+		(event, index) =>
+			event.absent !== undefined &&
+			kept[index]!.some((row) => tellsState(task, event, row) && absentOf(event, places[index]!, row).size > 0),
+	);
+	if (!isPartial) return null;
+	const states = new Map<string, State>();
+	const bases = events.map((event): (Base | null)[] => new Array<Base | null>(event.batch.rowCount).fill(null));
+	let before: State | null = null;
+	for (const [batch, event] of events.entries()) {
+		const keyOf = keyReader(task, event);
+		for (const row of kept[batch]!) {
+			const key = keyOf(row);
+			const known = states.get(key);
+			const gone: State = { batch, row, base: null, isGone: true };
+			if (event.operations[row] === ChangeOperation.before) {
+				before = known ?? { batch, row, base: { absent: ALL, batch, row }, isGone: false };
+				states.set(key, gone);
+				continue;
+			}
+			if (!tellsState(task, event, row)) {
+				states.set(key, gone);
+				continue;
+			}
+			const origin = before ?? known;
+			before = null;
+			const base = fill(events, places, { batch, row }, origin);
+			bases[batch]![row] = base;
+			states.set(key, { batch, row, base, isGone: false });
+		}
+	}
+	return bases;
+}
+
+/** Whether a row does not tell all columns of the task. */
+export function tellsPart(task: TableTask, event: ChangedRows, row: number): boolean {
+	return event.absent !== undefined && absentOf(event, placesOf(task, event), row).size > 0;
+}
+
+/** Stands for all columns: of the row nothing is known but its key. */
+const ALL: ReadonlySet<number> = new Set();
+
+function fill(
+	events: readonly ChangedRows[],
+	places: readonly (readonly number[])[],
+	{ batch, row }: { readonly batch: number; readonly row: number },
+	origin: State | undefined,
+): Base | null {
+	const absent = absentOf(events[batch]!, places[batch]!, row);
+	if (absent.size === 0) return null;
+	if (origin === undefined || origin.isGone) return { absent, batch, row };
+	const { base } = origin;
+	// Only its key is here: the table has the row.
+	if (base?.absent === ALL) return { absent, batch: base.batch, row: base.row };
+	const still = new Set<number>();
+	for (const place of absent) {
+		const into = events[batch]!.batch.columns[places[batch]![place]!]!;
+		const from = events[origin.batch]!.batch.columns[places[origin.batch]![place] ?? -1];
+		if (base?.absent.has(place) === true) still.add(place);
+		else if (from !== undefined) into.copyValue(row, from, origin.row);
+	}
+	return still.size === 0 || base === null ? null : { absent: still, batch: base.batch, row: base.row };
+}
+
+/** Whether the table has a row by this key afterwards. */
+function tellsState({ write, deletes }: TableTask, { operations }: ChangedRows, row: number): boolean {
+	const operation = operations[row];
+	if (operation === ChangeOperation.before) return false;
+	return operation !== ChangeOperation.delete || (write === "merge" && deletes === "soft");
+}
+
+/** Where each of the task's columns lies in the event's batch; -1 where it does not. */
+function placesOf({ columns }: TableTask, { batch }: ChangedRows): number[] {
+	return columns.map(({ name }) => batch.columns.findIndex((column) => column.name === name));
+}
+
+function absentOf({ absent }: ChangedRows, places: readonly number[], row: number): Set<number> {
+	const found = new Set<number>();
+	if (absent === undefined) return found;
+	for (const [place, index] of places.entries()) {
+		const bits = absent[index];
+		if (bits !== undefined && bits !== null && ((bits[row >> 3]! >> (row & 7)) & 1) === 1) found.add(place);
+	}
+	return found;
+}
+
+/** A key as text that is equal for equal keys only. */
+function keyReader({ target, columns }: TableTask, { batch }: ChangedRows): (row: number) => string {
+	const keys = target.key.map((name) => {
+		const { name: source } = columns[target.columns.findIndex((column) => column.name === name)]!;
+		return batch.columns.find((column) => column.name === source)!;
+	});
+	return (row) => keys.map((column) => valueKey(column, row)).join("");
+}
+
+function valueKey(column: Column, row: number): string {
+	if (column.isNull(row)) return "-";
+	const { kind } = column.type;
+	const isView = kind === "text" || kind === "json" || kind === "binary" || kind === "list";
+	const bytes = isView ? column.bytes(row) : column.u8.subarray(row * column.width, (row + 1) * column.width);
+	return `${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")}`;
+}
