@@ -1,5 +1,14 @@
-import type { PositionRow, ReceiptError, RunReceipt, RunState, StateStore, TableReceipt } from "../core/index.ts";
+import {
+	HeadraceError,
+	type PositionRow,
+	type ReceiptError,
+	type RunReceipt,
+	type RunState,
+	type StateStore,
+	type TableReceipt,
+} from "../core/index.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
+import { captureReceipts, captureStreams } from "./capture.ts";
 import { changeNotices, throwIfForbidden } from "./evolution.ts";
 import { runHooks } from "./hooks.ts";
 import type { HeldLease } from "./lease.ts";
@@ -101,12 +110,17 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 			readers: Math.max(1, Math.floor(session.concurrency / parallel)),
 			tablesAtOnce: parallel,
 		};
-		const work = [...plans.entries()];
+		const work = [...plans.entries()].filter(([, plan]) => plan.selected.options.mode !== "cdc");
 		const worker = async () => {
 			for (let next = work.shift(); next !== undefined; next = work.shift())
 				await setTable(next[0], await tableReceipt(next[1], shared));
 		};
 		await Promise.all(Array.from({ length: parallel }, worker));
+		await captureReceipts(
+			plans.filter((plan) => plan.selected.options.mode === "cdc"),
+			{ ...shared, bufferBytesMax: session.bufferBytesMax, readers: session.concurrency },
+			(plan, receipt) => (receipt.state === "running" ? run.setTable : setTable)(plans.indexOf(plan), receipt),
+		);
 		const blocked = context.scope?.blocked;
 		for (const [index, summary] of summaries.entries()) {
 			const receipt = await summaryReceipt(summary, { ...shared, done: run.receipt.tables, blocked });
@@ -146,7 +160,15 @@ async function begin(session: Session, context: RunContext): Promise<Begun> {
 	const plans = scope.summaries === "only" ? [] : plan.tables.filter(scope.tables ?? (() => true));
 	const summaries = scope.summaries === "none" || options.stage === "extract" ? [] : policy.summaries;
 	throwIfForbidden(session.pipeline, plans);
-	const streams = plans.flatMap((p) => (p.task === null ? [] : [p.task.stream]));
+	const streams = [...plans.flatMap((p) => (p.task === null ? [] : [p.task.stream])), ...captureStreams(plans)];
+	if (options.stage !== undefined && captureStreams(plans).length > 0)
+		throw new HeadraceError(
+			"E_UNSUPPORTED",
+			"tables of mode cdc have no stages: their log is read and applied in one go",
+			{
+				hint: "Leave --stage out, or choose other tables by --table.",
+			},
+		);
 	const staged = await stagingOf(session, options);
 	await held.confirm();
 	const rows =

@@ -38,7 +38,8 @@ export async function planSession(
 	const { pipeline, source, destination } = session;
 	const available = await source.listTables();
 	const resolved = await resolve(pipeline, available, source);
-	const { tables: chosen, summaries } = selectTables(resolved.tables, pipeline.summaries, options.tables);
+	const { tables: wanted, summaries } = selectTables(resolved.tables, pipeline.summaries, options.tables);
+	const chosen = withWholeLog(wanted, resolved.tables);
 	const scope = { pipeline, source, interval, runId, params: options.params };
 	const filled = await Promise.all(chosen.map((selected) => fillTemplates(scope, selected)));
 	const requests: DescribeRequest[] = chosen.map((selected, index) => ({
@@ -53,7 +54,7 @@ export async function planSession(
 			throw new HeadraceError("E_INTERNAL", "the source described fewer tables than asked");
 		const { where } = filled[index] ?? {};
 		const tableOptions = { ...selected.options, types, ...(where === undefined ? {} : { where }) };
-		const fullRefresh = options.fullRefresh === true;
+		const fullRefresh = options.fullRefresh === true && wanted.includes(selected);
 		const hasLog = source.changeLog !== undefined;
 		const context = { pipeline, destination, system: source.system, interval, fullRefresh, hasLog };
 		return planTable(context, { ...selected, options: tableOptions }, table);
@@ -69,6 +70,13 @@ export async function planSession(
 	const evolved = await evolvePlans(session, plans, available);
 	const warnings = [...resolved.warnings.map((warning) => warning.message), ...evolved.warnings];
 	return { tables: evolved.tables.map((plan) => withChangeColumns(plan, destination)), warnings, policy };
+}
+
+/** A log is applied to all of its tables, or to none: who chooses one gets the others too. */
+function withWholeLog(wanted: readonly SelectedTable[], all: readonly SelectedTable[]): readonly SelectedTable[] {
+	const follows = ({ options }: SelectedTable) => options.mode === "cdc";
+	if (!wanted.some(follows)) return wanted;
+	return all.filter((table) => follows(table) || wanted.includes(table));
 }
 
 /** A table that follows a log, with the columns that this adds. */

@@ -92,7 +92,7 @@ function stepsOf(plan: TablePlan, task: TableTask, work: TableWork, checks: Tabl
 	return { run, loaded: () => loaded };
 }
 
-function checksOf(plan: TablePlan, { session, policy, runId, options, signal }: TableWork): TableChecks | null {
+export function checksOf(plan: TablePlan, { session, policy, runId, options, signal }: TableWork): TableChecks | null {
 	const checks = policy.checks.get(plan.source) ?? [];
 	const { sql } = session.destination;
 	if (checks.length === 0 || sql === undefined) return null;
@@ -208,8 +208,8 @@ async function attemptTable(
 	work: TableWork,
 	{ attempt, checks }: { readonly attempt: number; readonly checks: TableChecks | null },
 ) {
-	const { session, staged, runId, signal } = work;
-	const { pipeline, destination, source } = session;
+	const { session, runId, signal } = work;
+	const { pipeline, destination } = session;
 	if (task.mode === "cdc")
 		throw new HeadraceError("E_UNSUPPORTED", `${plan.source} follows a change log: it is not run by itself`);
 	// After a failed attempt the position row is read again: the first answer may have been lost after its commit.
@@ -224,27 +224,35 @@ async function attemptTable(
 		work.options.onEvent?.({ type: "notice", runId, level: "info", table: plan.source, message });
 	return runTable(
 		{
-			pipeline: pipeline.name,
-			runId,
-			source,
-			destination,
-			staging: staged?.staging ?? null,
-			format: staged?.formats[0] ?? null,
-			formats: staged?.formats ?? [],
+			...flowContext(work),
 			stage,
-			bufferBytesMax: work.bufferBytesMax,
-			readers: work.readers,
 			tablesAtOnce: work.tablesAtOnce,
-			...chunkRowsOf(process.env),
-			onEvent: work.options.onEvent ?? (() => {}),
 			...(checks === null ? {} : { verify: checks.verify }),
 			prepare: (target) => applyFixes(session, plan, target, tell, signal),
-			signal,
 		},
 		task,
 		row,
 		(): Promise<Snapshot> => work.snapshot.open(),
 	);
+}
+
+/** What every table of a run works with. */
+export function flowContext({ session, staged, runId, signal, options, bufferBytesMax, readers }: TableWork) {
+	const { pipeline, source, destination } = session;
+	return {
+		pipeline: pipeline.name,
+		runId,
+		source,
+		destination,
+		staging: staged?.staging ?? null,
+		format: staged?.formats[0] ?? null,
+		formats: staged?.formats ?? [],
+		bufferBytesMax,
+		readers,
+		...chunkRowsOf(process.env),
+		onEvent: options.onEvent ?? (() => {}),
+		signal,
+	};
 }
 
 /** Rows of a chunk where the machine's owner wants others than Headrace takes. @throws E_INVALID_VALUE */

@@ -57,7 +57,9 @@ export interface CaptureContext extends Omit<FlowContext, "verify" | "prepare"> 
 	/** What became of a table since the last call for it: figures add up. */
 	readonly onOutcome: (stream: string, outcome: TableOutcome) => void;
 	/** Called after each commit, with the log's position. */
-	readonly onCommit?: (position: ChangesPosition) => void;
+	readonly onCommit?: (position: ChangesPosition) => Promise<void>;
+	/** Position rows of tables that came with `replan`: see Destination.takeOver. */
+	readonly takeOver: (streams: readonly string[]) => Promise<ReadonlyMap<string, PositionRow>>;
 }
 
 /** An idle log's position is committed this often: the source may then forget what is before. */
@@ -106,7 +108,10 @@ class Capture {
 	}
 
 	async replan(): Promise<void> {
-		this.#tasks = byName(await this.#context.replan());
+		const tasks = await this.#context.replan();
+		const added = tasks.map((task) => task.stream).filter((stream) => !this.#rows.has(stream));
+		for (const [stream, row] of await this.#context.takeOver(added)) this.#rows.set(stream, row);
+		this.#tasks = byName(tasks);
 		this.#leaveStrangers();
 	}
 
@@ -311,7 +316,7 @@ class Capture {
 				part.task.stream,
 				part.outcome(result?.parts[index], this.#rows.get(part.task.stream)!, this.#context.log.format(position.at)),
 			);
-		this.#context.onCommit?.(position);
+		await this.#context.onCommit?.(position);
 	}
 
 	/** Applies, and settles an answer that was lost: null when the destination has it. */

@@ -14,6 +14,7 @@ export type { Decision, Evolution, EvolveInput, ExistingShape, LandingColumn } f
 export { recordOf } from "./evolution-record.ts";
 export { evolve } from "./evolve.ts";
 export { type ColumnMask, type ColumnMasks, maskChange, maskedSchemaVersion, maskedType, maskNote } from "./mask.ts";
+export { addOutcomes } from "./outcome.ts";
 export { runTable } from "./run-table.ts";
 export type { CurrentColumn } from "./schema-diff.ts";
 export { type FlowContext, landingTask, type TableOutcome, type TableTask } from "./task.ts";
