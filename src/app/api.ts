@@ -8,6 +8,7 @@ import type {
 	Finding,
 	Grant,
 	HeadraceError,
+	RunOrigin,
 	RunReceipt,
 	SchemaChange,
 	StoredPosition,
@@ -101,6 +102,8 @@ export interface RunOptions extends PlanOptions {
 	readonly retryStart?: boolean;
 	/** Errors of the receipts that it gives show row values, where they have some; nothing that is stored does. */
 	readonly showValues?: boolean;
+	/** Kept in the receipts; absent when the command line runs it. */
+	readonly origin?: RunOrigin;
 	readonly onEvent?: EventSink;
 }
 
@@ -109,6 +112,8 @@ export interface BackfillOptions extends RunOptions {
 	readonly start: string;
 	/** Excluded. */
 	readonly end: string;
+	/** Only these of the intervals from start to end, in this order. */
+	readonly intervals?: readonly RunInterval[];
 	readonly maxActiveRuns?: number;
 }
 

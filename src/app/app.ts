@@ -32,6 +32,7 @@ import { waitingAlert } from "./api.ts";
 import { compactPipeline } from "./compact.ts";
 import { lateMessage, lateTables } from "./freshness.ts";
 import { planOf } from "./plan.ts";
+import type { TablePlan } from "./planned-table.ts";
 import { readOnly } from "./read-only.ts";
 import { type Recorder, recorded } from "./recorded.ts";
 import { openStaging } from "./registry.ts";
@@ -53,11 +54,14 @@ export interface AppOptions {
 	readonly redact?: (text: string) => string;
 	/** Told when the history was damaged and is begun anew. */
 	readonly onNotice?: (message: string) => void;
+	/** A state store that is open already; it stays open when the app is closed. */
+	readonly state?: SqliteStateStore;
 }
 
 /** Opens a project: its state store, and everything that can be asked of its pipelines. */
 export async function openApp(options: AppOptions): Promise<App> {
 	const { redact, onNotice } = options;
+	if (options.state !== undefined) return new LocalApp(options, options.state);
 	const state = await openStateStore(join(options.directory, ".headrace", "state.db"), {
 		...(redact === undefined ? {} : { redact }),
 		...(onNotice === undefined ? {} : { onNotice }),
@@ -96,7 +100,8 @@ class LocalApp implements App {
 			{ pipeline, options: wanted, intervals: [interval] },
 			async ({ held, logged, starts: [start] }) => {
 				await using session = await start!.attempt(() => openSession(pipeline, logged, this.#options.source));
-				return [await runOnce(session, { state: this.#state, options: logged, interval, held, start: start! })];
+				const context = { state: this.#state, options: logged, interval, held, start: start! };
+				return [await runOnce(session, { ...context, onPlanned: this.#keepColumns(pipeline) })];
 			},
 		);
 	}
@@ -115,7 +120,8 @@ class LocalApp implements App {
 				for (let next = queue.shift(); next !== undefined && !held.signal.aborted; next = queue.shift()) {
 					const [index, interval] = next;
 					const start = starts[index]!;
-					const context = { state: this.#state, options: logged, interval, held, start, scope: byInterval };
+					const onPlanned = this.#keepColumns(pipeline);
+					const context = { state: this.#state, options: logged, interval, held, start, scope: byInterval, onPlanned };
 					try {
 						receipts[index] = await runOnce(session, context);
 					} catch (thrown) {
@@ -154,7 +160,10 @@ class LocalApp implements App {
 					hint: "A full or incremental table has no intervals to fill; `headrace run --full-refresh` reads it anew.",
 				},
 			);
-		return intervalsBetween(options.start, options.end, pipeline.schedule, pipeline.timezone).map(bounds);
+		const between = intervalsBetween(options.start, options.end, pipeline.schedule, pipeline.timezone).map(bounds);
+		if (options.intervals === undefined) return between;
+		const known = new Set(between.map(({ start }) => start));
+		return options.intervals.filter(({ start }) => known.has(start));
 	}
 
 	async plan(pipeline: CheckedPipeline, options: PlanOptions): Promise<Plan> {
@@ -328,12 +337,21 @@ class LocalApp implements App {
 		return { tables, interval: run.interval };
 	}
 
+	/** What the columns of its tables were at this run, for who asks without connecting. */
+	#keepColumns(pipeline: CheckedPipeline) {
+		return async (plans: readonly TablePlan[]): Promise<void> => {
+			const seenAt = new Date().toISOString();
+			const rows = plans.map(({ source, columns, key }) => [source, { seenAt, columns, key }] as const);
+			this.#state.server.saveColumns(pipeline.name, new Map(rows));
+		};
+	}
+
 	#lastInterval(pipeline: CheckedPipeline): RunInterval {
 		return bounds(lastInterval((this.#options.nowMs ?? Date.now)(), pipeline.schedule, pipeline.timezone));
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
-		await this.#state[Symbol.asyncDispose]();
+		if (this.#options.state === undefined) await this.#state[Symbol.asyncDispose]();
 	}
 }
 

@@ -71,8 +71,9 @@ export async function recorded<Options extends RunOptions>(
 			alarms.add((each) => each.noteAbandoned());
 			await alarms.written();
 			const { signal } = held;
-			const retry = options.retryStart !== false;
-			const starts = intervals.map((interval) => new RunStart({ pipeline, signal, onEvent, interval, retry }));
+			const shared = { pipeline, signal, onEvent, retry: options.retryStart !== false };
+			const origin = options.origin === undefined ? {} : { origin: options.origin };
+			const starts = intervals.map((interval) => new RunStart({ ...shared, ...origin, interval }));
 			const fail = async (start: RunStart, thrown: unknown) => {
 				const receipt = start.failure(thrown);
 				start.receipt = receipt;

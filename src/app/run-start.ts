@@ -4,6 +4,7 @@ import {
 	type EventSink,
 	HeadraceError,
 	HeadraceErrors,
+	type RunOrigin,
 	type RunReceipt,
 	toHeadraceErrors,
 } from "../core/index.ts";
@@ -19,6 +20,7 @@ export interface RunStartOptions {
 	readonly interval: RunInterval | null;
 	/** False: a connection that can't be made fails at once, as somebody who waits for it expects. */
 	readonly retry: boolean;
+	readonly origin?: RunOrigin;
 }
 
 /**
@@ -87,7 +89,7 @@ export class RunStart {
 
 	/** The receipt of a run that was ended by an error of its own, not of a table. */
 	failure(thrown: unknown): RunReceipt {
-		const { pipeline, signal, interval } = this.#options;
+		const { pipeline, signal, interval, origin } = this.#options;
 		const error = signal.aborted ? stopOf(signal, thrown) : toHeadraceErrors(thrown)[0];
 		return {
 			...(this.receipt ?? {
@@ -97,6 +99,7 @@ export class RunStart {
 				started_at: this.startedAt,
 				tables: [],
 				...this.attemptErrors,
+				...(origin === undefined ? {} : { origin }),
 			}),
 			state: signal.aborted ? "stopped" : "failed",
 			finished_at: new Date().toISOString(),

@@ -20,6 +20,7 @@ import type { RunStart } from "./run-start.ts";
 import type { Session } from "./session.ts";
 import { planSession } from "./session-plan.ts";
 import { SharedSnapshot } from "./shared-snapshot.ts";
+import { StageTimes } from "./stage-times.ts";
 import { emptySummaryReceipt, type SummaryPlan, skippedBecause } from "./summaries.ts";
 import { busyStreams, sweepLeftovers } from "./sweep.ts";
 import { asRunError, type StagedFiles, summaryReceipt, tableReceipt } from "./table-run.ts";
@@ -33,6 +34,8 @@ export interface RunContext {
 	readonly start: RunStart;
 	/** What to do of it; all when absent. */
 	readonly scope?: RunScope;
+	/** Told what was planned, before anything of it is done. */
+	readonly onPlanned?: (plans: readonly TablePlan[]) => Promise<void>;
 }
 
 export interface RunScope {
@@ -46,7 +49,15 @@ export interface RunScope {
 
 /** One run of a session's tables, for one interval or none. Table failures are in the receipt, not thrown. */
 export async function runOnce(session: Session, context: RunContext): Promise<RunReceipt> {
-	const { state, options, interval, held, start } = context;
+	const { state, interval, held, start } = context;
+	const times = new StageTimes();
+	const options: RunOptions = {
+		...context.options,
+		onEvent: (event) => {
+			times.onEvent(event);
+			context.options.onEvent?.(event);
+		},
+	};
 	const { signal } = held;
 	const { runId } = start;
 	const { pipeline, destination } = session;
@@ -64,14 +75,17 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 		...(options.stage === "extract" || options.stage === "load" ? { stage: options.stage } : {}),
 		tables: [...plans.map(emptyReceipt), ...summaries.map(emptySummaryReceipt)],
 		...start.attemptErrors,
+		...(options.origin === undefined ? {} : { origin: options.origin }),
 	});
 	await run.save();
+	await context.onPlanned?.(plans);
 	onEvent({ type: "run-started", run: run.receipt });
 	for (const message of warnings) onEvent({ type: "notice", runId, level: "warn", message });
 	for (const notice of changeNotices(plans, runId)) onEvent(notice);
 	const setTable = async (index: number, receipt: TableReceipt) => {
-		await run.setTable(index, receipt);
-		onEvent({ type: "table-finished", runId, receipt });
+		const timed = { ...receipt, ...times.finished(receipt.table) };
+		await run.setTable(index, timed);
+		onEvent({ type: "table-finished", runId, receipt: timed });
 	};
 	const hookScope = { pipeline, source: session.source, destination, values: policy.values };
 	/** Whether the hooks of the run succeeded; what they fail with is the run's. */

@@ -20,7 +20,14 @@ export { explainError, explainErrors, redactLine } from "./explain.ts";
 export type { FoundPipeline } from "./find.ts";
 export { findPipeline, listPipelines, projectDirectory } from "./find.ts";
 export type { Interval } from "./intervals.ts";
-export { intervalsBetween, intervalsSince, lastInterval, parseInterval, parseTime } from "./intervals.ts";
+export {
+	intervalBoundaries,
+	intervalsBetween,
+	intervalsSince,
+	lastInterval,
+	parseInterval,
+	parseTime,
+} from "./intervals.ts";
 export type { LoadOptions, TextOptions } from "./load.ts";
 export type { TablePattern } from "./patterns.ts";
 export { matchesPattern, parsePattern, patternOf } from "./patterns.ts";

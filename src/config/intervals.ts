@@ -84,6 +84,24 @@ export function parseInterval(text: string, schedule: Schedule | string | undefi
 	return intervalOf(days, start, nextOf(days, start));
 }
 
+/**
+ * Where intervals of a schedule begin; null for a schedule that has no single interval length.
+ * @throws E_INVALID_VALUE for a time zone that is not known
+ */
+export function intervalBoundaries(
+	schedule: Schedule | undefined,
+	timezone: string,
+): { readonly floor: (atMs: number) => number; readonly next: (boundaryMs: number) => number } | null {
+	let calendar: Calendar;
+	try {
+		calendar = calendarOf(schedule, timezone);
+	} catch (error) {
+		if (isTimezone(timezone)) return null;
+		throw error;
+	}
+	return { floor: (atMs) => floorOf(calendar, atMs), next: (boundaryMs) => nextOf(calendar, boundaryMs) };
+}
+
 function collect(calendar: Calendar, from: number, to: number): Interval[] {
 	const intervals: Interval[] = [];
 	for (let at = from; at < to; ) {

@@ -356,6 +356,8 @@ async function loadManifest(
 ): Promise<TableOutcome> {
 	const format = context.formats.find((f) => f.name === manifest.format);
 	if (format === undefined) throw new HeadraceError("E_STATE", `no reader for the staged format ${manifest.format}`);
+	const { rows, bytes } = manifest;
+	context.onEvent({ type: "progress", runId: context.runId, table: task.stream, phase: "load", rows, bytes });
 	const copies: LocalCopy[] = [];
 	const remote = context.destination.fileFields !== undefined;
 	try {
