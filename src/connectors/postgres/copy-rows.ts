@@ -8,6 +8,17 @@ import { quoteIdentifier } from "./sql-text.ts";
 import { findColumn, type Relation } from "./target-table.ts";
 import type { WriteSession } from "./write-session.ts";
 
+/** A column that rows bring to a stage only, of the type that another column of the table has or that is named. */
+export interface ExtraColumn {
+	readonly name: string;
+	/** As `pgTypeName` spells it. */
+	readonly pgType: string;
+	/** As the server spells it in DDL. */
+	readonly spelled: string;
+	/** See `encoderOf`. */
+	readonly planned: string;
+}
+
 export interface CopyRows {
 	/** Quoted. */
 	readonly table: string;
@@ -15,11 +26,13 @@ export interface CopyRows {
 	readonly relation: Relation;
 	/** The target, with a column that tags an interval when there is one. */
 	readonly target: TargetTable;
-	readonly request: LoadRequest;
+	readonly request: Pick<LoadRequest, "input" | "bufferBytesMax" | "signal">;
 	/** The table is a stage: its columns have a stage's names, and each row its number. */
 	readonly staged?: boolean;
 	/** The table is of this transaction: its rows are frozen, so that any snapshot sees them once it sees the table. */
 	readonly freeze?: boolean;
+	/** Columns of a stage that the target does not have, behind its own. */
+	readonly extra?: readonly ExtraColumn[];
 	/** The same text in each row of a column. */
 	readonly constant?: { readonly column: string; readonly text: string };
 	/** Rows for which this is false do not go in: SQL over the table's columns. */
@@ -42,17 +55,12 @@ export async function copyRows(
 			sent.push({ encoder: constantEncoder(into.constant.text), index: -1 });
 			continue;
 		}
-		const index = request.input.fields.findIndex((field) => field.name === column.name);
-		const field = request.input.fields[index];
 		const found = findColumn(relation, column.name);
-		if (field === undefined || found === undefined)
-			throw new HeadraceError("E_INTERNAL", `the rows for ${qualified(target.name)} lack the column ${column.name}`);
-		const encoder = encoderOf(field.type, found.pgType, column.destinationType);
-		if (encoder === null)
-			throw new HeadraceError("E_SCHEMA", `column ${column.name} is ${found.spelled}, which the rows do not fit into`, {
-				table: qualified(target.name),
-			});
-		sent.push({ encoder, index });
+		sent.push(sentColumn(into, column.name, found && { ...found, planned: column.destinationType }));
+	}
+	for (const column of into.extra ?? []) {
+		names.push(column.name);
+		sent.push(sentColumn(into, column.name, column));
 	}
 	if (staged) {
 		names.push(postgresDialect.rowIdentifier);
@@ -87,6 +95,23 @@ export async function copyRows(
 	if (into.where === undefined && copied !== received)
 		throw new HeadraceError("E_RECEIPT", `${received} rows were sent, and the server says it took ${copied}`);
 	return { received, copied };
+}
+
+function sentColumn(
+	{ request, target }: CopyRows,
+	name: string,
+	into: Pick<ExtraColumn, "pgType" | "spelled" | "planned"> | undefined,
+): SentColumn {
+	const index = request.input.fields.findIndex((field) => field.name === name);
+	const field = request.input.fields[index];
+	if (field === undefined || into === undefined)
+		throw new HeadraceError("E_INTERNAL", `the rows for ${qualified(target.name)} lack the column ${name}`);
+	const encoder = encoderOf(field.type, into.pgType, into.planned);
+	if (encoder === null)
+		throw new HeadraceError("E_SCHEMA", `column ${name} is ${into.spelled}, which the rows do not fit into`, {
+			table: qualified(target.name),
+		});
+	return { encoder, index };
 }
 
 function refuseNullKeys(batch: Batch, key: readonly number[], target: TargetTable): void {

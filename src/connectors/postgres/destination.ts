@@ -1,6 +1,7 @@
 import {
 	crashPoint,
 	type Destination,
+	type DestinationChanges,
 	type DestinationSql,
 	type ExistingTable,
 	type Finding,
@@ -13,6 +14,7 @@ import {
 	type TargetTable,
 	type Write,
 } from "../../core/index.ts";
+import { PostgresChanges } from "./changes.ts";
 import type { PostgresOptions } from "./connect.ts";
 import { ControlConnection } from "./control.ts";
 import { destinationFindings } from "./destination-check.ts";
@@ -51,6 +53,7 @@ class PostgresDestination implements Destination {
 	readonly mapType = mapType;
 	readonly foldName = foldName;
 	readonly sql: DestinationSql;
+	readonly changes: DestinationChanges;
 	readonly #options: PostgresOptions;
 	readonly #control: ControlConnection;
 	#controlReady: Promise<void> | null = null;
@@ -59,6 +62,10 @@ class PostgresDestination implements Destination {
 		this.#options = options;
 		this.#control = new ControlConnection(options, "headrace writer");
 		this.sql = new PostgresDestinationSql(options, this.#control);
+		this.changes = new PostgresChanges(async (signal) => {
+			await this.#ensureControl();
+			return WriteSession.open(options, this.#control, undefined, signal);
+		});
 	}
 
 	check(): Promise<Finding[]> {

@@ -86,6 +86,21 @@ export async function evolve(context: LoadContext): Promise<Relation | null> {
 	return alter(context, relation, (there) => evolveDdl(place, there, target));
 }
 
+/**
+ * As `evolve`, within the transaction that is open: what came before in it is of the old columns.
+ * @throws E_SCHEMA, E_TIMEOUT when the table stays locked
+ */
+export async function evolveHere(context: LoadContext, relation: Relation): Promise<Relation> {
+	const { writer, place, target } = context;
+	const ddl = evolveDdl(place, relation, target);
+	if (ddl.length === 0) return relation;
+	await patiently(writer, async () => {
+		await writer.execute(`LOCK TABLE ${place.sql} IN ACCESS EXCLUSIVE MODE`);
+		for (const statement of ddl) await writer.execute(statement);
+	});
+	return requireRelation(context);
+}
+
 /** Columns that were renamed at the source get their new names before anything else: what names them follows. */
 export async function renameColumns(context: LoadContext, relation: Relation | null): Promise<Relation | null> {
 	if (relation === null) return null;
@@ -120,9 +135,13 @@ export async function tableFor(context: LoadContext, relation: Relation | null):
 	const meanwhile = await readRelation(writer.session, place);
 	if (meanwhile !== null && evolveDdl(place, meanwhile, target).length === 0) return meanwhile;
 	for (const statement of tableDdl(place, target, null, request.write === "merge")) await writer.execute(statement);
-	const made = await readRelation(writer.session, place);
-	if (made === null) throw new HeadraceError("E_INTERNAL", `${qualified(place)} was made and is not there`);
-	return made;
+	return requireRelation(context);
+}
+
+async function requireRelation({ writer, place }: LoadContext): Promise<Relation> {
+	const relation = await readRelation(writer.session, place);
+	if (relation === null) throw new HeadraceError("E_INTERNAL", `${qualified(place)} was made and is not there`);
+	return relation;
 }
 
 /** Takes away what an earlier load of the interval left; gives how many rows that were. */

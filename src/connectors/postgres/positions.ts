@@ -1,4 +1,6 @@
 import {
+	type ApplyRequest,
+	type ApplyResult,
 	crashPoint,
 	decodeColumns,
 	encodeColumns,
@@ -99,7 +101,10 @@ export async function schemasOf(session: Session, pipeline: string): Promise<Rec
 }
 
 /** A line more, unless the last is equal. Its time is after that of the last, whatever the clock says. */
-async function recordSchema(writer: WriteSession, { pipeline, schema, schemaVersion }: LoadRequest): Promise<void> {
+async function recordSchema(
+	writer: WriteSession,
+	{ pipeline, schema, schemaVersion }: Pick<LoadRequest, "pipeline" | "schema" | "schemaVersion">,
+): Promise<void> {
 	if (schema === undefined) return;
 	await writer.execute(
 		`INSERT INTO ${SCHEMAS}
@@ -116,7 +121,7 @@ export async function isCommitted(session: Session, loadId: string): Promise<boo
 }
 
 /** Asked before any work: a run that is fenced already must not read everything to learn it. @throws E_FENCED */
-export async function expectPosition(session: Session, request: LoadRequest): Promise<void> {
+export async function expectPosition(session: Session, request: Move): Promise<void> {
 	const [found] = await session.rows(
 		`SELECT 1 FROM ${POSITIONS} WHERE pipeline = $1 AND stream = $2 AND epoch = $3 AND seq = $4
 		 AND position IS NOT DISTINCT FROM $5`,
@@ -127,6 +132,35 @@ export async function expectPosition(session: Session, request: LoadRequest): Pr
 
 /** The last statements of a load's transaction. @throws E_FENCED */
 export async function recordLoad(writer: WriteSession, request: LoadRequest, result: LoadResult): Promise<void> {
+	await movePosition(writer, request);
+	await recordLoads(writer, request, [{ loadId: request.loadId, table: qualified(request.target.name), result }]);
+	await recordSchema(writer, request);
+}
+
+/**
+ * The last statements of a transaction that applies changes: a row for the request, and one for each part.
+ * @throws E_FENCED
+ */
+export async function recordApply(writer: WriteSession, request: ApplyRequest, { parts }: ApplyResult): Promise<void> {
+	await movePosition(writer, request);
+	const loads = request.parts.map(({ loadId, target }, index) => ({
+		loadId,
+		table: qualified(target.name),
+		result: parts[index]!,
+	}));
+	const none = { rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0 };
+	await recordLoads(writer, request, [{ loadId: request.loadId, table: request.stream, result: none }, ...loads]);
+	for (const { schema, schemaVersion } of request.parts)
+		if (schema !== undefined) await recordSchema(writer, { pipeline: request.pipeline, schema, schemaVersion });
+}
+
+/** What moves a position row. */
+type Move = Pick<
+	LoadRequest,
+	"pipeline" | "stream" | "loadId" | "epoch" | "seq" | "fromPosition" | "toPosition" | "schemaVersion"
+>;
+
+async function movePosition(writer: WriteSession, request: Move): Promise<void> {
 	crashPoint("c09");
 	const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion, epoch, seq } = request;
 	// First: it waits for a run that is taking the stream over, and then finds its epoch.
@@ -137,17 +171,35 @@ export async function recordLoad(writer: WriteSession, request: LoadRequest, res
 		[toPosition, loadId, schemaVersion, pipeline, stream, epoch, seq, fromPosition],
 	);
 	if (moved !== 1) throw fenced(request);
-	await writer.execute(`INSERT INTO ${LOADS} VALUES ($1, $2, $3, $4, $5, $6, $7, $8, pg_catalog.clock_timestamp())`, [
-		loadId,
-		pipeline,
-		qualified(request.target.name),
-		fromPosition,
-		toPosition,
-		result.rowsInserted,
-		result.rowsUpdated,
-		result.rowsDeleted,
-	]);
-	await recordSchema(writer, request);
+}
+
+interface RecordedLoad {
+	readonly loadId: string;
+	readonly table: string;
+	readonly result: Pick<LoadResult, "rowsInserted" | "rowsUpdated" | "rowsDeleted">;
+}
+
+async function recordLoads(
+	writer: WriteSession,
+	{ pipeline, fromPosition, toPosition }: Move,
+	loads: readonly RecordedLoad[],
+): Promise<void> {
+	await writer.execute(
+		`INSERT INTO ${LOADS} SELECT id, $2, table_name, $4, $5, inserted, updated, deleted, pg_catalog.clock_timestamp()
+		 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($6::bigint[]),
+		   pg_catalog.unnest($7::bigint[]), pg_catalog.unnest($8::bigint[]))
+		   AS one (id, table_name, inserted, updated, deleted)`,
+		[
+			loads.map(({ loadId }) => loadId),
+			pipeline,
+			loads.map(({ table }) => table),
+			fromPosition,
+			toPosition,
+			loads.map(({ result }) => result.rowsInserted),
+			loads.map(({ result }) => result.rowsUpdated),
+			loads.map(({ result }) => result.rowsDeleted),
+		],
+	);
 }
 
 /** A short transaction of the look-up connection. */
@@ -164,7 +216,7 @@ export async function inTransaction<T>(session: Session, work: () => Promise<T>)
 	}
 }
 
-function fenced(request: LoadRequest): HeadraceError {
+function fenced(request: Move): HeadraceError {
 	return new HeadraceError(
 		"E_FENCED",
 		`the position of ${request.stream} is no longer the one this run began with: another run has moved it`,

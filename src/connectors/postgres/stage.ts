@@ -1,6 +1,6 @@
 import { crashPoint, HeadraceError, qualified } from "../../core/index.ts";
 import { countKeys, createTable, type MergeTables, postgresDialect, stageColumn } from "../../sql/index.ts";
-import { copyRows } from "./copy-rows.ts";
+import { copyRows, type ExtraColumn } from "./copy-rows.ts";
 import { keptRows, type LoadContext, tagOf } from "./load.ts";
 import { quoteTable } from "./sql-text.ts";
 import { findColumn, type Relation } from "./target-table.ts";
@@ -14,12 +14,16 @@ export function tablesOf({ place, target }: LoadContext, stage = STAGE): MergeTa
 /**
  * The load's rows in a temporary table of the transaction, numbered as they came; gives how many there were. Its columns
  * have the types of the table's, so that what does not fit is told by COPY, with the column. Rows flagged as deleted stay
- * out when `withoutFlagged`.
+ * out when `withoutFlagged`; `extra` columns come behind the table's.
  */
 export async function stageRows(
 	context: LoadContext,
 	relation: Relation,
-	options: { readonly withoutFlagged?: boolean; readonly key?: readonly string[] } = {},
+	options: {
+		readonly withoutFlagged?: boolean;
+		readonly key?: readonly string[];
+		readonly extra?: readonly ExtraColumn[];
+	} = {},
 ): Promise<number> {
 	const { writer, target, request } = context;
 	const columns = target.columns.map(({ name }) => ({
@@ -27,6 +31,7 @@ export async function stageRows(
 		type: findColumn(relation, name)!.spelled,
 		nullable: true,
 	}));
+	for (const { name, spelled } of options.extra ?? []) columns.push({ name, type: spelled, nullable: true });
 	columns.push({ name: postgresDialect.rowIdentifier, type: "bigint", nullable: true });
 	await writer.execute(`${createTable(postgresDialect, STAGE, columns, { temporary: true })} ON COMMIT DROP`);
 	const constant = tagOf(request);
@@ -38,6 +43,7 @@ export async function stageRows(
 		staged: true,
 		freeze: true,
 		...(options.key === undefined ? {} : { key: options.key }),
+		...(options.extra === undefined ? {} : { extra: options.extra }),
 		...(constant === undefined ? {} : { constant }),
 		...(options.withoutFlagged ? keptRows(context, relation) : {}),
 	});
@@ -50,6 +56,11 @@ export async function stagedKeys({ writer, target }: LoadContext): Promise<{ row
 	const names = target.key.map((name) => stageColumn(postgresDialect, name));
 	const { row_count, keys } = await writer.counts(countKeys(postgresDialect, STAGE, names));
 	return { rows: row_count!, keys: keys! };
+}
+
+/** Another stage may follow in the same transaction. */
+export async function dropStage({ writer }: Pick<LoadContext, "writer">): Promise<void> {
+	await writer.execute(`DROP TABLE ${STAGE}`);
 }
 
 /** For statements that join it: the planner knows nothing of a temporary table. */

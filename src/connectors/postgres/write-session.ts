@@ -16,7 +16,7 @@ export class WriteSession implements AsyncDisposable {
 	readonly facts: ServerFacts;
 	readonly #session: Session;
 	readonly #control: ControlConnection;
-	readonly #about: { readonly table?: TableName };
+	#about: { readonly table?: TableName };
 	readonly #signal: AbortSignal | undefined;
 	readonly #stop = (): void => {
 		void this.#cancel();
@@ -43,6 +43,11 @@ export class WriteSession implements AsyncDisposable {
 		signal?: AbortSignal,
 	): Promise<WriteSession> {
 		return new WriteSession(await connect(options, "headrace writer"), control, table, signal);
+	}
+
+	/** What the statements from now on are about, for their errors. */
+	set table(table: TableName | undefined) {
+		this.#about = table === undefined ? {} : { table };
 	}
 
 	/** For look-ups that take a plain session. */

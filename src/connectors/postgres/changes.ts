@@ -1,0 +1,109 @@
+import {
+	type ApplyRequest,
+	type ApplyResult,
+	type ChangesPart,
+	type ChangesWrite,
+	crashPoint,
+	type DestinationChanges,
+	HeadraceError,
+	type LoadRequest,
+	type LoadResult,
+	qualified,
+} from "../../core/index.ts";
+import { ensureSchema, evolve, evolveHere, type LoadContext, tableFor } from "./load.ts";
+import { expectPosition, recordApply } from "./positions.ts";
+import { foldRequest, Place } from "./target-names.ts";
+import { type Relation, refuseTooMany } from "./target-table.ts";
+import { applyPart, ensureCurrentIndex } from "./write-changes.ts";
+import type { WriteSession } from "./write-session.ts";
+
+/** The changes of a log, several tables in one transaction of one connection. */
+export class PostgresChanges implements DestinationChanges {
+	readonly writes: readonly ChangesWrite[] = ["merge", "append", "history"];
+	readonly #open: (signal?: AbortSignal) => Promise<WriteSession>;
+
+	/** `open` gives a connection, once the control tables are there. */
+	constructor(open: (signal?: AbortSignal) => Promise<WriteSession>) {
+		this.#open = open;
+	}
+
+	async apply(request: ApplyRequest): Promise<ApplyResult> {
+		const loads = request.parts.map((part) => loadOf(request, part));
+		for (const { target, write } of loads) {
+			refuseTooMany(target);
+			if (target.key.length === 0 && write !== "append") throw keyRequired(target.name, write);
+		}
+		await using writer = await this.#open(request.signal);
+		await expectPosition(writer.session, request);
+		const contexts = loads.map((load): LoadContext => {
+			return { writer, place: new Place(load.target.name), target: load.target, request: load };
+		});
+		const relations = await prepare(contexts);
+		const result = await writer.transaction(async () => {
+			const parts: LoadResult[] = [];
+			const begun = new Set<string>();
+			for (const [index, context] of contexts.entries()) {
+				const name = context.place.sql;
+				writer.table = context.place;
+				const there = relations.get(name) ?? null;
+				const isLater = begun.has(name) && there !== null;
+				const relation = isLater ? await evolveHere(context, there) : await tableFor(context, there);
+				if (there === null) await ensureCurrentIndex(context, relation);
+				parts.push(await applyPart(context, relation, request.parts[index]!));
+				relations.set(name, relation);
+				begun.add(name);
+			}
+			writer.table = undefined;
+			await recordApply(writer, request, { parts });
+			return { parts };
+		});
+		crashPoint("c10");
+		return result;
+	}
+}
+
+/** A part as a load of its table: what both have in common is done by the same code. Names are as they are kept. */
+function loadOf(request: ApplyRequest, part: ChangesPart): LoadRequest {
+	const { pipeline, stream, epoch, seq, fromPosition, toPosition, bufferBytesMax, signal } = request;
+	const { loadId, target, write, schemaVersion, schema, input } = part;
+	return foldRequest({
+		pipeline,
+		stream,
+		loadId,
+		epoch,
+		seq,
+		fromPosition,
+		toPosition,
+		schemaVersion,
+		target,
+		write,
+		input,
+		bufferBytesMax,
+		...(schema === undefined ? {} : { schema }),
+		...(signal === undefined ? {} : { signal }),
+	});
+}
+
+/**
+ * Schemas, and columns of tables that are there, each table in a short transaction of its own: the ALTERs lock readers
+ * out. What a later part of the same table needs comes at its place in the transaction of all.
+ */
+async function prepare(contexts: readonly LoadContext[]): Promise<Map<string, Relation | null>> {
+	const relations = new Map<string, Relation | null>();
+	for (const context of contexts) {
+		const { writer, place } = context;
+		if (relations.has(place.sql)) continue;
+		writer.table = place;
+		await ensureSchema(context);
+		const relation = await evolve(context);
+		relations.set(place.sql, relation);
+		if (relation !== null) await writer.transaction(() => ensureCurrentIndex(context, relation));
+	}
+	return relations;
+}
+
+function keyRequired(table: LoadRequest["target"]["name"], write: string): HeadraceError {
+	return new HeadraceError("E_KEY_REQUIRED", `${write} into ${qualified(table)} needs a key`, {
+		table: qualified(table),
+	});
+}

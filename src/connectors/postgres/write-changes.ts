@@ -1,0 +1,197 @@
+import {
+	CHANGE_ABSENT_COLUMN,
+	CHANGE_BASE_COLUMN,
+	CHANGE_DELETED_COLUMN,
+	type ChangesPart,
+	crashPoint,
+	HeadraceError,
+	HISTORY_COLUMNS,
+	type LoadResult,
+	qualified,
+} from "../../core/index.ts";
+import {
+	closeAllVersions,
+	closeVersions,
+	countBaseMissing,
+	deleteAllRows,
+	deleteBaseMissing,
+	deleteFlaggedRows,
+	deleteFlaggedStaged,
+	deleteSuperseded,
+	postgresDialect as dialect,
+	fillAbsent,
+	insertAllStaged,
+	insertVersions,
+	type KeyedChangesWrite,
+	type MergeTables,
+	maskedColumns,
+	quotedList,
+	selectMasks,
+} from "../../sql/index.ts";
+import { copyRows, type ExtraColumn } from "./copy-rows.ts";
+import { type LoadContext, resultOf } from "./load.ts";
+import { patiently } from "./lock-patience.ts";
+import { analyzeStage, dropStage, stageRows, tablesOf } from "./stage.ts";
+import { findColumn, type Relation } from "./target-table.ts";
+import { mergeStaged } from "./write-merge.ts";
+
+const BOOLEAN = { pgType: "boolean", spelled: "boolean", planned: "boolean" };
+const TEXT = { pgType: "text", spelled: "text", planned: "text" };
+/** Attempts at an index on a table that is there: writers of others wait for it, so it is not insisted on. */
+const INDEX_ATTEMPTS = 3;
+
+/** One part of the changes within the transaction of all. */
+export async function applyPart(context: LoadContext, relation: Relation, part: ChangesPart): Promise<LoadResult> {
+	if (part.write === "append") return appendChanges(context, relation, part);
+	return part.write === "merge" ? mergeChanges(context, relation, part) : addVersions(context, relation, part);
+}
+
+/** The last change of each key counts. */
+async function mergeChanges(context: LoadContext, relation: Relation, part: ChangesPart): Promise<LoadResult> {
+	const { writer, target } = context;
+	const tables = tablesOf(context);
+	let rowsDeleted = part.truncatedAt === undefined ? 0 : await writer.execute(deleteAllRows(tables.target));
+	const rowsReceived = await stageRows(context, relation, {
+		key: target.key,
+		extra: [{ name: CHANGE_DELETED_COLUMN, ...BOOLEAN }, ...baseColumns(context, relation, part)],
+	});
+	let rowsSuperseded = await writer.execute(deleteSuperseded(dialect, tables, undefined));
+	if (part.partial) rowsSuperseded += await fill(context, tables, part, "merge");
+	const { flagged } = await writer.counts(
+		`SELECT count(*) AS flagged FROM ${tables.stage} WHERE ${dialect.quoteIdentifier(CHANGE_DELETED_COLUMN)}`,
+	);
+	if (flagged! > 0) {
+		await analyzeStage(context);
+		rowsDeleted += await writer.execute(deleteFlaggedRows(tables, CHANGE_DELETED_COLUMN, "boolean"));
+		await writer.execute(deleteFlaggedStaged(tables.stage, CHANGE_DELETED_COLUMN, "boolean"));
+	}
+	const { inserted, updated, deleted } = await mergeStaged(context, relation, tables);
+	await dropStage(context);
+	return resultOf({
+		rowsReceived,
+		rowsInserted: inserted,
+		rowsUpdated: updated,
+		rowsDeleted: rowsDeleted + deleted,
+		rowsSuperseded,
+	});
+}
+
+/** Each change is a version, and the end of the one before it. */
+async function addVersions(whole: LoadContext, relation: Relation, part: ChangesPart): Promise<LoadResult> {
+	const { writer } = whole;
+	const columns = whole.target.columns.filter(({ name }) => name !== HISTORY_COLUMNS.validTo);
+	const context: LoadContext = { ...whole, target: { ...whole.target, columns } };
+	const tables = tablesOf(context);
+	const { truncatedAt } = part;
+	let rowsUpdated =
+		truncatedAt === undefined ? 0 : await writer.execute(closeAllVersions(dialect, tables.target, truncatedAt));
+	const rowsReceived = await stageRows(context, relation, {
+		key: tables.key,
+		extra: baseColumns(context, relation, part),
+	});
+	await analyzeStage(context);
+	const rowsSuperseded = part.partial ? await fill(whole, tables, part, "history") : 0;
+	rowsUpdated += await writer.execute(closeVersions(dialect, tables));
+	const rowsInserted = await writer.execute(insertVersions(dialect, tables));
+	await dropStage(context);
+	return resultOf({ rowsReceived, rowsInserted, rowsUpdated, rowsSuperseded });
+}
+
+/** Each change is a row. */
+async function appendChanges(context: LoadContext, relation: Relation, part: ChangesPart): Promise<LoadResult> {
+	const { writer, place, target, request } = context;
+	if (!part.partial) {
+		const { received } = await copyRows(writer, { table: place.sql, relation, target, request });
+		crashPoint("c08");
+		return resultOf({ rowsReceived: received, rowsInserted: received });
+	}
+	const extra = [{ name: CHANGE_ABSENT_COLUMN, ...TEXT }];
+	const rowsReceived = await stageRows(context, relation, { extra });
+	const tables = tablesOf(context);
+	const absent = dialect.quoteIdentifier(CHANGE_ABSENT_COLUMN);
+	const { missing } = await writer.counts(`SELECT count(${absent}) AS missing FROM ${tables.stage}`);
+	if (missing! > 0) throw baseMissing(context, missing!);
+	await writer.execute(insertAllStaged(tables));
+	await dropStage(context);
+	return resultOf({ rowsReceived, rowsInserted: rowsReceived });
+}
+
+/** What a row that does not tell all its columns brings for those: which they are, and where the table has them. */
+function baseColumns({ target }: LoadContext, relation: Relation, { partial }: ChangesPart): ExtraColumn[] {
+	if (!partial) return [];
+	const bases = target.key.map((name, place): ExtraColumn => {
+		const { pgType, spelled } = findColumn(relation, name)!;
+		const planned = target.columns.find((column) => column.name === name)!.destinationType;
+		return { name: `${CHANGE_BASE_COLUMN}${place}`, pgType, spelled, planned };
+	});
+	return [{ name: CHANGE_ABSENT_COLUMN, ...TEXT }, ...bases];
+}
+
+/**
+ * Takes what staged rows do not tell from the table; gives how many were left out.
+ * @throws E_BASE_MISSING
+ */
+async function fill(
+	context: LoadContext,
+	tables: MergeTables,
+	{ overlaps }: ChangesPart,
+	write: KeyedChangesWrite,
+): Promise<number> {
+	const { writer, target } = context;
+	const masks = (await writer.rows(selectMasks(dialect, tables, write))).map(([mask]) => mask!);
+	if (masks.length === 0) return 0;
+	await analyzeStage(context);
+	let leftOut = 0;
+	if (overlaps === true) leftOut = await writer.execute(deleteBaseMissing(dialect, tables, write));
+	else {
+		const { missing } = await writer.counts(countBaseMissing(dialect, tables, write));
+		if (missing! > 0) throw baseMissing(context, missing!);
+	}
+	const columns = maskedColumns(
+		masks,
+		target.columns.map(({ name }) => name),
+	);
+	if (columns.length > 0) await writer.execute(fillAbsent(dialect, tables, write, columns));
+	return leftOut;
+}
+
+/**
+ * An index by which the current versions of keys are found; a history has one row more for each change, and reading all of
+ * them each time would take ever longer. Where it can't be made the table is read.
+ */
+export async function ensureCurrentIndex(context: LoadContext, relation: Relation): Promise<void> {
+	const { writer, place, target, request } = context;
+	if (request.write !== "history" || (await hasIndex(context, relation))) return;
+	const current = `${dialect.quoteIdentifier(HISTORY_COLUMNS.validTo)} IS NULL`;
+	const index = `CREATE UNIQUE INDEX ON ${place.sql} (${quotedList(dialect, target.key)}) WHERE ${current}`;
+	try {
+		await patiently(writer, () => writer.execute(index), INDEX_ATTEMPTS);
+	} catch (error) {
+		if (!(error instanceof HeadraceError) || error.code === "E_STOPPED" || error.code === "E_CONNECTION_LOST")
+			throw error;
+	}
+}
+
+/** Whether some index begins with the columns of the key. */
+async function hasIndex({ writer, target }: LoadContext, relation: Relation): Promise<boolean> {
+	const rows = await writer.rows(
+		`SELECT pg_catalog.to_json(ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute AS a
+		   WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:$2])))
+		 FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1 AND i.indisvalid AND i.indnkeyatts > $2`,
+		[relation.oid, target.key.length - 1],
+	);
+	return rows.some(([names]) => {
+		const columns = JSON.parse(names!) as string[];
+		return columns.length === target.key.length && target.key.every((name) => columns.includes(name));
+	});
+}
+
+function baseMissing({ target }: LoadContext, count: number): HeadraceError {
+	const table = qualified(target.name);
+	const rows = count === 1 ? "a change" : `${count} changes`;
+	return new HeadraceError(
+		"E_BASE_MISSING",
+		`${rows} of ${table} tell only some columns, and the rows with the others are not there`,
+		{ table },
+	);
+}
