@@ -31,7 +31,9 @@ import {
 import { copyRows, type ExtraColumn } from "./copy-rows.ts";
 import { type LoadContext, resultOf } from "./load.ts";
 import { patiently } from "./lock-patience.ts";
+import type { Session } from "./session.ts";
 import { analyzeStage, dropStage, stageRows, tablesOf } from "./stage.ts";
+import type { Place } from "./target-names.ts";
 import { findColumn, type Relation } from "./target-table.ts";
 import { mergeStaged } from "./write-merge.ts";
 
@@ -161,28 +163,31 @@ async function fill(
  */
 export async function ensureCurrentIndex(context: LoadContext, relation: Relation): Promise<void> {
 	const { writer, place, target, request } = context;
-	if (request.write !== "history" || (await hasIndex(context, relation))) return;
-	const current = `${dialect.quoteIdentifier(HISTORY_COLUMNS.validTo)} IS NULL`;
-	const index = `CREATE UNIQUE INDEX ON ${place.sql} (${quotedList(dialect, target.key)}) WHERE ${current}`;
+	if (request.write !== "history" || (await hasIndex(writer.session, relation, target.key))) return;
 	try {
-		await patiently(writer, () => writer.execute(index), INDEX_ATTEMPTS);
+		await patiently(writer, () => writer.execute(currentIndexDdl(place, target.key)), INDEX_ATTEMPTS);
 	} catch (error) {
 		if (!(error instanceof HeadraceError) || error.code === "E_STOPPED" || error.code === "E_CONNECTION_LOST")
 			throw error;
 	}
 }
 
+export function currentIndexDdl(place: Place, key: readonly string[]): string {
+	const current = `${dialect.quoteIdentifier(HISTORY_COLUMNS.validTo)} IS NULL`;
+	return `CREATE UNIQUE INDEX ON ${place.sql} (${quotedList(dialect, key)}) WHERE ${current}`;
+}
+
 /** Whether some index begins with the columns of the key. */
-async function hasIndex({ writer, target }: LoadContext, relation: Relation): Promise<boolean> {
-	const rows = await writer.rows(
+export async function hasIndex(session: Session, relation: Relation, key: readonly string[]): Promise<boolean> {
+	const rows = await session.rows(
 		`SELECT pg_catalog.to_json(ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute AS a
 		   WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:$2])))
 		 FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1 AND i.indisvalid AND i.indnkeyatts > $2`,
-		[relation.oid, target.key.length - 1],
+		[relation.oid, key.length - 1],
 	);
 	return rows.some(([names]) => {
 		const columns = JSON.parse(names!) as string[];
-		return columns.length === target.key.length && target.key.every((name) => columns.includes(name));
+		return columns.length === key.length && key.every((name) => columns.includes(name));
 	});
 }
 
