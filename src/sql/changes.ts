@@ -47,6 +47,16 @@ export function maskedColumns(masks: readonly string[], columns: readonly string
 	return columns.flatMap((name, place) => (masks.some((mask) => mask[place] === "1") ? [{ name, place }] : []));
 }
 
+/** One row: how many staged rows, as `needing`, do not tell all their columns. */
+export function countNeedingBase(
+	dialect: Dialect,
+	tables: Pick<MergeTables, "stage">,
+	write: KeyedChangesWrite,
+): string {
+	return `SELECT count(*) AS needing FROM ${tables.stage} AS s
+WHERE ${needsBase(dialect, write)}`;
+}
+
 /** One row: how many staged rows, as `missing`, do not tell all their columns and find no row that has the others. */
 export function countBaseMissing(dialect: Dialect, tables: MergeTables, write: KeyedChangesWrite): string {
 	return `SELECT count(*) AS missing FROM ${tables.stage} AS s

@@ -110,9 +110,10 @@ export function isFlagged(expression: string, pgType: string): string {
 	return pgType === "boolean" ? `coalesce(${expression}, FALSE)` : `coalesce(${expression} <> 0, FALSE)`;
 }
 
+/** The flag stands by itself, so that the planner, who knows nothing of an expression, can tell how many those are. */
 export function deleteFlaggedRows(tables: Pick<MergeTables, "target" | "stage" | "key">, flag: string, pgType: string) {
 	return `DELETE FROM ${tables.target} AS t USING ${tables.stage} AS s
-WHERE ${sameKey(dialect, tables.key)} AND ${isFlagged(stagedOf(flag), pgType)}`;
+WHERE ${sameKey(dialect, tables.key)} AND ${stagedOf(flag)}${pgType === "boolean" ? "" : " <> 0"}`;
 }
 
 export function deleteFlaggedStaged(stage: string, flag: string, pgType: string): string {

@@ -1,5 +1,5 @@
 import { crashPoint, HeadraceError, qualified } from "../../core/index.ts";
-import { countKeys, createTable, type MergeTables, postgresDialect, stageColumn } from "../../sql/index.ts";
+import { countKeys, createTable, type MergeTables, postgresDialect, quotedList, stageColumn } from "../../sql/index.ts";
 import { copyRows, type ExtraColumn } from "./copy-rows.ts";
 import { keptRows, type LoadContext, tagOf } from "./load.ts";
 import { quoteTable } from "./sql-text.ts";
@@ -66,6 +66,12 @@ export async function dropStage({ writer }: Pick<LoadContext, "writer">): Promis
 /** For statements that join it: the planner knows nothing of a temporary table. */
 export async function analyzeStage({ writer }: LoadContext, stage = STAGE): Promise<void> {
 	await writer.execute(`ANALYZE ${stage}`);
+}
+
+/** As `analyzeStage`, of those columns only, by which rows are joined or chosen: that is soon done. */
+export async function analyzeStaged({ writer }: LoadContext, columns: readonly string[]): Promise<void> {
+	const names = columns.map((name) => stageColumn(postgresDialect, name));
+	await writer.execute(`ANALYZE ${STAGE} (${quotedList(postgresDialect, names)})`);
 }
 
 export function duplicateKey({ request, target }: LoadContext): HeadraceError {

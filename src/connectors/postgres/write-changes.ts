@@ -12,7 +12,7 @@ import {
 import {
 	closeAllVersions,
 	closeVersions,
-	countBaseMissing,
+	countNeedingBase,
 	deleteAllRows,
 	deleteBaseMissing,
 	deleteFlaggedRows,
@@ -32,7 +32,7 @@ import { copyRows, type ExtraColumn } from "./copy-rows.ts";
 import { type LoadContext, resultOf } from "./load.ts";
 import { patiently } from "./lock-patience.ts";
 import type { Session } from "./session.ts";
-import { analyzeStage, dropStage, stageRows, tablesOf } from "./stage.ts";
+import { analyzeStaged, dropStage, stageRows, tablesOf } from "./stage.ts";
 import type { Place } from "./target-names.ts";
 import { findColumn, type Relation } from "./target-table.ts";
 import { mergeStaged } from "./write-merge.ts";
@@ -63,7 +63,7 @@ async function mergeChanges(context: LoadContext, relation: Relation, part: Chan
 		`SELECT count(*) AS flagged FROM ${tables.stage} WHERE ${dialect.quoteIdentifier(CHANGE_DELETED_COLUMN)}`,
 	);
 	if (flagged! > 0) {
-		await analyzeStage(context);
+		await analyzeStaged(context, [...tables.key, CHANGE_DELETED_COLUMN]);
 		rowsDeleted += await writer.execute(deleteFlaggedRows(tables, CHANGE_DELETED_COLUMN, "boolean"));
 		await writer.execute(deleteFlaggedStaged(tables.stage, CHANGE_DELETED_COLUMN, "boolean"));
 	}
@@ -91,7 +91,7 @@ async function addVersions(whole: LoadContext, relation: Relation, part: Changes
 		key: tables.key,
 		extra: baseColumns(context, relation, part),
 	});
-	await analyzeStage(context);
+	await analyzeStaged(context, tables.key);
 	const rowsSuperseded = part.partial ? await fill(whole, tables, part, "history") : 0;
 	rowsUpdated += await writer.execute(closeVersions(dialect, tables));
 	const rowsInserted = await writer.execute(insertVersions(dialect, tables));
@@ -141,20 +141,17 @@ async function fill(
 ): Promise<number> {
 	const { writer, target } = context;
 	const masks = (await writer.rows(selectMasks(dialect, tables, write))).map(([mask]) => mask!);
-	if (masks.length === 0) return 0;
-	await analyzeStage(context);
-	let leftOut = 0;
-	if (overlaps === true) leftOut = await writer.execute(deleteBaseMissing(dialect, tables, write));
-	else {
-		const { missing } = await writer.counts(countBaseMissing(dialect, tables, write));
-		if (missing! > 0) throw baseMissing(context, missing!);
-	}
-	const columns = maskedColumns(
-		masks,
-		target.columns.map(({ name }) => name),
-	);
-	if (columns.length > 0) await writer.execute(fillAbsent(dialect, tables, write, columns));
-	return leftOut;
+	const names = target.columns.map(({ name }) => name);
+	const columns = maskedColumns(masks, names);
+	if (columns.length === 0) return 0;
+	const bases = tables.key.map((_name, place) => `${CHANGE_BASE_COLUMN}${place}`);
+	await analyzeStaged(context, [CHANGE_ABSENT_COLUMN, ...bases]);
+	// Each row that has a base is filled once: the join need not be made another time to know whether all have one.
+	const { needing } = await writer.counts(countNeedingBase(dialect, tables, write));
+	const missing = needing! - (await writer.execute(fillAbsent(dialect, tables, write, columns)));
+	if (missing === 0) return 0;
+	if (overlaps !== true) throw baseMissing(context, missing);
+	return writer.execute(deleteBaseMissing(dialect, tables, write));
 }
 
 /**
@@ -193,10 +190,9 @@ export async function hasIndex(session: Session, relation: Relation, key: readon
 
 function baseMissing({ target }: LoadContext, count: number): HeadraceError {
 	const table = qualified(target.name);
-	const rows = count === 1 ? "a change" : `${count} changes`;
 	return new HeadraceError(
 		"E_BASE_MISSING",
-		`${rows} of ${table} tell only some columns, and the rows with the others are not there`,
+		`${count} ${count === 1 ? "change of a row" : "changes of rows"} of ${table}, which tell only some columns, find no row that has the others`,
 		{ table },
 	);
 }

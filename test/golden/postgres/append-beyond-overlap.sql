@@ -27,6 +27,9 @@ UPDATE _headrace.positions SET seq = seq + 1, position = $1, load_id = $2, schem
 		 committed_at = pg_catalog.clock_timestamp()
 		 WHERE pipeline = $4 AND stream = $5 AND epoch = $6 AND seq = $7 AND position IS NOT DISTINCT FROM $8;
 
-INSERT INTO _headrace.loads VALUES ($1, $2, $3, $4, $5, $6, $7, $8, pg_catalog.clock_timestamp());
+INSERT INTO _headrace.loads SELECT id, $2, table_name, $4, $5, inserted, updated, deleted, pg_catalog.clock_timestamp()
+		 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($6::bigint[]),
+		   pg_catalog.unnest($7::bigint[]), pg_catalog.unnest($8::bigint[]))
+		   AS one (id, table_name, inserted, updated, deleted);
 
 COMMIT;
