@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { freshDatabase, sharedServer } from "../support/shared.ts";
+import { missing } from "../support/start.ts";
+import { Ledger, LedgerWriters } from "./ledger.ts";
+import { LedgerCopy } from "./ledger-copy.ts";
+import { Random } from "./random.ts";
+
+/** Other than the test's own: `KILLS=200 SEED=7 npx vitest run test/faults/change-capture.test.ts`. */
+const kills = Number(process.env["KILLS"] ?? 4);
+const seed = Number(process.env["SEED"] ?? 1);
+
+describe.each([
+	["postgres15", "duckdb"],
+	["mariadb", "duckdb"],
+	["mysql56", "duckdb"],
+	["postgres18", "postgres15"],
+	["mariadb", "postgres18"],
+] as const)("a log followed by runs that are killed, %s to %s", (from, into) => {
+	const lacks = missing(from) || (into !== "duckdb" && missing(into));
+	test.skipIf(lacks)(
+		"whole transactions only, and in the end both sides are equal",
+		async () => {
+			const random = new Random(seed);
+			await using ledger = await Ledger.open(from, 400);
+			await using target = into === "duckdb" ? null : await freshDatabase(await sharedServer(into), "copy");
+			using copy = new LedgerCopy(ledger, {
+				...(target === null ? {} : { target }),
+				keys: "flush: { seconds: 0.2, rows: 200 }\n",
+			});
+			const writers = new LedgerWriters(ledger, random, 4);
+			const total = String(ledger.size * 100);
+			for (let killed = 0; killed < kills; killed++) {
+				writers.start();
+				const run = copy.project.start(["run", "ledger", "--follow"]);
+				await Promise.race([sleep(500 + random.integer(1500)), run.ended]);
+				run.kill("SIGKILL");
+				const { signal, stderr, stdout } = await run.ended;
+				expect(signal, `${stdout}${stderr}`).toBe("SIGKILL");
+				await writers.stop();
+				const sum = await copy.sum();
+				if (sum !== null && (await isFollowing(copy))) expect(sum, `after kill ${killed}`).toBe(total);
+			}
+			await copy.project.succeed("run", "ledger");
+			await copy.expectEqual();
+			expect(await copy.sum()).toBe(total);
+		},
+		60_000 + kills * 10_000,
+	);
+});
+
+/** The first reading is over: all tables are at one position. */
+async function isFollowing(copy: LedgerCopy): Promise<boolean> {
+	const { positions } = await copy.read();
+	const position = positions.find(({ stream }) => stream === "changes")?.position;
+	if (position === null || position === undefined) return false;
+	const { tables } = JSON.parse(position) as { tables: Record<string, object> };
+	return Object.values(tables).every((table) => Object.keys(table).length === 0);
+}

@@ -1,0 +1,80 @@
+/** A project that follows a ledger's log, and what its copy has to look like. */
+import { expect } from "vitest";
+import type { TestDatabase } from "../support/shared.ts";
+import type { Ledger, LedgerTable } from "./ledger.ts";
+import { LEDGER_COLUMNS, LEDGER_TABLES } from "./ledger.ts";
+import { readPostgres } from "./postgres-warehouse.ts";
+import { Project } from "./project.ts";
+import { type Contents, queryWarehouse, readWarehouse } from "./warehouse.ts";
+
+export interface LedgerCopyOptions {
+	/** A database to copy into, in place of a DuckDB file. */
+	readonly target?: TestDatabase;
+	/** More keys of the pipeline file. */
+	readonly keys?: string;
+}
+
+export class LedgerCopy implements Disposable {
+	readonly project: Project;
+	readonly ledger: Ledger;
+	readonly #target: TestDatabase | undefined;
+
+	constructor(ledger: Ledger, { target, keys = "" }: LedgerCopyOptions = {}) {
+		this.ledger = ledger;
+		this.#target = target;
+		this.project = new Project({
+			"connections.yaml": `source: "${ledger.database.url}"\ncopy: "${target?.url ?? "duckdb:copy.duckdb"}"\n`,
+			"pipelines/ledger.yaml": `pipeline: ledger\nfrom: source\nto: copy\nretries: 0\n${keys}tables:${LEDGER_TABLES(ledger.schema)}`,
+		});
+	}
+
+	read(): Promise<Contents> {
+		return this.#target === undefined ? readWarehouse(this.project.path("copy.duckdb")) : readPostgres(this.#target);
+	}
+
+	async query(sql: string): Promise<Record<string, string | null>[]> {
+		if (this.#target !== undefined) return this.#target.query(sql);
+		const rows = await queryWarehouse(this.project.path("copy.duckdb"), sql);
+		return rows.map((row) =>
+			Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value === null ? null : String(value)])),
+		);
+	}
+
+	/** Rows of a table as sorted lines, its own columns only. */
+	async rows(table: LedgerTable, where: string): Promise<string[]> {
+		const columns = LEDGER_COLUMNS[table];
+		const list = columns.map((column) => `cast("${column}" as varchar) as "${column}"`).join(", ");
+		const rows = await this.query(`select ${list} from "${this.ledger.schema}"."${table}" where ${where}`);
+		return rows.map((row) => columns.map((column) => row[column] ?? "∅").join("|")).sort();
+	}
+
+	/** The sum that no transaction changes. Null when nothing is there yet. */
+	async sum(): Promise<string | null> {
+		const { schema } = this.ledger;
+		const exists = await this.query(
+			`select 1 as one from information_schema.tables where table_schema = '${schema}' and table_name in ('accounts', 'lines', 'book')`,
+		);
+		if (exists.length < 3) return null;
+		const [row] = await this.query(`select cast(
+			(select coalesce(sum(amount), 0) from "${schema}".accounts) + (select coalesce(sum(amount), 0) from "${schema}"."lines")
+			+ (select coalesce(sum(amount), 0) from "${schema}".book where _headrace_valid_to is null) as varchar) as total`);
+		return row!["total"]!;
+	}
+
+	/** Every table has what the source has. */
+	async expectEqual(): Promise<void> {
+		const source = await this.ledger.lines();
+		for (const [table, where] of [
+			["accounts", "true"],
+			["lines", "true"],
+			["book", "_headrace_valid_to is null"],
+			["people", "_headrace_deleted_at is null"],
+			["events", "true"],
+		] as const)
+			expect(await this.rows(table, where), table).toEqual(source.get(table));
+	}
+
+	[Symbol.dispose](): void {
+		this.project[Symbol.dispose]();
+	}
+}
