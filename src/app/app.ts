@@ -83,10 +83,6 @@ class LocalApp implements App {
 	}
 
 	async run(pipeline: CheckedPipeline, options: RunOptions): Promise<RunReceipt[]> {
-		if (options.follow === true)
-			throw new HeadraceError("E_NOT_BUILT_IN", "following a change stream is not built in yet", {
-				hint: "Run without --follow, on a timer.",
-			});
 		if (options.stage === "check") return this.#checkStage(pipeline);
 		const failed = options.failedRun === undefined ? null : await this.#failedRun(pipeline, options.failedRun);
 		const wanted: RunOptions = failed?.tables === undefined ? options : { ...options, tables: failed.tables };

@@ -183,6 +183,10 @@ async function begin(session: Session, context: RunContext): Promise<Begun> {
 				hint: "Leave --stage out, or choose other tables by --table.",
 			},
 		);
+	if (options.follow === true && captureStreams(plans).length === 0)
+		throw new HeadraceError("E_USAGE", "--follow is for tables of mode cdc, and none was chosen", {
+			hint: "Leave --follow out, or give a table `mode: cdc`.",
+		});
 	const staged = await stagingOf(session, options);
 	await held.confirm();
 	const rows =

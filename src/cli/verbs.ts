@@ -106,7 +106,7 @@ export const VERBS: readonly VerbSpec[] = [
 			INTERVAL,
 			{ flags: "--full-refresh", describe: "read the tables anew, whatever was read before" },
 			{ flags: "--failed <run>", describe: "only what failed in that run" },
-			{ flags: "--follow", describe: "follow the change stream until stopped", hidden: true },
+			{ flags: "--follow", describe: "follow the change log of tables of mode cdc until stopped" },
 			PARAMS,
 			...LIMITS,
 		],

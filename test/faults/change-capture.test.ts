@@ -30,6 +30,7 @@ describe.each([
 			});
 			const writers = new LedgerWriters(ledger, random, 4);
 			const total = String(ledger.size * 100);
+			await using _writing = { [Symbol.asyncDispose]: () => writers.stop() };
 			for (let killed = 0; killed < kills; killed++) {
 				writers.start();
 				const run = copy.project.start(["run", "ledger", "--follow"]);
