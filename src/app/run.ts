@@ -133,7 +133,10 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 		await captureReceipts(
 			plans.filter((plan) => plan.selected.options.mode === "cdc"),
 			{ ...shared, bufferBytesMax: session.bufferBytesMax, readers: session.concurrency },
-			(plan, receipt) => (receipt.state === "running" ? run.setTable : setTable)(plans.indexOf(plan), receipt),
+			(plan, receipt) => {
+				const index = plans.indexOf(plan);
+				return receipt.state === "running" ? run.setTable(index, receipt) : setTable(index, receipt);
+			},
 		);
 		const blocked = context.scope?.blocked;
 		for (const [index, summary] of summaries.entries()) {
