@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Field } from "../core/batch.ts";
-import { typeName } from "../core/column-type.ts";
 import { rejectsWith } from "./case.ts";
 import { followed, gone, merging, patch, put, whole } from "./destination-changes-fixture.ts";
 import { type DestinationCase, expectRows, Loader, loaded, targetOf } from "./destination-fixture.ts";
-import { plainFormat } from "./plain-format.ts";
-import { batchesOf, ID, NAME, numberedRows, type TextRow } from "./rows.ts";
-import { ODD_NAMES, TYPE_SAMPLES } from "./samples.ts";
+import { ID, NAME, numberedRows, type TextRow } from "./rows.ts";
+import { ODD_NAMES } from "./samples.ts";
 
 const MORE: Field = { name: "more", type: { kind: "text" }, nullable: true };
 const WIDE: readonly Field[] = [ID, NAME, MORE];
@@ -192,6 +187,18 @@ export const destinationChangesRowsCases: readonly DestinationCase[] = [
 			["new", "9", "whole"],
 		]);
 	}),
+	followed("a column that is renamed between two parts is one column", async (fixture, follower) => {
+		const loader = await loaded(fixture, "renamed", THREE, WIDE);
+		const called = { ...MORE, name: "called" };
+		const { columns, ...target } = targetOf(fixture, "renamed", [ID, called, MORE]);
+		const after = { ...target, columns: columns.map((c) => (c.name === "called" ? { ...c, renamedFrom: "name" } : c)) };
+		const untold = [patch(put("1", null, "told"), SECOND_ABSENT, "1"), whole(put("4", "four", "d"))];
+		const later = [patch(put("4", null, "D"), SECOND_ABSENT, "4"), whole(put("2", "called two", "b"))];
+		await follower.apply(merging(loader.target, untold, { partial: true }), merging(after, later, { partial: true }));
+		const wanted = [["1", "one", "told"], ["2", "called two", "b"], THREE[2]!, ["4", "four", "D"]];
+		await expectRows(fixture, { target: after }, wanted);
+		assert.equal((await fixture.destination.describe(after.name))?.columns.length, 3);
+	}),
 	followed("changes by a composite key with odd names", async (fixture, follower) => {
 		const names = ODD_NAMES.filter((name) => fixture.destination.foldName(name) === name);
 		const columns: Field[] = names.map((name, index) => ({ ...NAME, name, nullable: index > 1 }));
@@ -227,69 +234,5 @@ export const destinationChangesRowsCases: readonly DestinationCase[] = [
 		await rejectsWith("E_NULL_KEY", follower.changes.apply(request));
 		await expectRows(fixture, loader, numberedRows(2));
 		await follower.expectPosition();
-	}),
-	followed(
-		"values of every type come by changes as by loads, told or taken from the base",
-		async (fixture, follower) => {
-			const types = TYPE_SAMPLES.filter(({ type }) => fixture.destination.mapType(type).fidelity === "exact");
-			const columns: Field[] = [ID, ...types.map(({ type }, index) => ({ name: `c${index}`, type, nullable: true }))];
-			const count = Math.max(...types.map(({ values }) => values.length));
-			// A value that is loaded as another one is the load's affair: those that come through it are compared.
-			const rows = Array.from(
-				{ length: count + 1 },
-				(_, row): TextRow => [String(row), ...types.map(({ values }) => values[row] ?? null)],
-			);
-			const byLoad = await loaded(fixture, "by_load", rows, columns);
-			const target = targetOf(fixture, "by_changes", columns);
-			await follower.apply(
-				merging(
-					target,
-					rows.map((row) => put(...row)),
-				),
-			);
-			const wanted = await fixture.rows(byLoad.target.name, columns);
-			assert.ok(wanted !== null, "there is no table");
-			assert.equal(wanted.length, rows.length);
-			await expectRows(fixture, { target }, wanted, `told: ${types.map(({ type }) => typeName(type)).join(", ")}`);
-			const mask = `0${"1".repeat(types.length)}`;
-			const moved = rows.flatMap(([id]) => [
-				patch(put(`${Number(id) + 1000}`, ...types.map(() => null)), mask, id!),
-				whole(gone(columns.length, id!)),
-			]);
-			await follower.apply(merging(target, moved, { partial: true }));
-			const keys = wanted.map(([id, ...values]) => [`${Number(id) + 1000}`, ...values]);
-			await expectRows(fixture, { target }, keys, "taken from the base");
-		},
-	),
-	followed("changes come from files as from batches", async (fixture, follower) => {
-		const folder = await mkdtemp(join(tmpdir(), "headrace-conformance-"));
-		try {
-			for (const format of fixture.formats ?? [plainFormat()]) {
-				const loader = await loaded(fixture, `from_${format.name}`, THREE, WIDE);
-				const fields = follower.fields({ target: loader.target, write: "merge", partial: true });
-				const rows = [
-					patch(put("1", "moved", null), THIRD_ABSENT, "2"),
-					whole(gone(3, "2")),
-					whole(put("4", "x", null)),
-				];
-				const localPaths: string[] = [];
-				for (const part of [rows.slice(0, 1), rows.slice(1)])
-					await format.write({
-						fields,
-						batches: batchesOf(fields, part),
-						nextPath: async () => join(folder, `${format.name}-${localPaths.length}.${format.extension}`),
-						written: async (path) => {
-							localPaths.push(path);
-						},
-						bufferBytesMax: 1 << 20,
-					});
-				const input = { kind: "files", fields, format, localPaths } as const;
-				const { parts } = await follower.apply(merging(loader.target, [], { partial: true, input }));
-				assert.equal(parts[0]?.rowsReceived, 3);
-				await expectRows(fixture, loader, [["1", "moved", "b"], THREE[2]!, ["4", "x", null]]);
-			}
-		} finally {
-			await rm(folder, { recursive: true, force: true });
-		}
 	}),
 ];

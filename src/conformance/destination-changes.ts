@@ -8,6 +8,7 @@ import { type Gap, rejectsWith, within } from "./case.ts";
 import { Follower, followed, logPositionAt, merging, put, STREAM } from "./destination-changes-fixture.ts";
 import { destinationChangesHistoryCases } from "./destination-changes-history.ts";
 import { destinationChangesRowsCases } from "./destination-changes-rows.ts";
+import { destinationChangesValuesCases } from "./destination-changes-values.ts";
 import {
 	COLUMNS,
 	type DestinationCase,
@@ -223,6 +224,7 @@ const transactionCases: readonly DestinationCase[] = [
 export const destinationChangesCases: readonly DestinationCase[] = [
 	...transactionCases,
 	...destinationChangesRowsCases,
+	...destinationChangesValuesCases,
 	...destinationChangesHistoryCases,
 ];
 

@@ -36,8 +36,11 @@ export function closeAllVersions(dialect: Dialect, target: string, at: string): 
 	return `UPDATE ${target} SET ${validTo} = CAST(${dialect.quoteLiteral(at)} AS TIMESTAMP WITH TIME ZONE) WHERE ${validTo} IS NULL`;
 }
 
-/** One row for each set of columns that some rows do not tell, as `mask`: see `maskedColumns`. */
-export function selectMasks(dialect: Dialect, tables: Pick<MergeTables, "stage">, write: KeyedChangesWrite): string {
+/**
+ * One row for each set of columns that some rows do not tell, as `mask`: see `maskedColumns`. With `append` there must be
+ * none: it has no row that they could be taken from.
+ */
+export function selectMasks(dialect: Dialect, tables: Pick<MergeTables, "stage">, write: ChangesWrite): string {
 	return `SELECT DISTINCT s.${staged(dialect, CHANGE_ABSENT_COLUMN)} AS mask FROM ${tables.stage} AS s
 WHERE ${needsBase(dialect, write)}`;
 }
@@ -119,12 +122,14 @@ WHERE ${isNoDelete(dialect, operation)}`;
 }
 
 /** The staged row is to be kept and does not tell all its columns. */
-function needsBase(dialect: Dialect, write: KeyedChangesWrite): string {
+function needsBase(dialect: Dialect, write: ChangesWrite): string {
+	const isPartial = `s.${staged(dialect, CHANGE_ABSENT_COLUMN)} IS NOT NULL`;
+	if (write === "append") return isPartial;
 	const isKept =
 		write === "merge"
 			? `NOT coalesce(s.${staged(dialect, CHANGE_DELETED_COLUMN)}, FALSE)`
 			: isNoDelete(dialect, HISTORY_COLUMNS.operation);
-	return `s.${staged(dialect, CHANGE_ABSENT_COLUMN)} IS NOT NULL AND ${isKept}`;
+	return `${isPartial} AND ${isKept}`;
 }
 
 function isBaseMissing(dialect: Dialect, tables: MergeTables, write: KeyedChangesWrite): string {

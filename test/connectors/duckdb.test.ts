@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "vitest";
-import { caseTitle, type DestinationFixture, destinationSuite, withoutChanges } from "../../src/conformance/index.ts";
+import { caseTitle, type DestinationFixture, destinationSuite } from "../../src/conformance/index.ts";
 import { createDuckdbDestination } from "../../src/connectors/duckdb/index.ts";
 import type { TableName } from "../../src/core/index.ts";
 import { Engine, ParquetFormat } from "../../src/engine/index.ts";
@@ -47,9 +47,6 @@ async function fixture(): Promise<DestinationFixture> {
 }
 
 describe("conformance", () => {
-	for (const conformance of destinationSuite({
-		open: fixture,
-		skip: withoutChanges("it loads one table at a time"),
-	}))
+	for (const conformance of destinationSuite({ open: fixture }))
 		test(caseTitle(conformance), { skip: conformance.skip !== undefined }, () => conformance.run());
 });

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+	type ApplyRequest,
 	crashPoint,
 	decodeColumns,
 	encodeColumns,
@@ -17,6 +18,8 @@ import type { Session } from "./session.ts";
 /** Schema of what Headrace keeps for itself. */
 export const SCHEMA = "_headrace";
 const CONFLICT_ATTEMPTS = 20;
+
+type Moved = PositionExpected & Pick<LoadRequest, "loadId" | "toPosition" | "schemaVersion">;
 
 export type PositionExpected = Pick<LoadRequest, "pipeline" | "stream" | "epoch" | "seq" | "fromPosition">;
 
@@ -113,7 +116,11 @@ export class ControlTables {
 	}
 
 	/** A line more, unless the last is equal. Its time is after that of the last, whatever the clock says. */
-	async #recordSchema(session: Session, request: Omit<LoadRequest, "input">, committedAt: string): Promise<void> {
+	async #recordSchema(
+		session: Session,
+		request: Pick<LoadRequest, "pipeline" | "schema" | "schemaVersion">,
+		committedAt: string,
+	): Promise<void> {
 		const { pipeline, schema, schemaVersion } = request;
 		if (schema === undefined) return;
 		const columns = encodeColumns(schema.columns);
@@ -147,20 +154,49 @@ export class ControlTables {
 	/** The last statements of a load's transaction. @throws E_FENCED */
 	async record(session: Session, request: Omit<LoadRequest, "input">, result: LoadResult): Promise<void> {
 		crashPoint("c09");
-		const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion, epoch, seq } = request;
 		const committedAt = new Date().toISOString().slice(0, -1);
+		const { loadId, target } = request;
+		await this.#insertLoad(session, request, { loadId, name: qualified(target.name), result }, committedAt);
+		await this.#recordSchema(session, request, committedAt);
+		await this.#move(session, request, committedAt);
+	}
+
+	/** The last statements of a transaction of changes. @throws E_FENCED */
+	async recordChanges(session: Session, request: ApplyRequest, results: readonly LoadResult[]): Promise<void> {
+		crashPoint("c09");
+		const { pipeline, stream, loadId, parts } = request;
+		const committedAt = new Date().toISOString().slice(0, -1);
+		await this.#insertLoad(session, request, { loadId, name: stream }, committedAt);
+		for (const [index, part] of parts.entries()) {
+			const load = { loadId: part.loadId, name: qualified(part.target.name), result: results[index]! };
+			await this.#insertLoad(session, request, load, committedAt);
+			await this.#recordSchema(session, { ...part, pipeline }, committedAt);
+		}
+		await this.#move(session, request, committedAt);
+	}
+
+	async #insertLoad(
+		session: Session,
+		{ pipeline, fromPosition, toPosition }: Moved,
+		{ loadId, name, result }: { readonly loadId: string; readonly name: string; readonly result?: LoadResult },
+		committedAt: string,
+	): Promise<void> {
 		await session.execute(`INSERT INTO ${this.#loads} VALUES (?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TIMESTAMP))`, [
 			loadId,
 			pipeline,
-			qualified(request.target.name),
+			name,
 			fromPosition,
 			toPosition,
-			result.rowsInserted,
-			result.rowsUpdated,
-			result.rowsDeleted,
+			result?.rowsInserted ?? 0,
+			result?.rowsUpdated ?? 0,
+			result?.rowsDeleted ?? 0,
 			committedAt,
 		]);
-		await this.#recordSchema(session, request, committedAt);
+	}
+
+	/** The compare-and-set. @throws E_FENCED */
+	async #move(session: Session, request: Moved, committedAt: string): Promise<void> {
+		const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion, epoch, seq } = request;
 		const changed = await session.execute(
 			`UPDATE ${this.#positions}
 			SET seq = seq + 1, position = ?, load_id = ?, schema_version = ?, committed_at = CAST(? AS TIMESTAMP)

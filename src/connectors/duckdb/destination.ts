@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import {
 	crashPoint,
 	type Destination,
+	type DestinationChanges,
 	type DestinationParts,
 	type DestinationSql,
 	type ExistingTable,
@@ -19,6 +20,7 @@ import {
 import { Engine } from "../../engine/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
 import { statementsOf } from "./alter.ts";
+import { DuckdbChanges } from "./changes.ts";
 import { ControlTables, type PositionExpected } from "./control.ts";
 import { createSchema, type LoadContext, tableChange, targetOf } from "./load.ts";
 import { DuckdbParts } from "./parts.ts";
@@ -60,6 +62,7 @@ export class DuckdbDestination implements Destination {
 	readonly mapType = mapType;
 	readonly foldName = foldName;
 	readonly parts: DestinationParts;
+	readonly changes: DestinationChanges;
 	readonly #options: DuckdbDestinationOptions;
 	readonly sql: DestinationSql;
 	#opening: Promise<Opened> | null = null;
@@ -69,15 +72,16 @@ export class DuckdbDestination implements Destination {
 	constructor(options: DuckdbDestinationOptions) {
 		this.#options = options;
 		this.sql = this.#ownSql();
-		this.parts = new DuckdbParts({
-			exists: () => this.#exists(),
+		const shared = {
 			opened: async () => {
 				const opened = await this.#open();
 				await this.#with((session, { control }) => this.#ensureControl(session, control));
 				return opened;
 			},
-			settled: (error, request) => this.#settled(error, request),
-		});
+			settled: (error: unknown, request: PositionExpected) => this.#settled(error, request),
+		};
+		this.parts = new DuckdbParts({ ...shared, exists: () => this.#exists() });
+		this.changes = new DuckdbChanges({ ...shared, readableDirectories: options.readableDirectories ?? [] });
 	}
 
 	#ownSql(): DestinationSql {
@@ -168,7 +172,7 @@ export class DuckdbDestination implements Destination {
 
 	async load(request: LoadRequest): Promise<LoadResult> {
 		if (request.write === "history")
-			throw new HeadraceError("E_UNSUPPORTED", "the DuckDB destination keeps no history of rows");
+			throw new HeadraceError("E_UNSUPPORTED", "the DuckDB destination keeps history of changes only");
 		const { engine, catalog, control, unfinished } = await this.#open();
 		try {
 			await using session = await Session.open(engine, request.signal);

@@ -126,6 +126,6 @@ export function resultOf(counts: Partial<LoadResult> & Pick<LoadResult, "rowsRec
 }
 
 /** A name for a table of this load only. */
-export function loadSuffix(request: LoadRequest): string {
+export function loadSuffix(request: Pick<LoadRequest, "loadId">): string {
 	return request.loadId.replace(/[^A-Za-z0-9_]/g, "_");
 }

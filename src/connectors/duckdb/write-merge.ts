@@ -5,6 +5,8 @@ import {
 	type LoadRequest,
 	type LoadResult,
 	qualified,
+	type TargetColumn,
+	type TargetTable,
 } from "../../core/index.ts";
 import {
 	type Comparison,
@@ -27,9 +29,10 @@ import {
 	stageColumn,
 	updateKnown,
 } from "../../sql/index.ts";
-import { insertInput } from "./input.ts";
+import { type IntoTable, insertInput } from "./input.ts";
 import { deleteInterval, type LoadContext, loadSuffix, onTable, resultOf, tagOf, verifyRows } from "./load.ts";
 import { findColumn } from "./schema.ts";
+import type { Session } from "./session.ts";
 import { comparisonOf, foldName } from "./types.ts";
 
 /**
@@ -44,27 +47,15 @@ export async function merge(context: LoadContext): Promise<LoadResult> {
 	const tables = tablesOf(context);
 	const rowsReceived = await stage(context, tables);
 
-	const stagedKey = target.key.map((name) => stageColumn(duckdbDialect, name));
-	const { row_count, keys, nulls } = await session.counts(countKeys(duckdbDialect, tables.stage, stagedKey));
-	if (nulls! > 0)
-		throw new HeadraceError(
-			"E_NULL_KEY",
-			`${nulls} rows for ${qualified(request.target.name)} have NULL in the key (${target.key.join(", ")})`,
-		);
+	const { row_count, keys } = await stagedKeys(session, tables, target);
 	const rowsSuperseded = row_count! - keys!;
 	if (rowsSuperseded > 0) await session.execute(deleteSuperseded(duckdbDialect, tables, orderColumn));
 
 	return onTable(context, async (existing) => {
-		let rowsDeleted = await deleteInterval(context, existing);
-		let flagged = 0;
-		if (deletedColumn !== undefined) {
-			rowsDeleted += await session.execute(deleteFlagged(duckdbDialect, tables, deletedColumn));
-			flagged = await session.execute(deleteFlaggedFromStage(duckdbDialect, tables, deletedColumn));
-		}
-		const { known, rowsUpdated } = await replaceKnown(context, tables, existing);
-		await session.execute(insertStaged(duckdbDialect, tables), [], { columns: tables.columns, key: target.key });
-		const rowsInserted = keys! - flagged - known;
-		const result = resultOf({ rowsReceived, rowsInserted, rowsUpdated, rowsDeleted, rowsSuperseded });
+		const cleared = await deleteInterval(context, existing);
+		const merged = await mergeStaged({ session, target, request }, tables, existing, { keys: keys!, deletedColumn });
+		const rowsDeleted = cleared + merged.rowsDeleted;
+		const result = resultOf({ rowsReceived, ...merged, rowsDeleted, rowsSuperseded });
 		await verifyRows(context, place.sql);
 		await context.control.record(session, request, result);
 		await session.execute(`DROP TABLE ${tables.stage}`);
@@ -72,9 +63,51 @@ export async function merge(context: LoadContext): Promise<LoadResult> {
 	});
 }
 
+/** How many rows and keys are staged. @throws E_NULL_KEY */
+export async function stagedKeys(
+	session: Session,
+	{ stage, key }: Pick<MergeTables, "stage" | "key">,
+	target: TargetTable,
+): Promise<Record<string, number>> {
+	const names = key.map((name) => stageColumn(duckdbDialect, name));
+	const counts = await session.counts(countKeys(duckdbDialect, stage, names));
+	if (counts["nulls"]! > 0)
+		throw new HeadraceError(
+			"E_NULL_KEY",
+			`${counts["nulls"]} rows for ${qualified(target.name)} have NULL in the key (${key.join(", ")})`,
+		);
+	return counts;
+}
+
+/** What a merge of staged rows works with. */
+export interface MergeContext {
+	readonly session: Session;
+	readonly target: TargetTable;
+	readonly request: Pick<LoadRequest, "target" | "onConflict">;
+}
+
+/** Staged rows, one for each of `keys` keys, into the table, in the caller's transaction. */
+export async function mergeStaged(
+	context: MergeContext,
+	tables: MergeTables,
+	existing: ExistingTable,
+	{ keys, deletedColumn }: { readonly keys: number; readonly deletedColumn: string | undefined },
+): Promise<Pick<LoadResult, "rowsInserted" | "rowsUpdated" | "rowsDeleted">> {
+	const { session, target } = context;
+	let rowsDeleted = 0;
+	let flagged = 0;
+	if (deletedColumn !== undefined) {
+		rowsDeleted = await session.execute(deleteFlagged(duckdbDialect, tables, deletedColumn));
+		flagged = await session.execute(deleteFlaggedFromStage(duckdbDialect, tables, deletedColumn));
+	}
+	const { known, rowsUpdated } = await replaceKnown(context, tables, existing);
+	await session.execute(insertStaged(duckdbDialect, tables), [], { columns: tables.columns, key: target.key });
+	return { rowsInserted: keys - flagged - known, rowsUpdated, rowsDeleted };
+}
+
 /** Leaves in the stage what is to be inserted; gives how many keys the target knows and how many of those rows change. */
 async function replaceKnown(
-	context: LoadContext,
+	context: MergeContext,
 	tables: MergeTables,
 	existing: ExistingTable,
 ): Promise<{ readonly known: number; readonly rowsUpdated: number }> {
@@ -166,32 +199,38 @@ function tablesOf({ place, target, request }: LoadContext): MergeTables {
 }
 
 /** The load's rows in a temporary table, in the order in which they came. */
-async function stage(context: LoadContext, tables: MergeTables): Promise<number> {
-	const { session, target, request, readableDirectories } = context;
+async function stage({ session, target, request, readableDirectories }: LoadContext, tables: MergeTables) {
 	const constant = tagOf(request);
-	const columnOf = (name: string) => stageColumn(duckdbDialect, name);
-	// No constraint: what is wrong is told by the checks of the key and by the target.
-	const columns = target.columns.map(({ name, destinationType }) => ({
-		name: columnOf(name),
-		type: destinationType,
-		nullable: true,
-	}));
-	const rows = await session.transaction(async () => {
-		await session.execute(createTable(duckdbDialect, tables.stage, columns, { temporary: true }));
-		return insertInput({
-			table: tables.stage,
-			columnOf,
-			lanes: [session],
-			request,
-			readableDirectories,
-			...(constant === undefined ? {} : { constant }),
-		});
+	const rows = await stageInput(session, tables.stage, target.columns, {
+		request,
+		readableDirectories,
+		...(constant === undefined ? {} : { constant }),
 	});
 	crashPoint("c08");
 	return rows;
 }
 
-function comparisonsOf(request: LoadRequest): (column: string) => Comparison {
+/** Rows in a temporary table of these columns, in the order in which they came; gives how many there were. */
+export async function stageInput(
+	session: Session,
+	table: string,
+	targetColumns: readonly TargetColumn[],
+	input: Pick<IntoTable, "request" | "readableDirectories" | "constant">,
+): Promise<number> {
+	const columnOf = (name: string) => stageColumn(duckdbDialect, name);
+	// No constraint: what is wrong is told by the checks of the key and by the target.
+	const columns = targetColumns.map(({ name, destinationType }) => ({
+		name: columnOf(name),
+		type: destinationType,
+		nullable: true,
+	}));
+	return session.transaction(async () => {
+		await session.execute(createTable(duckdbDialect, table, columns, { temporary: true }));
+		return insertInput({ ...input, table, columnOf, lanes: [session] });
+	});
+}
+
+function comparisonsOf(request: Pick<LoadRequest, "target">): (column: string) => Comparison {
 	const types = new Map(request.target.columns.map((column) => [column.name, column.type]));
 	return (column) => {
 		const type = types.get(column);
