@@ -2,7 +2,9 @@ import { timestampText } from "../../core/calendar.ts";
 import type { ColumnType } from "../../core/column-type.ts";
 import { HeadraceError } from "../../core/errors.ts";
 import { qualified, type TableName } from "../../core/table.ts";
-import { canonicalValue, type Row, type RowInput, type Value } from "./values.ts";
+import { type LoggedChange, MemoryLog, type RowChange, type TableShape } from "./log.ts";
+import { changedRows, deletion, insertion, type Statement, truncation, updating } from "./transaction.ts";
+import { canonicalValue, type Row, type RowInput } from "./values.ts";
 
 export interface MemoryColumn {
 	readonly name: string;
@@ -25,8 +27,6 @@ export function tableId(name: TableName): string {
 	return JSON.stringify([name.schema, name.name]);
 }
 
-type Change = (table: MemoryTable) => readonly Row[];
-
 /** Rows that were written and are not visible yet. */
 export interface MemoryTransaction {
 	/** Microseconds since 1970 at its beginning. */
@@ -36,7 +36,14 @@ export interface MemoryTransaction {
 	/** Changes every row whose columns equal those of `where`, as it is when the transaction commits. */
 	update(table: TableName, where: RowInput, changes: RowInput): void;
 	delete(table: TableName, where: RowInput): void;
-	/** Makes all of it visible at once. */
+	/** All rows go. */
+	truncate(table: TableName): void;
+	/**
+	 * Writes it to the log, at whose end it then is: it can't be rolled back any more, and is not visible before
+	 * `commit`. In between others may be logged and become visible; the rows that it changed are locked.
+	 */
+	log(): void;
+	/** Makes all of it visible at once, having written it to the log if that was not done. */
 	commit(): void;
 	rollback(): void;
 }
@@ -49,6 +56,14 @@ export interface MemoryCut {
 	/** Transactions that were open: their beginnings and ids. */
 	readonly open: readonly { readonly startedAt: bigint; readonly id: bigint }[];
 	readonly nextId: bigint;
+	/** Everything in the log up to here is in the cut; more may be, unless it is a cut of the log. */
+	readonly logPlace: number;
+}
+
+/** A transaction between its log and its visibility. */
+interface InFlight {
+	readonly number: number;
+	readonly changed: readonly { readonly id: string; readonly changes: readonly RowChange[] }[];
 }
 
 /**
@@ -56,7 +71,12 @@ export interface MemoryCut {
  * its values when it is written and is seen when its transaction commits: so late commits can be played.
  */
 export class MemoryDatabase {
+	readonly log = new MemoryLog();
 	#tables: MemoryTables = new Map();
+	/** With everything that is in the log: the visible tables but for what is in flight. */
+	#logged: MemoryTables = this.#tables;
+	readonly #inFlight = new Set<InFlight>();
+	readonly #dropped = new Map<string, TableShape>();
 	#open = new Set<{ readonly startedAt: bigint; readonly id: bigint }>();
 	#nextId = 1n;
 	#lastTick = 0n;
@@ -82,15 +102,22 @@ export class MemoryDatabase {
 
 	/** @throws E_NAME_COLLISION when there is one of that name */
 	createTable(name: TableName, columns: readonly MemoryColumn[], primaryKey: readonly string[] = []): void {
-		if (this.#tables.has(tableId(name)))
-			throw new HeadraceError("E_NAME_COLLISION", `table ${qualified(name)} exists already`);
-		this.#replace({ name, columns: [...columns], primaryKey: [...primaryKey], rows: [] });
+		const id = tableId(name);
+		if (this.#tables.has(id)) throw new HeadraceError("E_NAME_COLLISION", `table ${qualified(name)} exists already`);
+		const table: MemoryTable = { name, columns: [...columns], primaryKey: [...primaryKey], rows: [] };
+		this.#setBoth(id, table);
+		const before = this.#dropped.get(id);
+		this.#dropped.delete(id);
+		if (before !== undefined) this.#logSchema(before, table, true, "create");
 	}
 
 	dropTable(name: TableName): void {
-		const tables = new Map(this.#tables);
-		tables.delete(tableId(name));
-		this.#tables = tables;
+		const id = tableId(name);
+		const table = this.#tables.get(id);
+		if (table === undefined) return;
+		this.#setBoth(id, null);
+		this.#dropped.set(id, shapeOf(table));
+		this.#logSchema(table, null, false, "drop");
 	}
 
 	/** Gives the table another list of columns: values are kept by name, new columns get `defaults` or NULL. */
@@ -99,7 +126,9 @@ export class MemoryDatabase {
 		const indexes = columns.map((column) => table.columns.findIndex((c) => c.name === column.name));
 		const filling = columns.map((column) => canonicalValue(column.type, defaults[column.name]));
 		const rows = table.rows.map((row) => indexes.map((from, to) => (from < 0 ? filling[to]! : row[from]!)));
-		this.#replace({ ...table, columns: [...columns], rows });
+		const after = { ...table, columns: [...columns], rows };
+		this.#setBoth(tableId(name), after);
+		this.#logSchema(table, after, Object.keys(defaults).length > 0, "alter");
 	}
 
 	/** The committed version. @throws E_UNKNOWN_TABLE */
@@ -122,7 +151,23 @@ export class MemoryDatabase {
 
 	/** Everything committed and everything open, of this moment. */
 	cut(): MemoryCut {
-		return { tables: this.#tables, clock: this.tick(), open: [...this.#open], nextId: this.#nextId };
+		return { ...this.#moment(), tables: this.#tables, logPlace: this.visibleUpTo };
+	}
+
+	/** Everything that is in the log, and nothing else: also what others do not see yet. */
+	logCut(): MemoryCut {
+		return { ...this.#moment(), tables: this.#logged, logPlace: this.log.end };
+	}
+
+	#moment() {
+		return { clock: this.tick(), open: [...this.#open], nextId: this.#nextId };
+	}
+
+	/** Everything in the log up to here is visible. */
+	get visibleUpTo(): number {
+		let place = this.log.end;
+		for (const { number } of this.#inFlight) place = Math.min(place, number - 1);
+		return place;
 	}
 
 	/** Inserts and commits. */
@@ -149,75 +194,123 @@ export class MemoryDatabase {
 	begin(): MemoryTransaction {
 		const handle = { startedAt: this.tick(), id: this.#nextId++ };
 		this.#open.add(handle);
-		const changes: { readonly name: TableName; readonly change: Change }[] = [];
+		const statements: Statement[] = [];
+		let logged: InFlight | null = null;
 		const end = (): void => {
 			if (!this.#open.delete(handle)) throw new HeadraceError("E_INTERNAL", "the transaction has ended already");
+		};
+		const log = (): InFlight => {
+			if (!this.#open.has(handle) || logged !== null)
+				throw new HeadraceError("E_INTERNAL", "the transaction is in the log already");
+			logged = this.#writeLog(handle.id, statements);
+			return logged;
 		};
 		return {
 			...handle,
 			insert: (name, ...rows) => {
-				const { columns } = this.table(name);
-				const written = rows.map((row) => new Map(Object.entries(namedValues(columns, row))));
-				changes.push({
-					name,
-					change: (table) => [...table.rows, ...written.map((row) => rowOf(table, (column) => row.get(column.name)))],
-				});
+				statements.push(insertion(this.table(name), rows));
 			},
 			update: (name, where, assignments) => {
-				const { columns } = this.table(name);
-				const matches = matcher(columns, where);
-				const values = new Map(Object.entries(namedValues(columns, assignments)));
-				changes.push({
-					name,
-					change: (table) =>
-						table.rows.map((row) => {
-							if (!matches(table, row)) return row;
-							return table.columns.map(({ name: column }, i) => (values.has(column) ? values.get(column)! : row[i]!));
-						}),
-				});
+				statements.push(updating(this.table(name), where, assignments));
 			},
 			delete: (name, where) => {
-				const matches = matcher(this.table(name).columns, where);
-				changes.push({ name, change: (table) => table.rows.filter((row) => !matches(table, row)) });
+				statements.push(deletion(this.table(name), where));
+			},
+			truncate: (name) => {
+				statements.push(truncation(this.table(name)));
+			},
+			log: () => {
+				log();
 			},
 			commit: () => {
-				end();
-				for (const { name, change } of changes) {
-					const table = this.table(name);
-					this.#replace({ ...table, rows: change(table) });
+				let written = logged;
+				try {
+					written ??= log();
+				} finally {
+					end();
 				}
+				this.#show(written);
 			},
-			rollback: end,
+			rollback: () => {
+				if (logged !== null) throw new HeadraceError("E_INTERNAL", "what is in the log can't be rolled back");
+				end();
+			},
 		};
 	}
 
-	#replace(table: MemoryTable): void {
-		this.#tables = new Map(this.#tables).set(tableId(table.name), table);
+	/** All statements in one entry of the log, or none of them. @throws E_INTERNAL when a row is locked */
+	#writeLog(id: bigint, statements: readonly Statement[]): InFlight {
+		const tables = new Map(this.#logged);
+		const changed: { readonly id: string; readonly changes: readonly RowChange[] }[] = [];
+		const entry: LoggedChange[] = [];
+		for (const statement of statements) {
+			const table = tables.get(tableId(statement.name));
+			if (table === undefined)
+				throw new HeadraceError("E_UNKNOWN_TABLE", `there is no table ${qualified(statement.name)}`);
+			const changes = statement.changes(table);
+			const of = tableId(table.name);
+			this.#checkLocks(of, changes, statement.truncates);
+			tables.set(of, { ...table, rows: changedRows(table.rows, changes) });
+			changed.push({ id: of, changes });
+			const shape = shapeOf(table);
+			if (statement.truncates) entry.push({ kind: "truncate", table: shape });
+			else for (const change of changes) entry.push({ kind: "row", table: shape, change });
+		}
+		this.#logged = tables;
+		const written = { number: this.log.append({ committedAt: this.tick(), id, changes: entry }), changed };
+		this.#inFlight.add(written);
+		return written;
+	}
+
+	/** Rows that a transaction in flight has changed are its own until it is visible. */
+	#checkLocks(id: string, changes: readonly RowChange[], whole: boolean): void {
+		const others = [...this.#inFlight].flatMap(({ changed }) => changed.filter((change) => change.id === id));
+		if (others.length === 0) return;
+		const locked = new Set(others.flatMap((other) => other.changes.map(({ after }) => after)));
+		if (whole || changes.some(({ before }) => before !== null && locked.has(before)))
+			throw new HeadraceError("E_INTERNAL", "a row is locked by a transaction that is logged and not visible yet");
+	}
+
+	#show(written: InFlight): void {
+		this.#inFlight.delete(written);
+		if (this.#inFlight.size === 0) {
+			this.#tables = this.#logged;
+			return;
+		}
+		const tables = new Map(this.#tables);
+		for (const { id, changes } of written.changed) {
+			const table = tables.get(id);
+			if (table !== undefined) tables.set(id, { ...table, rows: changedRows(table.rows, changes) });
+		}
+		this.#tables = tables;
+	}
+
+	/** For statements that change a table as a whole. @throws E_INTERNAL when a transaction in flight has changed it */
+	#setBoth(id: string, table: MemoryTable | null): void {
+		this.#checkLocks(id, [], true);
+		const change = (tables: MemoryTables): MemoryTables => {
+			const changed = new Map(tables);
+			if (table === null) changed.delete(id);
+			else changed.set(id, table);
+			return changed;
+		};
+		const same = this.#tables === this.#logged;
+		this.#tables = change(this.#tables);
+		this.#logged = same ? this.#tables : change(this.#logged);
+	}
+
+	#logSchema(before: TableShape, after: TableShape | null, rereads: boolean, statement: string): void {
+		const change: LoggedChange = {
+			kind: "schema",
+			table: shapeOf(before),
+			after: after === null ? null : shapeOf(after),
+			rereads,
+			statement,
+		};
+		this.log.append({ committedAt: this.tick(), id: null, changes: [change] });
 	}
 }
 
-/** Values by column name, each as its column's canonical text. @throws E_UNKNOWN_COLUMN, E_VALUE */
-function namedValues(columns: readonly MemoryColumn[], input: RowInput): Record<string, Value> {
-	const values: Record<string, Value> = Object.create(null);
-	for (const name of Object.keys(input)) {
-		const column = columns.find((c) => c.name === name);
-		if (column === undefined) throw new HeadraceError("E_UNKNOWN_COLUMN", `there is no column ${name}`);
-		values[name] = canonicalValue(column.type, input[name]);
-	}
-	return values;
-}
-
-function rowOf(table: MemoryTable, value: (column: MemoryColumn) => Value | undefined): Row {
-	return table.columns.map((column) => {
-		const given = value(column) ?? null;
-		if (given === null && !column.nullable)
-			throw new HeadraceError("E_VALUE", `column ${column.name} of ${qualified(table.name)} can't be NULL`);
-		return given;
-	});
-}
-
-function matcher(columns: readonly MemoryColumn[], where: RowInput): (table: MemoryTable, row: Row) => boolean {
-	const wanted = Object.entries(namedValues(columns, where));
-	return (table, row) =>
-		wanted.every(([name, value]) => row[table.columns.findIndex((column) => column.name === name)] === value);
+function shapeOf({ name, columns, primaryKey }: TableShape): TableShape {
+	return { name, columns, primaryKey };
 }

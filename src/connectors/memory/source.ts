@@ -1,17 +1,12 @@
-import { BATCH_HEAP_BYTES_MAX, type Batch, BatchPool } from "../../core/batch.ts";
+import { BATCH_HEAP_BYTES_MAX, type Batch } from "../../core/batch.ts";
 import { timestampText } from "../../core/calendar.ts";
-import { type ColumnType, lenientType, typeName } from "../../core/column-type.ts";
 import { HeadraceError } from "../../core/errors.ts";
-import type {
-	DescribeRequest,
-	ReadRequest,
-	Snapshot,
-	Source,
-	TransactionMarks,
-	UnchangedRequest,
-} from "../../core/source.ts";
-import { qualified, type SourceColumn, type SourceTable, type TypePolicy } from "../../core/table.ts";
-import { type MemoryColumn, type MemoryCut, type MemoryDatabase, type MemoryTable, tableId } from "./database.ts";
+import type { LogPlace, ReadRequest, Snapshot, Source, TransactionMarks, UnchangedRequest } from "../../core/source.ts";
+import { qualified, type SourceTable } from "../../core/table.ts";
+import { logPosition, type MemoryCuts, type MemoryLogOptions, memoryChangeLog } from "./change-log.ts";
+import { type MemoryCut, type MemoryDatabase, type MemoryTable, tableId } from "./database.ts";
+import { describeTable } from "./describe.ts";
+import { poolOf } from "./pools.ts";
 import { ReaderSlots, stopped } from "./readers.ts";
 import { chunkCondition, columnIndex, splitByKey, splitByPlace } from "./split.ts";
 import { convertValue, type OrderKey, orderKey, type Row, writeValue } from "./values.ts";
@@ -32,10 +27,13 @@ export interface MemorySourceOptions {
 	readonly chunksBy?: "key" | "place";
 	/** Whether it can be told that a chunk's rows are still the same; default true. */
 	readonly provesUnchanged?: boolean;
+	/** How its change log behaves. */
+	readonly log?: MemoryLogOptions;
 }
 
 /** Reads a `MemoryDatabase` through the port of a source. Queries and raw conditions are refused: there is no SQL. */
 export function memorySource(database: MemoryDatabase, options: MemorySourceOptions = {}): Source {
+	const cuts: MemoryCuts = new Map();
 	return {
 		defaultSchema: options.defaultSchema ?? "main",
 		queries: false,
@@ -43,48 +41,15 @@ export function memorySource(database: MemoryDatabase, options: MemorySourceOpti
 		quoteString: (text) => `'${text.replaceAll("'", "''")}'`,
 		check: async () => [{ severity: "ok", message: "tables are in this process's memory" }],
 		listTables: async () => [...database.cut().tables.values()].map((table) => table.name),
-		describe: async (requests) => requests.map((request) => describe(database, request)),
-		snapshot: async ({ readers, signal }) => {
+		describe: async (requests) => requests.map((request) => describeTable(database, request)),
+		snapshot: async ({ readers, cut, signal }) => {
 			if (signal?.aborted === true) throw stopped();
-			return openSnapshot(database, Math.max(1, Math.min(readers, options.readersMax ?? 4)), options);
+			const opened = cut === undefined ? openCut(database, options.log) : { cut: heldCut(cuts, cut.snapshot) };
+			return openSnapshot(database, opened, Math.max(1, Math.min(readers, options.readersMax ?? 4)), options);
 		},
+		changeLog: memoryChangeLog(database, options.log ?? {}, cuts, options.batchRowsMax),
 		[Symbol.asyncDispose]: async () => {},
 	};
-}
-
-function describe(database: MemoryDatabase, request: DescribeRequest): SourceTable {
-	if ("query" in request.table)
-		throw new HeadraceError("E_UNSUPPORTED", "a database in memory has no SQL, so it can't run a query");
-	const table = database.table(request.table);
-	return {
-		name: table.name,
-		kind: "table",
-		columns: table.columns.map((column) => sourceColumn(column, request.types)),
-		primaryKey: table.primaryKey,
-		estimatedRows: table.rows.length,
-		warnings: [],
-	};
-}
-
-function sourceColumn(column: MemoryColumn, types: TypePolicy): SourceColumn {
-	const type = typeByPolicy(column, types);
-	const lossy = (type.kind === "float64" && column.type.kind === "decimal") || type.kind === "float32";
-	return {
-		name: column.name,
-		type,
-		nullable: column.nullable,
-		nativeType: typeName(column.type),
-		...(lossy && typeName(type) !== typeName(column.type)
-			? { fidelity: "lossy" as const, note: "a float has no exact decimals" }
-			: { fidelity: "exact" as const }),
-	};
-}
-
-function typeByPolicy(column: MemoryColumn, types: TypePolicy): ColumnType {
-	const override = Object.hasOwn(types.overrides ?? {}, column.name) ? types.overrides?.[column.name] : undefined;
-	if (override !== undefined) return override;
-	if (types.mode === "string") return { kind: "text" };
-	return types.mode === "lenient" ? lenientType(column.type) : column.type;
 }
 
 function marksOf(cut: MemoryCut, kind: TransactionMarks["kind"]): TransactionMarks {
@@ -103,8 +68,36 @@ function clockText(micros: bigint): string {
 	return text.includes(".") ? text.padEnd(26, "0") : `${text}.000000`;
 }
 
-function openSnapshot(database: MemoryDatabase, readers: number, options: MemorySourceOptions): Snapshot {
-	const cut = database.cut();
+interface OpenedCut {
+	readonly cut: MemoryCut;
+	/** Absent when the log itself has made the cut. */
+	readonly place?: LogPlace;
+}
+
+function openCut(database: MemoryDatabase, options: MemoryLogOptions = {}): OpenedCut {
+	if ((options.cuts ?? "exact") === "exact") {
+		const cut = database.logCut();
+		return { cut, place: { position: logPosition(database, cut.logPlace), exact: true } };
+	}
+	// The place comes before the view: what becomes visible in between is in the view and behind the place.
+	const position = logPosition(database, database.visibleUpTo);
+	options.whileOpening?.();
+	return { cut: database.cut(), place: { position, exact: false } };
+}
+
+/** @throws E_HISTORY_GONE when the log's cut is closed */
+function heldCut(cuts: MemoryCuts, name: string): MemoryCut {
+	const cut = cuts.get(name);
+	if (cut === undefined) throw new HeadraceError("E_HISTORY_GONE", "the cut of the log is closed");
+	return cut;
+}
+
+function openSnapshot(
+	database: MemoryDatabase,
+	{ cut, place }: OpenedCut,
+	readers: number,
+	options: MemorySourceOptions,
+): Snapshot {
 	const slots = new ReaderSlots(readers);
 	let closed = false;
 	const tableOf = (table: SourceTable): MemoryTable => {
@@ -118,6 +111,7 @@ function openSnapshot(database: MemoryDatabase, readers: number, options: Memory
 		readers,
 		clock: clockText(cut.clock),
 		...(marks === "none" ? {} : { transactions: marksOf(cut, marks) }),
+		...(place === undefined ? {} : { logPlace: async () => place }),
 		cursorMax: async (source, name) => {
 			const table = tableOf(source);
 			const index = columnIndex(table, name);
@@ -177,15 +171,6 @@ function openSnapshot(database: MemoryDatabase, readers: number, options: Memory
 			closed = true;
 		},
 	};
-}
-
-/** Batches are reused by all reads of the same columns: a test makes many small ones. */
-const pools = new WeakMap<readonly SourceColumn[], BatchPool>();
-
-function poolOf(columns: readonly SourceColumn[]): BatchPool {
-	const pool = pools.get(columns) ?? new BatchPool(columns);
-	pools.set(columns, pool);
-	return pool;
 }
 
 function* batchesOf(
