@@ -1,4 +1,6 @@
 export { type Case, caseTitle, type Gap, type Setup } from "./case.ts";
+export { changeLogSuite } from "./change-log.ts";
+export type { ChangeLogFixture, ChangeLogSetup } from "./change-log-fixture.ts";
 export { destinationSuite } from "./destination.ts";
 export { withoutChanges } from "./destination-changes.ts";
 export type { DestinationFixture, DestinationSetup } from "./destination-fixture.ts";

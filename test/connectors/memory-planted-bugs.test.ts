@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
 	type Case,
+	changeLogSuite,
 	destinationSuite,
 	type Setup,
 	type StagingFixture,
@@ -12,6 +13,7 @@ import {
 import type { Lease, Staging, StateStore } from "../../src/core/index.ts";
 import { CHANGES_BUGS } from "./memory-planted-changes-bugs.ts";
 import { DESTINATION_BUGS } from "./memory-planted-destination-bugs.ts";
+import { LOG_BUGS } from "./memory-planted-log-bugs.ts";
 import { type PlantedBug, SOURCE_BUGS } from "./memory-planted-source-bugs.ts";
 import {
 	memoryDestinationFixture,
@@ -260,6 +262,7 @@ function expectCaught<Fixture extends AsyncDisposable>(
 }
 
 describe("the source suite catches", () => expectCaught(sourceSuite, () => memorySourceFixture(), SOURCE_BUGS));
+describe("the change log suite catches", () => expectCaught(changeLogSuite, () => memorySourceFixture(), LOG_BUGS));
 describe("the destination suite catches", () =>
 	expectCaught(destinationSuite, () => memoryDestinationFixture(), DESTINATION_BUGS));
 describe("the destination suite catches, of changes,", () =>

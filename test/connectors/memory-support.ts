@@ -1,4 +1,5 @@
 import type {
+	ChangeLogFixture,
 	DestinationFixture,
 	SourceFixture,
 	SourceWriter,
@@ -9,6 +10,7 @@ import type {
 import {
 	MemoryDatabase,
 	MemoryFolder,
+	type MemoryLogOptions,
 	MemoryState,
 	MemoryWarehouse,
 	memoryDestination,
@@ -30,12 +32,18 @@ function byName(columns: readonly Field[], row: TextRow): Record<string, string 
 
 export async function memorySourceFixture(
 	wrap: (source: Source, database: MemoryDatabase) => Source = same,
-): Promise<SourceFixture> {
+	log: MemoryLogOptions = {},
+): Promise<SourceFixture & Required<Pick<ChangeLogFixture, "truncate">>> {
 	const database = new MemoryDatabase();
 	const columns = (table: TableName) => database.table(table).columns;
 	return {
-		source: wrap(memorySource(database), database),
+		source: wrap(memorySource(database, { log }), database),
 		schema: "main",
+		truncate: async (table) => {
+			const transaction = database.begin();
+			transaction.truncate(table);
+			transaction.commit();
+		},
 		createTable: async ({ name, columns, primaryKey, rows }) => {
 			database.createTable(name, columns, primaryKey);
 			database.insert(name, ...rows.map((row) => byName(columns, row)));

@@ -1,4 +1,10 @@
-import type { FixtureTable, SourceFixture, SourceWriter, TextRow } from "../../src/conformance/index.ts";
+import type {
+	ChangeLogFixture,
+	FixtureTable,
+	SourceFixture,
+	SourceWriter,
+	TextRow,
+} from "../../src/conformance/index.ts";
 import { createMysqlSource, type MysqlOptions } from "../../src/connectors/mysql/index.ts";
 import {
 	type Batch,
@@ -141,7 +147,10 @@ async function insertRows(client: TextClient, table: TableName, columns: readonl
 }
 
 /** The conformance fixture of a real server; every fixture has a database of its own. */
-export async function mysqlFixture(server: ServerName): Promise<SourceFixture> {
+export async function mysqlFixture(
+	server: ServerName,
+	{ seesMarks = true }: { readonly seesMarks?: boolean } = {},
+): Promise<SourceFixture & Required<Pick<ChangeLogFixture, "truncate">>> {
 	const shared = await sharedServer(server);
 	const database: TestDatabase = await freshDatabase(shared);
 	const source = await openSource(shared);
@@ -150,7 +159,7 @@ export async function mysqlFixture(server: ServerName): Promise<SourceFixture> {
 	const full = (table: TableName) => `${name(table.schema)}.${name(table.name)}`;
 	const writer = async (): Promise<SourceWriter> => {
 		// InnoDB's trx_started counts whole seconds: what is to have begun after an earlier cut begins in a later one.
-		await new Promise((resolve) => setTimeout(resolve, 1005 - (Date.now() % 1000)));
+		if (seesMarks) await new Promise((resolve) => setTimeout(resolve, 1005 - (Date.now() % 1000)));
 		const session = await database.connect();
 		await session.query("start transaction");
 		return {
@@ -186,6 +195,9 @@ export async function mysqlFixture(server: ServerName): Promise<SourceFixture> {
 			await client.query(`alter table ${full(table)} add column ${columnDdl(column)} first`);
 		},
 		begin: writer,
+		truncate: async (table) => {
+			await client.query(`truncate table ${full(table)}`);
+		},
 		cannotHold: ({ kind }, value) => {
 			if (kind !== "float32" && kind !== "float64") return false;
 			return /NaN|Infinity/.test(value) || (value === "-0" && server === "mariadb");

@@ -1,4 +1,4 @@
-import type { SourceFixture, SourceWriter, TextRow } from "../../src/conformance/index.ts";
+import type { ChangeLogFixture, SourceFixture, SourceWriter, TextRow } from "../../src/conformance/index.ts";
 import { createPostgresSource, type PostgresOptions } from "../../src/connectors/postgres/index.ts";
 import {
 	type Batch,
@@ -160,7 +160,10 @@ async function insertRows(client: TextClient, table: string, columns: readonly F
 }
 
 /** The conformance fixture of a real server, read by its owner or by an account that may only SELECT. */
-export async function postgresFixture(server: ServerName, account: "owner" | "reader"): Promise<SourceFixture> {
+export async function postgresFixture(
+	server: ServerName,
+	account: "owner" | "reader",
+): Promise<SourceFixture & Required<Pick<ChangeLogFixture, "truncate">>> {
 	const shared = await sharedServer(server);
 	const database = await freshDatabase(shared);
 	const source = await sourceOf(shared, database.name, account === "reader" ? shared.reader : shared);
@@ -204,6 +207,9 @@ export async function postgresFixture(server: ServerName, account: "owner" | "re
 			await client.query(`alter table ${full(table)} add column ${columnDdl(column)}`);
 		},
 		begin,
+		truncate: async (table) => {
+			await client.query(`truncate ${full(table)}`);
+		},
 		describedType: (type) =>
 			parseColumnType({ int8: "int16", uint8: "int16", uint16: "int32" }[type.kind as string] ?? "") ?? type,
 		[Symbol.asyncDispose]: async () => {
