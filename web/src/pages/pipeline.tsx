@@ -1,0 +1,115 @@
+import type { JSX } from "preact";
+import type { PipelineDetail } from "../../../src/server/api.ts";
+import { pipelineApi } from "../addresses.ts";
+import { bytes, count, duration, plural } from "../format.ts";
+import { Loaded } from "../parts/load.tsx";
+import { Empty } from "../parts/notice.tsx";
+import { Time } from "../parts/time.tsx";
+import { useResource } from "../resource.ts";
+import { useTitle } from "../shell.tsx";
+import { GridView } from "./grid.tsx";
+import { PipelineHead } from "./pipeline-head.tsx";
+import { FreshText, ScheduleText } from "./pipelines.tsx";
+
+/** One pipeline: its tables by its last runs. */
+export function PipelinePage({ pipeline }: { readonly pipeline: string }): JSX.Element {
+	useTitle(pipeline);
+	const detail = useResource<PipelineDetail>(pipelineApi(pipeline));
+	return (
+		<>
+			<PipelineHead pipeline={pipeline} detail={detail.data} tab="grid" />
+			<Loaded of={detail}>
+				{(data) => (
+					<>
+						<Facts detail={data} />
+						{data.grid.runs.length === 0 ? (
+							<Empty title="No run yet">
+								<p>
+									{data.problems.length > 0
+										? "The file has to be mended first."
+										: "“Run now” shows what it would do, and does it. The schedule does it without you."}
+								</p>
+							</Empty>
+						) : (
+							<GridView grid={data.grid} />
+						)}
+					</>
+				)}
+			</Loaded>
+		</>
+	);
+}
+
+function Facts({ detail }: { readonly detail: PipelineDetail }): JSX.Element {
+	return (
+		<dl class="facts">
+			<div>
+				<dt>Source → destination</dt>
+				<dd>
+					{detail.from === null ? "–" : `${detail.from} → ${detail.to}`}
+					<div class="quiet small">
+						{detail.from_type} → {detail.to_type}
+						{detail.staging === null ? "" : `, staged in ${detail.staging}`}
+					</div>
+				</dd>
+			</div>
+			<div>
+				<dt>Schedule</dt>
+				<dd>
+					<ScheduleText pipeline={detail} />
+				</dd>
+			</div>
+			{detail.next_runs.length === 0 ? null : (
+				<div>
+					<dt>Next runs</dt>
+					<dd>
+						<details class="next-runs">
+							<summary>
+								<Time at={detail.next_runs[0]!} short />
+							</summary>
+							{detail.next_runs.slice(1).map((at) => (
+								<div key={at}>
+									<Time at={at} short />
+								</div>
+							))}
+						</details>
+					</dd>
+				</div>
+			)}
+			<div>
+				<dt>Freshness</dt>
+				<dd>
+					<FreshText pipeline={detail} />
+				</dd>
+			</div>
+			{detail.lag_seconds === null ? null : (
+				<div>
+					<dt>Lag</dt>
+					<dd>{duration(detail.lag_seconds)}</dd>
+				</div>
+			)}
+			<div>
+				<dt>Last 24 h</dt>
+				<dd>
+					{count(detail.rows_day)} rows, {bytes(detail.bytes_day)}
+				</dd>
+			</div>
+			<div>
+				<dt>Rules</dt>
+				<dd>
+					{[
+						detail.retries === null ? null : plural(detail.retries, "retry").replace("retrys", "retries"),
+						detail.concurrency === null ? null : `${detail.concurrency} at once`,
+						detail.schema_changes === null ? null : `schema changes: ${detail.schema_changes}`,
+					]
+						.filter((each) => each !== null)
+						.join(" · ")}
+				</dd>
+			</div>
+			<div>
+				<dt>File</dt>
+				<dd class="mono">{detail.file}</dd>
+			</div>
+		</dl>
+	);
+}

@@ -1,0 +1,330 @@
+import { signal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { Link } from "wouter-preact";
+import type { PipelineList, PipelineSummary, RunSquare } from "../../../src/server/api.ts";
+import { askPause, askRetryMany, askUnpause } from "../actions.tsx";
+import { logUrl, pipelineUrl, runUrl } from "../addresses.ts";
+import { bytes, count, dateTime, duration, intervalText, plural, roughly } from "../format.ts";
+import { Loaded } from "../parts/load.tsx";
+import { Legend, Mark, StateText } from "../parts/mark.tsx";
+import { Empty } from "../parts/notice.tsx";
+import { Ago } from "../parts/time.tsx";
+import { useResource } from "../resource.ts";
+import { askRun, askRunMany } from "../run-dialog.tsx";
+import { mayOperate } from "../session.tsx";
+import { useTitle } from "../shell.tsx";
+
+const KINDS = ["failing", "running", "late", "paused", "broken"] as const;
+type Kind = (typeof KINDS)[number];
+
+const filterText = signal("");
+const filterKind = signal<Kind | null>(null);
+
+/** What a pipeline is, for the buttons that filter: it can be several at once. */
+function is(kind: Kind, pipeline: PipelineSummary): boolean {
+	const last = pipeline.last_runs.at(-1);
+	switch (kind) {
+		case "failing":
+			return last?.state === "failed";
+		case "running":
+			return last?.state === "running" || pipeline.jobs.some(({ state }) => state === "running");
+		case "late":
+			return pipeline.freshness.late;
+		case "paused":
+			return pipeline.paused !== null;
+		case "broken":
+			return pipeline.problems.length > 0;
+	}
+}
+
+export function PipelinesPage(): JSX.Element {
+	useTitle("Pipelines");
+	return (
+		<>
+			<div class="page-head">
+				<h1>Pipelines</h1>
+			</div>
+			<Loaded of={useResource<PipelineList>("/api/pipelines")}>
+				{({ pipelines }) => (pipelines.length === 0 ? <NoPipelines /> : <List pipelines={pipelines} />)}
+			</Loaded>
+		</>
+	);
+}
+
+function NoPipelines(): JSX.Element {
+	return (
+		<Empty title="No pipelines yet">
+			<p>
+				A pipeline is a file in <code>pipelines/</code>. It appears here as soon as it is saved:
+			</p>
+			<pre>
+				{`# pipelines/shop.yaml
+pipeline: shop
+from: mysql://reader:\${env:SHOP_PASSWORD}@db/shop
+to: duckdb:shop.duckdb
+schedule: "0 2 * * *"
+tables:
+  shop.*: {}`}
+			</pre>
+			<p class="quiet">
+				<code>headrace init</code> writes a small project that works.
+			</p>
+		</Empty>
+	);
+}
+
+function List({ pipelines }: { readonly pipelines: readonly PipelineSummary[] }): JSX.Element {
+	const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+	const kind = filterKind.value;
+	const text = filterText.value.toLowerCase();
+	const shown = pipelines.filter(
+		(each) => (kind === null || is(kind, each)) && `${each.pipeline} ${each.from} ${each.to}`.toLowerCase().includes(text),
+	);
+	const selected = pipelines.filter(({ pipeline }) => chosen.has(pipeline));
+	const toggle = (name: string) => setChosen(chosen.symmetricDifference(new Set([name])));
+	const filterButton = (each: Kind | null, word: string, number: number) => (
+		<button
+			type="button"
+			class="button slim"
+			aria-pressed={kind === each}
+			onClick={() => {
+				filterKind.value = each;
+			}}
+		>
+			{word} <strong>{number}</strong>
+		</button>
+	);
+	return (
+		<>
+			<div class="toolbar">
+				<input
+					type="search"
+					class="input"
+					placeholder="Filter by name"
+					aria-label="Filter pipelines by name or connection"
+					value={filterText.value}
+					onInput={(event) => {
+						filterText.value = event.currentTarget.value;
+					}}
+				/>
+				<fieldset class="choices">
+					<legend class="visually-hidden">Show</legend>
+					{filterButton(null, "All", pipelines.length)}
+					{KINDS.map((each) => filterButton(each, each[0]!.toUpperCase() + each.slice(1), countOf(each, pipelines)))}
+				</fieldset>
+			</div>
+			{selected.length === 0 ? null : <Bulk selected={selected} onDone={() => setChosen(new Set())} />}
+			<div class="scroll">
+				<table class="pipelines">
+					<thead>
+						<tr>
+							<td class="tick">
+								<input
+									type="checkbox"
+									aria-label="Choose all that are shown"
+									checked={shown.length > 0 && shown.every(({ pipeline }) => chosen.has(pipeline))}
+									onChange={(event) =>
+										setChosen(new Set(event.currentTarget.checked ? shown.map(({ pipeline }) => pipeline) : []))
+									}
+								/>
+							</td>
+							<th scope="col">Pipeline</th>
+							<th scope="col">Last runs</th>
+							<th scope="col">Schedule</th>
+							<th scope="col">Fresh</th>
+							<th scope="col" class="number">
+								Lag
+							</th>
+							<th scope="col" class="number">
+								Last 24 h
+							</th>
+							<td />
+						</tr>
+					</thead>
+					<tbody>
+						{shown.map((each) => (
+							<Row
+								key={each.pipeline + each.file}
+								pipeline={each}
+								chosen={chosen.has(each.pipeline)}
+								onChoose={() => toggle(each.pipeline)}
+							/>
+						))}
+					</tbody>
+				</table>
+			</div>
+			{shown.length === 0 ? <p class="quiet">Nothing matches the filter.</p> : null}
+			<Legend states={["succeeded", "failed", "running", "stopped", "queued", "paused"]} />
+		</>
+	);
+}
+
+function countOf(kind: Kind, pipelines: readonly PipelineSummary[]): number {
+	return pipelines.filter((each) => is(kind, each)).length;
+}
+
+function Bulk(props: { readonly selected: readonly PipelineSummary[]; readonly onDone: () => void }): JSX.Element {
+	const { selected } = props;
+	const sound = selected.filter(({ problems }) => problems.length === 0);
+	const active = sound.filter(({ paused }) => paused === null).map(({ pipeline }) => pipeline);
+	const paused = sound.filter((each) => each.paused !== null);
+	const off = !mayOperate();
+	return (
+		<section class="bulk" aria-label="With the chosen pipelines">
+			<span>{plural(selected.length, "pipeline")} chosen</span>
+			<button
+				type="button"
+				class="button slim"
+				disabled={off || sound.length === 0}
+				onClick={() => askRunMany(sound.map(({ pipeline }) => pipeline))}
+			>
+				Run
+			</button>
+			<button type="button" class="button slim" disabled={off} onClick={() => askRetryMany(sound)}>
+				Retry failed
+			</button>
+			<button type="button" class="button slim" disabled={off || active.length === 0} onClick={() => askPause(active)}>
+				Pause
+			</button>
+			<button type="button" class="button slim" disabled={off || paused.length === 0} onClick={() => askUnpause(paused)}>
+				Resume
+			</button>
+			<button type="button" class="button plain slim" onClick={props.onDone}>
+				Choose none
+			</button>
+		</section>
+	);
+}
+
+function Row(props: {
+	readonly pipeline: PipelineSummary;
+	readonly chosen: boolean;
+	readonly onChoose: () => void;
+}): JSX.Element {
+	const { pipeline } = props;
+	const name = pipeline.pipeline;
+	const broken = pipeline.problems.length > 0;
+	const off = broken || !mayOperate();
+	return (
+		<tr>
+			<td class="tick">
+				<input type="checkbox" aria-label={`Choose ${name}`} checked={props.chosen} onChange={props.onChoose} />
+			</td>
+			<th scope="row">
+				<Link href={pipelineUrl(name)}>{name}</Link>
+				<div class="quiet small">
+					{pipeline.from === null ? pipeline.file : `${pipeline.from} → ${pipeline.to}`}
+				</div>
+				{broken ? <Fault pipeline={pipeline} /> : null}
+			</th>
+			<td>
+				<Squares pipeline={pipeline} />
+			</td>
+			<td>
+				<ScheduleText pipeline={pipeline} />
+			</td>
+			<td>
+				<FreshText pipeline={pipeline} />
+			</td>
+			<td class="number">{pipeline.lag_seconds === null ? <span class="quiet">–</span> : duration(pipeline.lag_seconds)}</td>
+			<td class="number">
+				{count(pipeline.rows_day)} rows
+				<div class="quiet small">{bytes(pipeline.bytes_day)}</div>
+			</td>
+			<td>
+				<div class="actions row-actions">
+					<button type="button" class="button slim" disabled={off} onClick={() => askRun(pipeline)}>
+						Run<span class="visually-hidden"> {name}</span>
+					</button>
+					<button
+						type="button"
+						class="button slim"
+						disabled={off || pipeline.schedule === null}
+						onClick={() => (pipeline.paused === null ? askPause([name]) : askUnpause([pipeline]))}
+					>
+						{pipeline.paused === null ? "Pause" : "Resume"}
+						<span class="visually-hidden"> {name}</span>
+					</button>
+				</div>
+			</td>
+		</tr>
+	);
+}
+
+function Fault({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
+	const { file, line, column, code, message } = pipeline.problems[0]!;
+	const place = [file ?? pipeline.file, line, column].filter((each) => each !== null).join(":");
+	return (
+		<div class="fault small">
+			<Mark state="failed" label="broken file" /> <span class="mono">{place}</span> {code}: {message}
+		</div>
+	);
+}
+
+/** What a run's square says when it is pointed at or read aloud. */
+export function squareLabel(run: RunSquare): string {
+	const interval = run.interval === null ? "" : `, interval ${intervalText(run.interval)}`;
+	return `${run.state}, ${dateTime(run.started_at)}${interval}, ${duration(run.seconds)}, ${plural(run.rows, "row")}`;
+}
+
+export function Squares({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
+	const waiting = pipeline.jobs.filter(({ state }) => state === "queued");
+	if (pipeline.last_runs.length === 0 && waiting.length === 0) return <span class="quiet">no run yet</span>;
+	return (
+		<ol class="squares">
+			{pipeline.last_runs.map((run) => (
+				<li key={run.run_id}>
+					<Link href={run.state === "failed" ? logUrl(run.run_id, { firstError: true }) : runUrl(run.run_id)} title={squareLabel(run)}>
+						<Mark state={run.state} label={squareLabel(run)} />
+					</Link>
+				</li>
+			))}
+			{waiting.map((job) => (
+				<li key={job.job_id} title={job.waits_for ?? "queued"}>
+					<Mark state="queued" label={`queued: ${job.waits_for ?? "about to begin"}`} />
+				</li>
+			))}
+		</ol>
+	);
+}
+
+export function ScheduleText({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
+	const { schedule, paused } = pipeline;
+	if (schedule === null) return <span class="quiet">by hand</span>;
+	return (
+		<>
+			<span title={schedule.text}>{schedule.words}</span>
+			<div class="quiet small">
+				{paused !== null ? (
+					<span title={`by ${paused.by}${paused.reason === null ? "" : `: ${paused.reason}`}`}>
+						<StateText state="paused" /> <Ago at={paused.at} />
+					</span>
+				) : schedule.next_at === null ? (
+					schedule.timezone
+				) : (
+					<>
+						next <Ago at={schedule.next_at} /> · {schedule.timezone}
+					</>
+				)}
+			</div>
+		</>
+	);
+}
+
+export function FreshText({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
+	const { last_success_at, late, late_after_seconds, message } = pipeline.freshness;
+	return (
+		<>
+			{late ? (
+				<StateText state="warning" word="late" />
+			) : null}{" "}
+			<Ago at={last_success_at} never="never loaded" />
+			{late_after_seconds === null ? null : (
+				<div class="quiet small" title={message ?? ""}>
+					late after {roughly(late_after_seconds)}
+				</div>
+			)}
+		</>
+	);
+}
