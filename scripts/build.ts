@@ -1,11 +1,13 @@
 /**
  * `npm run build`: type declarations by tsc, and the program in a few files, since reading 500 modules takes longer than
- * a run with nothing to do (docs/decisions/0008-bundled-program.md). Database drivers stay packages of their own.
+ * a run with nothing to do (docs/decisions/0008-bundled-program.md). Database drivers stay packages of their own. The
+ * page of `headrace serve` goes beside it, into dist/web.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { rolldown } from "rolldown";
+import { buildPage } from "./build-page.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -42,7 +44,7 @@ function entries(manifest: Manifest): Record<string, string> {
 	return Object.fromEntries([...program, ["stand-ins/index", join(root, "test/stand-ins/index.ts")]]);
 }
 
-/** Gives the packages whose code is inside the program now, by their folders. */
+/** Gives the modules that the program is made of. */
 async function writeProgram(manifest: Manifest): Promise<string[]> {
 	const packages = { ...manifest.dependencies, ...manifest.peerDependencies };
 	const kept = Object.keys(packages).filter((name) => !TYPES_ONLY.includes(name));
@@ -60,7 +62,11 @@ async function writeProgram(manifest: Manifest): Promise<string[]> {
 		entryFileNames: "[name].js",
 		chunkFileNames: "parts/[name]-[hash].js",
 	});
-	const modules = output.flatMap((part) => (part.type === "chunk" ? part.moduleIds : []));
+	return output.flatMap((part) => (part.type === "chunk" ? part.moduleIds : []));
+}
+
+/** The packages that modules are of, by their folders. */
+function packagesOf(modules: readonly string[]): string[] {
 	const folders = modules.flatMap((id) => /^.*[/\\]node_modules[/\\](?:@[^/\\]+[/\\])?[^/\\]+/.exec(id)?.[0] ?? []);
 	return [...new Set(folders)].sort();
 }
@@ -79,4 +85,5 @@ function writeLicences(folders: readonly string[]): void {
 if (existsSync(dist)) rmSync(dist, { recursive: true });
 const manifest = manifestOf(root);
 writeDeclarations();
-writeLicences(await writeProgram(manifest));
+const modules = [...(await writeProgram(manifest)), ...(await buildPage(join(dist, "web")))];
+writeLicences(packagesOf(modules));
