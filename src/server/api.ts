@@ -2,6 +2,9 @@
  * Every request and answer of the HTTP API, as types. The page imports this file only; the schemas behind them check
  * requests and make `/api/openapi.json`. Names as in receipts: snake_case; times are ISO 8601 in UTC; null where there
  * is nothing.
+ *
+ * The page has addresses of its own, `/runs/…`, `/pipelines/shop/tables/prod.orders`: whatever is not under `/api`, not
+ * one of the server's own and neither `/assets/…` nor `/icon.svg` answers with index.html.
  */
 import type { z } from "zod";
 import type * as access from "./schemas/access.ts";
@@ -40,7 +43,7 @@ export type PipelineDetail = z.infer<typeof pipelines.pipelineDetail>;
 /** `GET /api/pipelines/{pipeline}/grid?runs=30` */
 export type Grid = z.infer<typeof pipelines.grid>;
 export type GridCell = z.infer<typeof pipelines.gridCell>;
-/** `GET /api/pipelines/{pipeline}/calendar?from=2026-01-01&to=2026-02-01` */
+/** `GET /api/pipelines/{pipeline}/calendar?from=2026-01-01&to=2026-02-01`; without them the last months (or days, of short intervals) */
 export type Calendar = z.infer<typeof pipelines.calendar>;
 export type CalendarDay = z.infer<typeof pipelines.calendarDay>;
 
@@ -52,7 +55,7 @@ export type RunListItem = z.infer<typeof runs.runListItem>;
 export type RunDetail = z.infer<typeof runs.runDetail>;
 export type StageBar = z.infer<typeof runs.stageBar>;
 export type LogLevel = z.infer<typeof runs.logLevel>;
-/** The data of each event `line` of `GET /api/runs/{run}/log/stream`; its id is `line`. An event `end` is the last. */
+/** The data of each event `line` of `GET /api/runs/{run}/log/stream`; its id is `line`; `?after=` as of the page. An event `end` is the last. */
 export type LogLine = z.infer<typeof runs.logLine>;
 /** `GET /api/runs/{run}/log?after=&level=&table=&search=&limit=`; `?download=1` gives text/plain. */
 export type LogPage = z.infer<typeof runs.logPage>;
