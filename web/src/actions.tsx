@@ -185,7 +185,11 @@ export function askPause(pipelines: readonly string[]): void {
 		),
 		act: async () => {
 			const body = () => (reason.trim() === "" ? {} : { reason: reason.trim() });
-			return several(pipelines, (name) => post<PipelineSummary>(`${pipelineApi(name)}/pause`, body()), (done) => `Paused ${plural(done, "pipeline")}`);
+			return several(
+				pipelines,
+				(name) => post<PipelineSummary>(`${pipelineApi(name)}/pause`, body()),
+				(done) => `Paused ${plural(done, "pipeline")}`,
+			);
 		},
 	});
 }
@@ -207,6 +211,11 @@ export function askUnpause(pipelines: readonly PipelineSummary[]): void {
 				<Names of={names} />
 			</>
 		),
-		act: async () => several(names, (name) => post<PipelineSummary>(`${pipelineApi(name)}/unpause`), (done) => `Resumed ${plural(done, "pipeline")}`),
+		act: async () =>
+			several(
+				names,
+				(name) => post<PipelineSummary>(`${pipelineApi(name)}/unpause`),
+				(done) => `Resumed ${plural(done, "pipeline")}`,
+			),
 	});
 }

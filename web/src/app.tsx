@@ -2,9 +2,6 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Link, Route, Switch, useLocation } from "wouter-preact";
 import { signedOut } from "./client.ts";
-import { Empty, ErrorNotice } from "./parts/notice.tsx";
-import { Dialogs } from "./parts/dialog.tsx";
-import { Shell } from "./shell.tsx";
 import { AccessPage } from "./pages/access.tsx";
 import { AuditPage } from "./pages/audit.tsx";
 import { CalendarPage } from "./pages/calendar.tsx";
@@ -17,7 +14,10 @@ import { PipelinesPage } from "./pages/pipelines.tsx";
 import { RunPage } from "./pages/run.tsx";
 import { RunsPage } from "./pages/runs.tsx";
 import { TablePage } from "./pages/table.tsx";
-import { session, SignIn, start, startError } from "./session.tsx";
+import { Dialogs } from "./parts/dialog.tsx";
+import { Empty, ErrorNotice } from "./parts/notice.tsx";
+import { SignIn, session, start, startError } from "./session.tsx";
+import { Shell } from "./shell.tsx";
 
 /** The whole page: who is not signed in sees nothing but the way in. */
 export function App(): JSX.Element {
@@ -27,7 +27,9 @@ export function App(): JSX.Element {
 	if (signedOut.value) return <SignIn />;
 	if (session.value === null)
 		return (
-			<main>{startError.value === null ? <p class="quiet">Loading…</p> : <ErrorNotice error={startError.value} />}</main>
+			<main>
+				{startError.value === null ? <p class="quiet">Loading…</p> : <ErrorNotice error={startError.value} />}
+			</main>
 		);
 	return (
 		<>
@@ -54,7 +56,9 @@ function Pages(): JSX.Element {
 		<main id="main" ref={main} tabIndex={-1}>
 			<Switch>
 				<Route path="/">{() => <PipelinesPage />}</Route>
-				<Route path="/pipelines/:pipeline">{({ pipeline }) => <PipelinePage key={pipeline} pipeline={pipeline} />}</Route>
+				<Route path="/pipelines/:pipeline">
+					{({ pipeline }) => <PipelinePage key={pipeline} pipeline={pipeline} />}
+				</Route>
 				<Route path="/pipelines/:pipeline/runs">
 					{({ pipeline }) => <RunsPage key={pipeline} pipeline={pipeline} />}
 				</Route>

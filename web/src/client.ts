@@ -27,6 +27,10 @@ export function post<Answer>(path: string, body: object = {}): Promise<Answer> {
 	return call<Answer>("POST", path, body);
 }
 
+export function remove<Answer>(path: string): Promise<Answer> {
+	return call<Answer>("DELETE", path);
+}
+
 /** @throws ApiError with the server's code, message and hint; `E_UNREACHABLE` when there was no answer */
 async function call<Answer>(method: string, path: string, body?: object, abort?: AbortSignal): Promise<Answer> {
 	let response: Response;
@@ -54,7 +58,9 @@ async function call<Answer>(method: string, path: string, body?: object, abort?:
 async function refusalOf(response: Response): Promise<ApiError> {
 	const { status } = response;
 	try {
-		const { errors } = (await response.json()) as { errors: readonly { code: string; message: string; hint?: string }[] };
+		const { errors } = (await response.json()) as {
+			errors: readonly { code: string; message: string; hint?: string }[];
+		};
 		const { code, message, hint = "" } = errors[0]!;
 		return new ApiError(status, code, message, hint);
 	} catch {

@@ -31,6 +31,7 @@ export function bytes(value: number | null | undefined): string {
 export function duration(seconds: number | null | undefined): string {
 	if (seconds === null || seconds === undefined) return "–";
 	if (seconds < 0) return `−${duration(-seconds)}`;
+	if (seconds === 0) return "0 s";
 	if (seconds < 9.95) return `${seconds < 1 ? seconds.toFixed(2) : seconds.toFixed(1)} s`;
 	const rounded = Math.round(seconds);
 	if (rounded < 60) return `${rounded} s`;

@@ -13,7 +13,7 @@ const REFRESH_MS_MIN = 700;
 const RECONNECT_MS = 5000;
 
 let source: EventSource | null = null;
-let waiting: ReturnType<typeof setTimeout> | null = null;
+let isWaiting = false;
 
 export function progressKey(runId: string, table: string): string {
 	return `${runId}\n${table}`;
@@ -21,8 +21,10 @@ export function progressKey(runId: string, table: string): string {
 
 /** Many events come at once when many tables end: one refresh serves them all. */
 function refreshSoon(): void {
-	waiting ??= setTimeout(() => {
-		waiting = null;
+	if (isWaiting) return;
+	isWaiting = true;
+	setTimeout(() => {
+		isWaiting = false;
 		refresh();
 	}, REFRESH_MS_MIN);
 }

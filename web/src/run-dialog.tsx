@@ -45,7 +45,12 @@ export function askRunMany(pipelines: readonly string[]): void {
 				<Names of={pipelines} />
 			</>
 		),
-		act: () => several(pipelines, (name) => post<JobAnswer>(`${pipelineApi(name)}/run`), (done) => `Started ${plural(done, "run")}`),
+		act: () =>
+			several(
+				pipelines,
+				(name) => post<JobAnswer>(`${pipelineApi(name)}/run`),
+				(done) => `Started ${plural(done, "run")}`,
+			),
 	});
 }
 

@@ -17,6 +17,8 @@ export interface Place {
 }
 
 const BAR_PX = 48;
+/** Columns that the text of a day takes. */
+const LABEL_COLUMNS = 2;
 const STATES = ["", "failed", "running", "succeeded", "stopped", "skipped", "pending"];
 
 const keyOf = (table: string, runId: string) => `${table}\n${runId}`;
@@ -183,6 +185,7 @@ function cellLabel(table: string, cell: GridCell, run: RunSquare): string {
 
 /** Durations as bars; days are written where they change. */
 function Heads({ runs }: { readonly runs: readonly RunSquare[] }): JSX.Element {
+	const labelled = new Set(newDays(runs));
 	const longest = Math.max(0.001, ...runs.map(({ seconds }) => seconds));
 	return (
 		<thead>
@@ -192,10 +195,8 @@ function Heads({ runs }: { readonly runs: readonly RunSquare[] }): JSX.Element {
 					<span>0 s</span>
 				</td>
 				{runs.map((run, index) => {
-					const day = dayOf(run.started_at);
-					const isNewDay = index === 0 || dayOf(runs[index - 1]!.started_at) !== day;
 					return (
-						<th key={run.run_id} scope="col" class={isNewDay ? "run-head new-day" : "run-head"}>
+						<th key={run.run_id} scope="col" class="run-head">
 							<Link href={runUrl(run.run_id)} title={squareLabel(run)} aria-label={`Run: ${squareLabel(run)}`}>
 								<span class="run-bar-box">
 									<span
@@ -205,11 +206,25 @@ function Heads({ runs }: { readonly runs: readonly RunSquare[] }): JSX.Element {
 								</span>
 								<Mark state={run.state} label="" />
 							</Link>
-							{isNewDay ? <span class="day">{run.interval === null ? day.slice(5) : intervalText(run.interval).slice(5, 10)}</span> : null}
+							{labelled.has(index) ? <span class="day">{dayText(run)}</span> : null}
 						</th>
 					);
 				})}
 			</tr>
 		</thead>
 	);
+}
+
+function dayText(run: RunSquare): string {
+	return run.interval === null ? dayOf(run.started_at).slice(5) : intervalText(run.interval).slice(5, 10);
+}
+
+/** Indices of the runs where a day begins, as far apart as their texts need. */
+function newDays(runs: readonly RunSquare[]): number[] {
+	const found: number[] = [];
+	runs.forEach((run, index) => {
+		const isNew = index === 0 || dayText(runs[index - 1]!) !== dayText(run);
+		if (isNew && index - (found.at(-1) ?? -LABEL_COLUMNS) >= LABEL_COLUMNS) found.push(index);
+	});
+	return found;
 }

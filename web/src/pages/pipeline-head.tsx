@@ -39,7 +39,11 @@ export function PipelineHead(props: {
 			{detail === null ? null : <Waiting pipeline={detail} />}
 			<nav class="tabs" aria-label={`Pages of ${name}`}>
 				{TABS.filter(([each]) => isOffered(each, detail)).map(([each, path, text]) => (
-					<Link key={each} href={pipelineUrl(name) + path} {...(each === tab ? { "aria-current": "page" as const } : {})}>
+					<Link
+						key={each}
+						href={pipelineUrl(name) + path}
+						{...(each === tab ? { "aria-current": "page" as const } : {})}
+					>
 						{text}
 					</Link>
 				))}
@@ -114,7 +118,9 @@ function Faults({ pipeline }: { readonly pipeline: PipelineDetail }): JSX.Elemen
 					<ul>
 						{problems.map(({ file, line, column, code, message, hint }) => (
 							<li key={`${line}:${column}:${message}`}>
-								<span class="mono">{[file ?? pipeline.file, line, column].filter((each) => each !== null).join(":")}</span>{" "}
+								<span class="mono">
+									{[file ?? pipeline.file, line, column].filter((each) => each !== null).join(":")}
+								</span>{" "}
 								<span class="code">{code}</span> {message}
 								{hint === "" ? null : <div class="quiet">{hint}</div>}
 							</li>

@@ -79,7 +79,8 @@ function List({ pipelines }: { readonly pipelines: readonly PipelineSummary[] })
 	const kind = filterKind.value;
 	const text = filterText.value.toLowerCase();
 	const shown = pipelines.filter(
-		(each) => (kind === null || is(kind, each)) && `${each.pipeline} ${each.from} ${each.to}`.toLowerCase().includes(text),
+		(each) =>
+			(kind === null || is(kind, each)) && `${each.pipeline} ${each.from} ${each.to}`.toLowerCase().includes(text),
 	);
 	const selected = pipelines.filter(({ pipeline }) => chosen.has(pipeline));
 	const toggle = (name: string) => setChosen(chosen.symmetricDifference(new Set([name])));
@@ -187,7 +188,12 @@ function Bulk(props: { readonly selected: readonly PipelineSummary[]; readonly o
 			<button type="button" class="button slim" disabled={off || active.length === 0} onClick={() => askPause(active)}>
 				Pause
 			</button>
-			<button type="button" class="button slim" disabled={off || paused.length === 0} onClick={() => askUnpause(paused)}>
+			<button
+				type="button"
+				class="button slim"
+				disabled={off || paused.length === 0}
+				onClick={() => askUnpause(paused)}
+			>
 				Resume
 			</button>
 			<button type="button" class="button plain slim" onClick={props.onDone}>
@@ -207,48 +213,57 @@ function Row(props: {
 	const broken = pipeline.problems.length > 0;
 	const off = broken || !mayOperate();
 	return (
-		<tr>
-			<td class="tick">
-				<input type="checkbox" aria-label={`Choose ${name}`} checked={props.chosen} onChange={props.onChoose} />
-			</td>
-			<th scope="row">
-				<Link href={pipelineUrl(name)}>{name}</Link>
-				<div class="quiet small">
-					{pipeline.from === null ? pipeline.file : `${pipeline.from} → ${pipeline.to}`}
-				</div>
-				{broken ? <Fault pipeline={pipeline} /> : null}
-			</th>
-			<td>
-				<Squares pipeline={pipeline} />
-			</td>
-			<td>
-				<ScheduleText pipeline={pipeline} />
-			</td>
-			<td>
-				<FreshText pipeline={pipeline} />
-			</td>
-			<td class="number">{pipeline.lag_seconds === null ? <span class="quiet">–</span> : duration(pipeline.lag_seconds)}</td>
-			<td class="number">
-				{count(pipeline.rows_day)} rows
-				<div class="quiet small">{bytes(pipeline.bytes_day)}</div>
-			</td>
-			<td>
-				<div class="actions row-actions">
-					<button type="button" class="button slim" disabled={off} onClick={() => askRun(pipeline)}>
-						Run<span class="visually-hidden"> {name}</span>
-					</button>
-					<button
-						type="button"
-						class="button slim"
-						disabled={off || pipeline.schedule === null}
-						onClick={() => (pipeline.paused === null ? askPause([name]) : askUnpause([pipeline]))}
-					>
-						{pipeline.paused === null ? "Pause" : "Resume"}
-						<span class="visually-hidden"> {name}</span>
-					</button>
-				</div>
-			</td>
-		</tr>
+		<>
+			<tr class={broken ? "open" : ""}>
+				<td class="tick">
+					<input type="checkbox" aria-label={`Choose ${name}`} checked={props.chosen} onChange={props.onChoose} />
+				</td>
+				<th scope="row">
+					<Link href={pipelineUrl(name)}>{name}</Link>
+					<div class="quiet small">{pipeline.from === null ? pipeline.file : `${pipeline.from} → ${pipeline.to}`}</div>
+				</th>
+				<td>
+					<Squares pipeline={pipeline} />
+				</td>
+				<td>
+					<ScheduleText pipeline={pipeline} />
+				</td>
+				<td>
+					<FreshText pipeline={pipeline} />
+				</td>
+				<td class="number">
+					{pipeline.lag_seconds === null ? <span class="quiet">–</span> : duration(pipeline.lag_seconds)}
+				</td>
+				<td class="number">
+					{count(pipeline.rows_day)} rows
+					<div class="quiet small">{bytes(pipeline.bytes_day)}</div>
+				</td>
+				<td>
+					<div class="actions row-actions">
+						<button type="button" class="button slim" disabled={off} onClick={() => askRun(pipeline)}>
+							Run<span class="visually-hidden"> {name}</span>
+						</button>
+						<button
+							type="button"
+							class="button slim"
+							disabled={off || pipeline.schedule === null}
+							onClick={() => (pipeline.paused === null ? askPause([name]) : askUnpause([pipeline]))}
+						>
+							{pipeline.paused === null ? "Pause" : "Resume"}
+							<span class="visually-hidden"> {name}</span>
+						</button>
+					</div>
+				</td>
+			</tr>
+			{broken ? (
+				<tr class="detail">
+					<td />
+					<td colSpan={7}>
+						<Fault pipeline={pipeline} />
+					</td>
+				</tr>
+			) : null}
+		</>
 	);
 }
 
@@ -275,7 +290,10 @@ export function Squares({ pipeline }: { readonly pipeline: PipelineSummary }): J
 		<ol class="squares">
 			{pipeline.last_runs.map((run) => (
 				<li key={run.run_id}>
-					<Link href={run.state === "failed" ? logUrl(run.run_id, { firstError: true }) : runUrl(run.run_id)} title={squareLabel(run)}>
+					<Link
+						href={run.state === "failed" ? logUrl(run.run_id, { firstError: true }) : runUrl(run.run_id)}
+						title={squareLabel(run)}
+					>
 						<Mark state={run.state} label={squareLabel(run)} />
 					</Link>
 				</li>
@@ -316,12 +334,9 @@ export function FreshText({ pipeline }: { readonly pipeline: PipelineSummary }):
 	const { last_success_at, late, late_after_seconds, message } = pipeline.freshness;
 	return (
 		<>
-			{late ? (
-				<StateText state="warning" word="late" />
-			) : null}{" "}
-			<Ago at={last_success_at} never="never loaded" />
+			{late ? <StateText state="warning" word="late" /> : null} <Ago at={last_success_at} never="never loaded" />
 			{late_after_seconds === null ? null : (
-				<div class="quiet small" title={message ?? ""}>
+				<div class="quiet small nowrap" title={message ?? ""}>
 					late after {roughly(late_after_seconds)}
 				</div>
 			)}

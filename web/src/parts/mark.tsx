@@ -14,7 +14,7 @@ interface Look {
 const CHECK = "M4.5 8.3l2.4 2.4 4.6-5";
 const CROSS = "M5.4 5.4l5.2 5.2M10.6 5.4l-5.2 5.2";
 const PLAY = "M6.6 5v6l4.4-3z";
-const STOP = "M6 6h4v4H6z";
+const STOP = "M5.8 5.8h4.4v4.4H5.8z";
 const CLOCK = "M8 5v3.2l2 1.3";
 const DASH = "M5.5 8h5";
 const WARN = "M8 4.8v3.6M8 11v.1";
@@ -53,6 +53,7 @@ export function Mark({ state, label }: { readonly state: string; readonly label?
 	const classes = ["mark", `state-${tone}`, hollow && "hollow", dashed && "dashed", moving && "moving"];
 	const name = label ?? word;
 	return (
+		// biome-ignore lint/a11y/noSvgWithoutTitle: it is named by aria-label, or hidden beside a text
 		<svg
 			class={classes.filter(Boolean).join(" ")}
 			viewBox="0 0 16 16"

@@ -33,13 +33,23 @@ export function ErrorNotice({ error }: { readonly error: unknown }): JSX.Element
 		);
 	return (
 		<div role="alert">
-			<Problem code="E_PAGE" message={error instanceof Error ? error.message : String(error)} hint="Load the page again." />
+			<Problem
+				code="E_PAGE"
+				message={error instanceof Error ? error.message : String(error)}
+				hint="Load the page again."
+			/>
 		</div>
 	);
 }
 
 /** A place where something could be: says what is missing and how to get it. */
-export function Empty({ title, children }: { readonly title: string; readonly children: ComponentChildren }): JSX.Element {
+export function Empty({
+	title,
+	children,
+}: {
+	readonly title: string;
+	readonly children: ComponentChildren;
+}): JSX.Element {
 	return (
 		<div class="empty">
 			<h2>{title}</h2>
