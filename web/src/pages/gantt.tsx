@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import type { RunDetail, StageTime } from "../../../src/server/api.ts";
+import type { RunDetail, StageBar } from "../../../src/server/api.ts";
 import { bytes, clockTime, count, duration, secondsBetween } from "../format.ts";
 import { now } from "../resource.ts";
 
@@ -67,11 +67,11 @@ export function Gantt({ detail }: { readonly detail: RunDetail }): JSX.Element |
 	);
 }
 
-function endOf({ finished_at }: StageTime): number {
+function endOf({ finished_at }: StageBar): number {
 	return finished_at === null ? now.value : Date.parse(finished_at);
 }
 
-function barLabel(stage: StageTime): string {
+function barLabel(stage: StageBar): string {
 	const attempt = stage.attempt > 1 ? `, attempt ${stage.attempt}` : "";
 	const moved = stage.stage === "wait" ? "" : `, ${count(stage.rows)} rows, ${bytes(stage.bytes)}`;
 	const seconds = secondsBetween(stage.started_at, stage.finished_at);
