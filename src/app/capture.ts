@@ -157,6 +157,7 @@ class Capture {
 				changes,
 				reader: pipeline.name,
 				flush: { seconds: intervalMs / 1000, rows: flushRows, bytes },
+				temporaryDirectory: session.resources.temporaryDirectory,
 				follow: options.follow === true,
 				concurrency: session.concurrency,
 				tableContext: (task) => this.#tableContext(task),

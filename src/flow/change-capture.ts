@@ -46,6 +46,8 @@ export interface CaptureContext extends Omit<FlowContext, "verify" | "prepare"> 
 	/** Names the pipeline at the source: see ChangeRequest.reader. */
 	readonly reader: string;
 	readonly flush: FlushBounds;
+	/** Where transactions that are larger than memory are kept until they are applied. */
+	readonly temporaryDirectory: string;
 	/** Goes on at the log's end until the signal; else the run ends where the log ended when it began. */
 	readonly follow: boolean;
 	/** Tables that are read at once. */
@@ -222,7 +224,7 @@ class Capture {
 
 	/** Applies the log; `changed` when tables have to be planned, or read, anew before it can go on. */
 	async follow(): Promise<"ended" | "changed"> {
-		const { log, reader, follow, signal, flush } = this.#context;
+		const { log, reader, follow, signal, flush, temporaryDirectory, bufferBytesMax } = this.#context;
 		const start = this.#position;
 		if (start === null) return "ended";
 		const followed = [...this.#tasks].filter(([name]) => start.tables[name]?.state === undefined);
@@ -238,10 +240,12 @@ class Capture {
 			...(until === undefined ? {} : { until }),
 			...(signal === undefined ? {} : { signal }),
 		});
-		let pending = new ChangeFlush();
+		const begin = () => new ChangeFlush({ folder: temporaryDirectory, bytesMax: Math.floor(bufferBytesMax / 2) });
+		let pending = begin();
+		await using _spool = { [Symbol.asyncDispose]: () => pending[Symbol.asyncDispose]() };
 		for await (const event of stream) {
 			if (event.kind !== "boundary") {
-				pending.add(event);
+				await pending.add(event);
 				continue;
 			}
 			const flushed = pending.settle({
@@ -250,8 +254,9 @@ class Capture {
 				position: this.#position!,
 				tasks: this.#tasks,
 			});
-			pending = new ChangeFlush();
 			const isChanged = await this.#applyFlush(flushed, until !== undefined);
+			await pending[Symbol.asyncDispose]();
+			pending = begin();
 			await stream.acknowledge(forgettable(changesPosition(this.#row)!, log));
 			crashPoint("cdc-acknowledged");
 			if (isChanged) return "changed";

@@ -1,5 +1,6 @@
 import {
 	type ApplyResult,
+	type Batch,
 	type ChangeBoundary,
 	type ChangedRows,
 	type ChangedSchema,
@@ -8,21 +9,25 @@ import {
 	type ChangesPart,
 	type ChangesPosition,
 	type ChangesWrite,
+	type Field,
 	type PositionRow,
 	qualified,
 	type Truncated,
 	timestampText,
 } from "../core/index.ts";
-import { ChangeRows, type ChangeTimes } from "./change-rows.ts";
+import { type ChangedTable, ChangeRows, type ChangeTimes } from "./change-rows.ts";
+import { ChangeSpool, type Spooled } from "./change-spool.ts";
 import { ExtractCounter } from "./extract.ts";
 import { renamed, unbalanced } from "./outcome.ts";
 import type { TableOutcome, TableTask } from "./task.ts";
 
-/** Changes of a table until its rows go all at once. */
+/** Changes of a table, one after the other, until its rows go all at once or memory is full. */
 interface Segment {
 	/** The transaction that took all rows away before these came. */
 	readonly truncated: number | null;
-	readonly rows: ChangedRows[];
+	rows: ChangedRows[];
+	/** Where they are when they are no longer in memory. */
+	readonly spooled: Spooled[];
 }
 
 /** What came of one table. */
@@ -57,24 +62,51 @@ interface Settling {
 	readonly tasks: ReadonlyMap<string, TableTask>;
 }
 
-/** Collects what a log tells between two boundaries. */
-export class ChangeFlush {
+/** Collects what a log tells between two boundaries: in memory, and beyond a bound on the disk. */
+export class ChangeFlush implements AsyncDisposable {
 	readonly #tables = new Map<string, TableDraft>();
+	readonly #spool: ChangeSpool;
+	readonly #bytesMax: number;
+	#bytes = 0;
 
-	add(event: Exclude<ChangeEvent, ChangeBoundary>): void {
+	constructor(options: { readonly folder: string; readonly bytesMax: number }) {
+		this.#spool = new ChangeSpool(options.folder);
+		this.#bytesMax = options.bytesMax;
+	}
+
+	async add(event: Exclude<ChangeEvent, ChangeBoundary>): Promise<void> {
 		const draft = this.#draftOf(qualified((event.kind === "schema" ? event.before : event.table).name));
 		if (event.kind === "schema") draft.schema ??= event;
 		else if (draft.schema !== null) {
 			draft.firstAfter ??= firstTransaction(event);
 			if (event.kind === "rows") event.batch.release();
-		} else if (event.kind === "truncate") draft.segments.push({ truncated: event.transaction, rows: [] });
-		else draft.segments.at(-1)!.rows.push(event);
+		} else if (event.kind === "truncate") draft.segments.push(segment(event.transaction));
+		else {
+			draft.segments.at(-1)!.rows.push(event);
+			this.#bytes += event.batch.heldBytes;
+			if (this.#bytes > this.#bytesMax) await this.#spoolAll();
+		}
+	}
+
+	/** What comes after is applied after it: a part each time keeps the memory of the destination's side bounded too. */
+	async #spoolAll(): Promise<void> {
+		for (const { segments } of this.#tables.values()) {
+			const last = segments.at(-1)!;
+			if (last.rows.length === 0) continue;
+			for (const rows of last.rows.splice(0)) last.spooled.push(await this.#spool.write(rows));
+			segments.push(segment(null));
+		}
+		this.#bytes = 0;
+	}
+
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.#spool[Symbol.asyncDispose]();
 	}
 
 	#draftOf(name: string): TableDraft {
 		let draft = this.#tables.get(name);
 		if (draft === undefined) {
-			draft = { segments: [{ truncated: null, rows: [] }], schema: null, firstAfter: null };
+			draft = { segments: [segment(null)], schema: null, firstAfter: null };
 			this.#tables.set(name, draft);
 		}
 		return draft;
@@ -115,11 +147,16 @@ export class ChangeFlush {
 			let first = 0;
 			if (entry.from !== undefined) while (first < end && log.compare(place(first), entry.from) <= 0) first++;
 			const isPassed = (transaction: number) => transaction < first || transaction >= end;
-			for (const { truncated, rows } of draft.segments) {
+			const of = { task, isPassed, times, next: { transaction: -1, place: 0 } };
+			for (const { truncated, rows, spooled } of draft.segments) {
 				const goes = truncated !== null && !isPassed(truncated) && task.deletes !== "ignore";
-				const changed = new ChangeRows({ task, rows, isPassed, times }, new ExtractCounter());
-				if (!goes && changed.rowCount === 0) for (const { batch } of rows) batch.release();
-				else parts.push(new FlushPart(task, changed, { overlaps, truncatedAt: goes ? committed[truncated]! : null }));
+				const how = { overlaps, truncatedAt: goes ? committed[truncated]! : null };
+				if (spooled.length > 0) parts.push(new FlushPart(task, new SpooledRows(of, this.#spool, spooled), how));
+				else {
+					const changed = new ChangeRows({ ...of, rows }, new ExtractCounter());
+					if (goes || changed.rowCount > 0) parts.push(new FlushPart(task, changed, how));
+					else for (const { batch } of rows) batch.release();
+				}
 			}
 		}
 		const places = [...cut.values()];
@@ -132,6 +169,45 @@ export class ChangeFlush {
 			readAgainFrom: places.length === 0 ? null : places.reduce((a, b) => (log.compare(b, a) < 0 ? b : a)),
 			isChanged,
 		};
+	}
+}
+
+function segment(truncated: number | null): Segment {
+	return { truncated, rows: [], spooled: [] };
+}
+
+/** What a part is made of. */
+type PartRows = Pick<ChangeRows, "fields" | "partial" | "rowCount" | "counter"> & {
+	batches(): AsyncIterable<Batch>;
+};
+
+/** Changes that are on the disk until the destination takes them. */
+class SpooledRows implements PartRows {
+	readonly fields: readonly Field[];
+	readonly partial: boolean;
+	readonly counter = new ExtractCounter();
+	rowCount = 0;
+	readonly #of: Omit<ChangedTable, "rows">;
+	readonly #spool: ChangeSpool;
+	readonly #spooled: readonly Spooled[];
+
+	constructor(of: Omit<ChangedTable, "rows">, spool: ChangeSpool, spooled: readonly Spooled[]) {
+		this.#of = of;
+		this.#spool = spool;
+		this.#spooled = spooled;
+		this.partial = of.task.write !== "append" && spooled.some(({ absent }) => absent?.includes(true) === true);
+		this.fields = new ChangeRows({ ...of, rows: [] }, this.counter, { partial: this.partial }).fields;
+	}
+
+	async *batches(): AsyncGenerator<Batch, void, undefined> {
+		// Rows that don't tell all are completed from those before them, which have to be in memory with them then.
+		const groups = this.partial ? [this.#spooled] : this.#spooled.map((spooled) => [spooled]);
+		for (const group of groups) {
+			const rows = await Promise.all(group.map((spooled) => this.#spool.read(spooled)));
+			const changed = new ChangeRows({ ...this.#of, rows }, this.counter, { partial: this.partial });
+			this.rowCount += changed.rowCount;
+			yield* changed.batches();
+		}
 	}
 }
 
@@ -151,12 +227,12 @@ function committedTimes({ transactions }: ChangeBoundary, { committedAt }: Chang
 /** The changes of one table in one transaction of the destination. */
 export class FlushPart {
 	readonly task: TableTask;
-	readonly #rows: ChangeRows;
+	readonly #rows: PartRows;
 	readonly #how: { readonly overlaps: boolean; readonly truncatedAt: bigint | null };
 
 	constructor(
 		task: TableTask,
-		rows: ChangeRows,
+		rows: PartRows,
 		how: { readonly overlaps: boolean; readonly truncatedAt: bigint | null },
 	) {
 		this.task = task;

@@ -31,6 +31,8 @@ export interface ChangedTable {
 	/** Whether a transaction's changes are left out: the table has them already. */
 	readonly isPassed: (transaction: number) => boolean;
 	readonly times: ChangeTimes;
+	/** The place of the next change in its transaction, among those of the table. */
+	readonly next: { transaction: number; place: number };
 }
 
 const OPERATIONS = {
@@ -50,16 +52,16 @@ export class ChangeRows {
 	readonly #kept: readonly Uint32Array[];
 	readonly #bases: readonly (readonly (Base | null)[])[] | null;
 	readonly counter: ExtractCounter;
-	#transaction = -1;
-	#ordinal = 0;
 
-	constructor(table: ChangedTable, counter: ExtractCounter) {
+	/** `partial`: the destination is told to look for rows that don't tell all, whether there are some or not. */
+	constructor(table: ChangedTable, counter: ExtractCounter, { partial = false } = {}) {
 		this.#table = table;
 		this.counter = counter;
 		const { task, rows } = table;
 		this.#kept = rows.map((event) => keptRows(table, event));
 		if (task.write === "append") refusePartial(task, rows, this.#kept);
-		this.#bases = task.write === "append" ? null : resolveAbsent(task, rows, this.#kept);
+		const bases = task.write === "append" ? null : resolveAbsent(task, rows, this.#kept);
+		this.#bases = bases ?? (partial ? rows.map(() => []) : null);
 		this.partial = this.#bases !== null;
 		this.fields = fieldsOf(task, this.partial);
 	}
@@ -126,12 +128,13 @@ export class ChangeRows {
 			if (isSoft) setTime(named.get(DELETED_AT_COLUMN)!, row, times.committedAt(transaction));
 			return;
 		}
-		if (transaction !== this.#transaction) this.#ordinal = 0;
-		this.#transaction = transaction;
+		const { next } = this.#table;
+		if (transaction !== next.transaction) next.place = 0;
+		next.transaction = transaction;
 		const at = task.write === "history" ? HISTORY_COLUMNS.validFrom : CHANGED_AT_COLUMN;
 		setTime(named.get(at)!, row, times.committedAt(transaction));
 		setText(named.get(HISTORY_COLUMNS.operation)!, row, OPERATIONS[operation]);
-		const position = `${times.position(transaction)}/${this.#ordinal++}`;
+		const position = `${times.position(transaction)}/${next.place++}`;
 		setText(named.get(HISTORY_COLUMNS.position)!, row, position);
 	}
 
