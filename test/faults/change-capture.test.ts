@@ -50,6 +50,63 @@ describe.each([
 	);
 });
 
+describe.each([
+	["postgres18", "duckdb"],
+	["mariadb", "postgres15"],
+] as const)("a history by runs that are killed, %s to %s", (from, into) => {
+	test.skipIf(missing(from) || (into !== "duckdb" && missing(into)))(
+		"answers as of any moment what the single changes add up to",
+		async () => {
+			const random = new Random(seed);
+			await using ledger = await Ledger.open(from, 40);
+			await using target = into === "duckdb" ? null : await freshDatabase(await sharedServer(into), "copy");
+			using copy = new LedgerCopy(ledger, {
+				...(target === null ? {} : { target }),
+				keys: "flush: { seconds: 0.1, rows: 50 }\n",
+			});
+			// The same log, change by change, by runs that nobody kills.
+			copy.project.write(
+				"pipelines/audit.yaml",
+				`pipeline: audit\nfrom: source\nto: copy\ntables:\n  ${ledger.schema}.book: { mode: cdc, write: append, into: audit.book }\n`,
+			);
+			const writers = new LedgerWriters(ledger, random, 3, 30);
+			await using _writing = { [Symbol.asyncDispose]: () => writers.stop() };
+			await copy.project.succeed("run", "ledger");
+			await copy.project.succeed("run", "audit");
+			for (let killed = 0; killed < kills; killed++) {
+				writers.start();
+				const run = copy.project.start(["run", "ledger", "--follow"]);
+				await sleep(800 + random.integer(1200));
+				run.kill("SIGKILL");
+				await run.ended;
+				await writers.stop();
+			}
+			await copy.project.succeed("run", "ledger");
+			await copy.project.succeed("run", "audit");
+			await copy.expectEqual();
+			const changes = await copy.query(
+				`select cast(id as varchar) as id, cast(amount as varchar) as amount, label, _headrace_operation as operation,
+				cast(_headrace_changed_at as varchar) as at from audit.book order by _headrace_changed_at`,
+			);
+			const moments = [...new Set(changes.map((change) => change["at"]!))].slice(1);
+			expect(moments.length).toBeGreaterThan(20);
+			for (let count = 0; count < 40; count++) {
+				const moment = moments[random.integer(moments.length)]!;
+				const state = new Map<string, string>();
+				// Changes of one transaction have one time; in the log's order they are told by its position alone.
+				for (const change of changes) {
+					if (change["at"]! > moment) break;
+					if (change["operation"] === "delete") state.delete(change["id"]!);
+					else state.set(change["id"]!, `${change["id"]}|${change["amount"]}|${change["label"] ?? "∅"}`);
+				}
+				const asOf = `_headrace_valid_from <= '${moment}' and (_headrace_valid_to > '${moment}' or _headrace_valid_to is null)`;
+				expect(await copy.rows("book", asOf), `as of ${moment}`).toEqual([...state.values()].sort());
+			}
+		},
+		60_000 + kills * 10_000,
+	);
+});
+
 /** The first reading is over: all tables are at one position. */
 async function isFollowing(copy: LedgerCopy): Promise<boolean> {
 	const { positions } = await copy.read();
