@@ -74,8 +74,11 @@ export interface Snapshot extends AsyncDisposable {
 	logPlace?(): Promise<LogPlace>;
 	/** Highest value of a cursor column as canonical text, null when there is none; NULLs are counted. */
 	cursorMax(table: SourceTable, column: string): Promise<{ readonly max: string | null; readonly nulls: number }>;
-	/** Ranges that together are the table, each of about `rows` rows; one chunk when it cannot be split. */
-	split(table: SourceTable, options: { readonly rows: number }): Promise<Chunk[]>;
+	/**
+	 * Ranges that together are the table, each of about `rows` rows; one chunk when it cannot be split. `byKey`: only
+	 * ranges of the key will do, since they may be read at several cuts.
+	 */
+	split(table: SourceTable, options: { readonly rows: number; readonly byKey?: boolean }): Promise<Chunk[]>;
 	/**
 	 * What a later snapshot needs to prove by `unchanged` that rows which this one reads are still the table's. Null when
 	 * nothing could prove it.

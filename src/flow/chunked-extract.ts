@@ -114,7 +114,7 @@ async function beginPlan(
 ): Promise<ChunkPlan | null> {
 	const rows =
 		context.chunkRows ?? Math.max(CHUNK_ROWS, Math.ceil((task.table.estimatedRows ?? 0) / CHUNKS_WANTED_MAX));
-	const chunks = await snapshot.split(task.table, { rows });
+	const chunks = await snapshot.split(task.table, { rows, byKey: task.mode === "cdc" });
 	if (chunks.length < 2) return null;
 	const plan = newChunkPlan(context.pipeline, task, row, { chunks, form: store.form });
 	await store.begin(plan);

@@ -66,18 +66,12 @@ export class Ledger implements AsyncDisposable {
 		for (let start = 0; start < size; start += 1000) {
 			const some = rows.slice(start, start + 1000);
 			await database.query(
-				`insert into accounts values ${some.map((id) => `(${id}, 'owner ${id}', 100, ${ledger.long(id)})`).join(", ")}`,
+				`insert into accounts values ${some.map((id) => `(${id}, 'owner ${id}', 100, ${longText(ledger.dialect, id)})`).join(", ")}`,
 			);
 			await database.query(`insert into people values ${some.map((id) => `(${id}, 'person ${id}')`).join(", ")}`);
 			await database.query(`insert into book values ${some.map((id) => `(${id}, 0, 'page ${id}')`).join(", ")}`);
 		}
 		return ledger;
-	}
-
-	/** SQL of a text that is longer than a page of PostgreSQL lets a row be, and does not compress. */
-	long(seed: number): string {
-		if (this.dialect === "mysql") return `repeat(md5('${seed}'), 20)`;
-		return `(select string_agg(md5('${seed} ' || i), '') from generate_series(1, 90) as i)`;
 	}
 
 	/** Rows as sorted lines, of the whole source in one snapshot. */
@@ -99,9 +93,15 @@ export class Ledger implements AsyncDisposable {
 	}
 }
 
+/** SQL of a text that is longer than a page of PostgreSQL lets a row be, and does not compress. */
+function longText(dialect: "mysql" | "postgres", seed: number): string {
+	if (dialect === "mysql") return `repeat(md5('${seed}'), 20)`;
+	return `(select string_agg(md5('${seed} ' || i), '') from generate_series(1, 90) as i)`;
+}
+
 /** Clients whose transactions keep the sum over accounts, entries and the current book at `100 * size`. */
 export class LedgerWriters {
-	readonly #ledger: Ledger;
+	readonly #ledger: Pick<Ledger, "database" | "dialect" | "size">;
 	readonly #random: Random;
 	readonly #clients: number;
 	readonly #pauseMs: number;
@@ -111,7 +111,7 @@ export class LedgerWriters {
 	/** Transactions that were committed. */
 	committed = 0;
 
-	constructor(ledger: Ledger, random: Random, clients: number, pauseMs = 6) {
+	constructor(ledger: Pick<Ledger, "database" | "dialect" | "size">, random: Random, clients: number, pauseMs = 6) {
 		this.#ledger = ledger;
 		this.#random = random;
 		this.#clients = clients;
@@ -186,7 +186,7 @@ export class LedgerWriters {
 					`update people set id = ${second} where id = ${-id}`,
 				));
 			case 5:
-				return void (await run(`update accounts set note = ${this.#ledger.long(id)} where id = ${first}`));
+				return void (await run(`update accounts set note = ${longText(this.#ledger.dialect, id)} where id = ${first}`));
 			case 6:
 				return void (await run(
 					`update accounts set owner = 'owner ${id}' where id = ${first}`,

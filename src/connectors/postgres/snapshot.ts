@@ -189,8 +189,8 @@ class PostgresSnapshot implements Snapshot {
 		});
 	}
 
-	async split(table: SourceTable, options: { readonly rows: number }): Promise<Chunk[]> {
-		const chunks = await this.#withReader(false, (session) => splitTable(session, this.#facts, table, options.rows));
+	async split(table: SourceTable, options: { readonly rows: number; readonly byKey?: boolean }): Promise<Chunk[]> {
+		const chunks = await this.#withReader(false, (session) => splitTable(session, this.#facts, table, options));
 		return [...chunks];
 	}
 

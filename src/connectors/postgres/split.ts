@@ -31,18 +31,16 @@ export async function splitTable(
 	session: Session,
 	facts: ServerFacts,
 	table: SourceTable,
-	rows: number,
+	{ rows, byKey = false }: { readonly rows: number; readonly byKey?: boolean },
 ): Promise<readonly Chunk[]> {
 	if (table.kind === "query") return WHOLE;
 	const members = await readMembers(session, table.name);
 	if (members.length === 0 || members.some((member) => !member.readable)) return WHOLE;
 	if (members.every((member) => member.relkind === "v")) return WHOLE;
-	if (facts.version < TID_RANGE_VERSION) {
-		const [only] = members;
-		return members.length === 1 && only !== undefined
-			? splitByKey(session, table, rows, only)
-			: onePerMember(table, members);
-	}
+	const [single] = members.length === 1 ? members : [];
+	if (byKey) return single === undefined ? WHOLE : splitByKey(session, table, rows, single);
+	if (facts.version < TID_RANGE_VERSION)
+		return single === undefined ? onePerMember(table, members) : splitByKey(session, table, rows, single);
 	const conditions: string[] = [];
 	for (const member of members) conditions.push(...(await blockRanges(session, table.name, member, rows)));
 	return asChunks(conditions);
