@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Field } from "../core/batch.ts";
+import { DELETED_AT_COLUMN } from "../core/destination.ts";
 import { rejectsWith } from "./case.ts";
 import { followed, gone, merging, patch, put, whole } from "./destination-changes-fixture.ts";
 import { type DestinationCase, expectRows, Loader, loaded, targetOf } from "./destination-fixture.ts";
@@ -152,6 +153,25 @@ export const destinationChangesRowsCases: readonly DestinationCase[] = [
 		);
 		await follower.apply(merging(loader.target, [], { truncatedAt }));
 		await expectRows(fixture, loader, []);
+	}),
+	followed("a truncation marks the rows of before where deleted rows stay", async (fixture, follower) => {
+		const deletedAt: Field = { name: DELETED_AT_COLUMN, type: { kind: "timestamptz" }, nullable: true };
+		const [first, second] = ["2024-01-01 00:00:00+00", "2024-01-02 00:00:00+00"];
+		const loader = await loaded(
+			fixture,
+			"marked",
+			[
+				["1", "one", null],
+				["2", "two", first],
+			],
+			[ID, NAME, deletedAt],
+		);
+		await follower.apply(merging(loader.target, [put("3", "three", null)], { truncatedAt: second }));
+		await expectRows(fixture, loader, [
+			["1", "one", second],
+			["2", "two", first],
+			["3", "three", null],
+		]);
 	}),
 	followed("changes of a table that is not there make it as merge does", async (fixture, follower) => {
 		const [byLoad, byChanges, empty] = ["by_load", "by_changes", "empty"].map((name) => targetOf(fixture, name));

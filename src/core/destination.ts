@@ -152,6 +152,11 @@ export const CHANGE_ABSENT_COLUMN = "_headrace_absent";
 export const CHANGE_BASE_COLUMN = "_headrace_base_";
 /** timestamptz: when the row was deleted at the source; NULL while it is there. */
 export const DELETED_AT_COLUMN = "_headrace_deleted_at";
+/** Whether rows that are deleted at the source stay, marked. */
+export function keepsDeleted({ target, write }: Pick<ChangesPart, "target" | "write">): boolean {
+	return write === "merge" && target.columns.some(({ name }) => name === DELETED_AT_COLUMN);
+}
+
 /**
  * What `history` adds: from and to (timestamptz, commit times; `to` NULL for the current version), the operation (text:
  * `snapshot`, `insert`, `update`, `delete`) and the position with the change's place in its flush (text). A `delete` ends

@@ -3,6 +3,7 @@ import {
 	CHANGE_BASE_COLUMN,
 	CHANGE_DELETED_COLUMN,
 	type ChangesWrite,
+	DELETED_AT_COLUMN,
 	HISTORY_COLUMNS,
 } from "../core/destination.ts";
 import { type Dialect, quotedList } from "./dialect.ts";
@@ -11,7 +12,7 @@ import { type MergeTables, sameKey, staged, stagedList } from "./merge.ts";
 /**
  * Changes of a log by way of a stage, whose rows are in the order of the log by their row identifiers. The stage has,
  * beside the columns, those of `ChangesPart.input`; all statements are of one part's transaction, in this order:
- * `deleteAllRows` or `closeAllVersions` for a truncation; `deleteSuperseded`, for `merge`; `selectMasks`, `countBaseMissing` or
+ * `deleteAllRows`, `markAllDeleted` or `closeAllVersions` for a truncation; `deleteSuperseded`, for `merge`; `selectMasks`, `countBaseMissing` or
  * `deleteBaseMissing`, and `fillAbsent`, before any row of the target is changed; then the statements of a merge, with
  * CHANGE_DELETED_COLUMN as the flag, or `closeVersions` and `insertVersions`.
  */
@@ -28,6 +29,12 @@ export interface MaskedColumn {
 /** Before rows that come after a truncation: `merge`. Never TRUNCATE, which readers of old snapshots would see. */
 export function deleteAllRows(target: string): string {
 	return `DELETE FROM ${target}`;
+}
+
+/** Before rows that come after a truncation: `merge` into a table whose deleted rows stay. `at` is canonical text of a timestamptz. */
+export function markAllDeleted(dialect: Dialect, target: string, at: string): string {
+	const deletedAt = dialect.quoteIdentifier(DELETED_AT_COLUMN);
+	return `UPDATE ${target} SET ${deletedAt} = CAST(${dialect.quoteLiteral(at)} AS TIMESTAMP WITH TIME ZONE) WHERE ${deletedAt} IS NULL`;
 }
 
 /** Before rows that come after a truncation: `history`. `at` is canonical text of a timestamptz. */

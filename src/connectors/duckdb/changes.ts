@@ -9,6 +9,7 @@ import {
 	type DestinationChanges,
 	type ExistingTable,
 	HeadraceError,
+	keepsDeleted,
 	type LoadResult,
 	qualified,
 } from "../../core/index.ts";
@@ -26,6 +27,7 @@ import {
 	insertVersions,
 	type KeyedChangesWrite,
 	type MergeTables,
+	markAllDeleted,
 	maskedColumns,
 	quotedPath,
 	renameColumn,
@@ -228,7 +230,10 @@ async function mergeRows(session: Session, { part, tables }: StagedPart, existin
 async function truncate(session: Session, { part, tables }: StagedPart): Promise<number> {
 	const { truncatedAt, write } = part;
 	if (truncatedAt === undefined) return 0;
-	if (write === "merge") return session.execute(deleteAllRows(tables.target));
+	if (write === "merge")
+		return session.execute(
+			keepsDeleted(part) ? markAllDeleted(duckdbDialect, tables.target, truncatedAt) : deleteAllRows(tables.target),
+		);
 	return session.execute(closeAllVersions(duckdbDialect, tables.target, truncatedAt));
 }
 

@@ -7,6 +7,7 @@ import {
 	CHANGE_BASE_COLUMN,
 	CHANGE_DELETED_COLUMN,
 	type ChangesPart,
+	DELETED_AT_COLUMN,
 	HISTORY_COLUMNS,
 	type LoadRequest,
 	type LoadResult,
@@ -89,7 +90,8 @@ class Part {
 
 		const validTo = place.get(HISTORY_COLUMNS.validTo);
 		const at = truncatedAt === undefined ? null : canonicalValue({ kind: "timestamptz" }, truncatedAt);
-		const truncated = at === null ? table : truncate(table, write === "merge" ? undefined : validTo, at);
+		const truncated =
+			at === null ? table : truncate(table, write === "merge" ? place.get(DELETED_AT_COLUMN) : validTo, at);
 		const kept = write === "merge" ? [...new Map(changes.map((change) => [change.key, change])).values()] : changes;
 		const bases = new Map(
 			truncated.rows.filter((row) => write === "merge" || row[validTo!] === null).map((row) => [keyOf(row), row]),
@@ -186,7 +188,8 @@ class Part {
 }
 
 /** The table after all its rows went: without them, or with an end where there was none. */
-function truncate(table: WarehouseTable, validTo: number | undefined, at: Value): WarehouseTable {
-	if (validTo === undefined) return { ...table, rows: [] };
-	return { ...table, rows: table.rows.map((row) => (row[validTo] === null ? row.with(validTo, at) : row)) };
+/** `end`: the column that says when a row ended; without one the rows go. */
+function truncate(table: WarehouseTable, end: number | undefined, at: Value): WarehouseTable {
+	if (end === undefined) return { ...table, rows: [] };
+	return { ...table, rows: table.rows.map((row) => (row[end] === null ? row.with(end, at) : row)) };
 }

@@ -6,6 +6,7 @@ import {
 	crashPoint,
 	HeadraceError,
 	HISTORY_COLUMNS,
+	keepsDeleted,
 	type LoadResult,
 	qualified,
 } from "../../core/index.ts";
@@ -24,6 +25,7 @@ import {
 	insertVersions,
 	type KeyedChangesWrite,
 	type MergeTables,
+	markAllDeleted,
 	maskedColumns,
 	quotedList,
 	selectMasks,
@@ -52,7 +54,10 @@ export async function applyPart(context: LoadContext, relation: Relation, part: 
 async function mergeChanges(context: LoadContext, relation: Relation, part: ChangesPart): Promise<LoadResult> {
 	const { writer, target } = context;
 	const tables = tablesOf(context);
-	let rowsDeleted = part.truncatedAt === undefined ? 0 : await writer.execute(deleteAllRows(tables.target));
+	const { truncatedAt } = part;
+	const truncation = (at: string) =>
+		keepsDeleted(part) ? markAllDeleted(dialect, tables.target, at) : deleteAllRows(tables.target);
+	let rowsDeleted = truncatedAt === undefined ? 0 : await writer.execute(truncation(truncatedAt));
 	const rowsReceived = await stageRows(context, relation, {
 		key: target.key,
 		extra: [{ name: CHANGE_DELETED_COLUMN, ...BOOLEAN }, ...baseColumns(context, relation, part)],
