@@ -1,6 +1,7 @@
 /**
- * Makes a Debian machine ready for `npm test`: installs MariaDB and PostgreSQL when they are missing, without starting
- * their services; the tests start servers of their own. Quiet when everything is there. Runs on Node 20 and later.
+ * Makes a Debian machine ready for `npm test`: installs MariaDB, PostgreSQL and, for the page, Chromium where they are
+ * missing, without starting services; the tests start servers of their own. Quiet when everything is there. Runs on
+ * Node 20 and later.
  *
  * Where they cannot be installed it says what to install and exits 0, and the tests that need them are skipped with
  * their reason; in CI (CI=true) it exits 1 instead.
@@ -33,6 +34,8 @@ function missingPackages() {
 		...(has("mariadbd") && has("mariadb-install-db") && has("mariadb") ? [] : ["mariadb-server"]),
 		...(hasPostgres && has("psql") ? [] : [onDebian12 ? "postgresql-15" : "postgresql"]),
 		...(has("openssl") ? [] : ["openssl"]),
+		// Other distributions have no package of this name, or one that only points to another store.
+		...(has("chromium") || debianRelease() === undefined ? [] : ["chromium"]),
 	];
 }
 

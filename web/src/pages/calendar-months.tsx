@@ -94,7 +94,7 @@ export function Months(props: {
 								onClick={(event) => choose(index, event.shiftKey)}
 								onKeyDown={onKeyDown}
 							>
-								<span class="day-name">{interval.name.slice(PARTS[unit].cell).replace(/^0(?=\d$)/, "")}</span>
+								<span class="day-name">{interval.name.slice(PARTS[unit].cell)}</span>
 								<Mark state={interval.state} label="" />
 							</button>
 						))}
