@@ -97,6 +97,7 @@ function answer(method: string, path: string): unknown {
 	if (method === "POST") return { job: sample.jobs.jobs[0] };
 	if (noun === "pipelines" && name === "") return { pipelines: sample.pipelines };
 	if (noun === "pipelines" && verb === undefined) return sample.detailOf(name);
+	if (noun === "pipelines" && verb === "grid") return sample.detailOf(name).grid;
 	if (noun === "pipelines" && verb === "calendar") return sample.calendar;
 	if (noun === "pipelines" && verb === "changes") return sample.changes;
 	if (noun === "pipelines" && verb === "tables") return sample.tablePage;

@@ -205,8 +205,8 @@ export function askUnpause(pipelines: readonly PipelineSummary[]): void {
 				<p>
 					The schedule goes on.{" "}
 					{catchup
-						? "Where `catchup` is true, the runs that were missed are made up for now."
-						: "Runs that were missed are not made up for."}
+						? "Where `catchup` is true, all runs that were missed are made up for."
+						: "Of the times that were missed, the last one comes now."}
 				</p>
 				<Names of={names} />
 			</>

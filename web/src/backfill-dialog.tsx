@@ -12,8 +12,8 @@ import { refresh, useResource } from "./resource.ts";
 type Which = NonNullable<BackfillRequest["which"]>;
 
 const WHICH: readonly (readonly [Which, string])[] = [
-	["missing", "only missing ones"],
-	["failed", "only failed ones"],
+	["missing", "what is not there: missing, failed, stopped"],
+	["failed", "failed and stopped ones"],
 	["all", "all, also those that succeeded"],
 ];
 const TYPING_MS = 250;
@@ -155,7 +155,7 @@ export function BackfillDialog(props: {
 				<>
 					<p role="status">
 						<strong>{plural(preview.runs, "run")}</strong> of {plural(preview.intervals.length, "interval")}, with{" "}
-						{preview.tables.join(", ")}:
+						{preview.tables.length === 0 ? "all tables that have intervals" : preview.tables.join(", ")}:
 					</p>
 					<ol class="preview">
 						{preview.intervals.map(({ interval, state, taken }) => (

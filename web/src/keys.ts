@@ -31,7 +31,10 @@ export function useShortcut(keys: string, text: string, act: () => void): void {
 }
 
 function isTyping(target: EventTarget | null): boolean {
-	return target instanceof HTMLElement && target.closest("input, textarea, select, dialog, [contenteditable]") !== null;
+	return (
+		target instanceof HTMLElement &&
+		target.closest("input:not([type=checkbox]), textarea, select, dialog, [contenteditable]") !== null
+	);
 }
 
 document.addEventListener("keydown", (event) => {

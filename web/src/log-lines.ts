@@ -9,7 +9,8 @@ export interface Log {
 	readonly error: unknown;
 }
 
-const PAGE_LINES = 5000;
+/** The most that the server gives at once. */
+const PAGE_LINES = 2000;
 /** Lines that came are drawn together, so that a busy run does not draw the page a thousand times a second. */
 const DRAW_MS = 150;
 

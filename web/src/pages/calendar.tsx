@@ -27,7 +27,8 @@ export function CalendarPage({ pipeline }: { readonly pipeline: string }): JSX.E
 	const detail = useResource<PipelineDetail>(pipelineApi(pipeline));
 	const [span, setSpan] = useState<{ readonly from: string; readonly to: string } | null>(null);
 	const query = span === null ? "" : `?${new URLSearchParams(span)}`;
-	const calendar = useResource<Calendar>(`${pipelineApi(pipeline)}/calendar${query}`);
+	const hasIntervals = detail.data?.can_backfill === true;
+	const calendar = useResource<Calendar>(hasIntervals ? `${pipelineApi(pipeline)}/calendar${query}` : null);
 	return (
 		<>
 			<PipelineHead pipeline={pipeline} detail={detail.data} tab="calendar" />
@@ -56,13 +57,13 @@ function CalendarView(props: {
 	const [range, setRange] = useState<Range | null>(null);
 	const [asked, setAsked] = useState<Asked | null>(null);
 	const missing = intervals.filter(({ state }) => state === "missing");
-	const failed = intervals.filter(({ state }) => state === "failed");
+	const failed = intervals.filter(({ state }) => state === "failed" || state === "stopped");
 	const ask = (from: CalendarDay, to: CalendarDay, which: Asked["which"]) =>
 		setAsked({ start: from.name, end: endName(to, unit, timezone), which });
 	const shift = (direction: 1 | -1) => {
 		const length = Date.parse(calendar.to) - Date.parse(calendar.from);
-		const day = (time: string) => new Date(Date.parse(time) + direction * length).toISOString().slice(0, 10);
-		props.onSpan({ from: day(calendar.from), to: day(calendar.to) });
+		const moved = (time: string) => new Date(Date.parse(time) + direction * length).toISOString();
+		props.onSpan({ from: moved(calendar.from), to: moved(calendar.to) });
 	};
 	const chosen = range === null ? [] : intervals.slice(range.from, range.to + 1);
 	return (
@@ -97,7 +98,7 @@ function CalendarView(props: {
 					disabled={!mayOperate() || failed.length === 0}
 					onClick={() => ask(failed[0]!, failed.at(-1)!, "failed")}
 				>
-					Retry {count(failed.length)} failed
+					Retry {count(failed.length)} that failed or stopped
 				</button>
 			</div>
 			<Chosen

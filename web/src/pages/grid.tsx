@@ -6,7 +6,7 @@ import { runUrl, tableUrl } from "../addresses.ts";
 import { dayOf, duration, intervalText, plural, shortDateTime } from "../format.ts";
 import { Legend, Mark } from "../parts/mark.tsx";
 import { CellBulk, CellPanel } from "./cell-panel.tsx";
-import { squareLabel } from "./pipelines.tsx";
+import { squareLabel } from "./pipeline-cells.tsx";
 
 export type GridTable = Grid["tables"][number];
 
@@ -27,7 +27,8 @@ const keyOf = (table: string, runId: string) => `${table}\n${runId}`;
  * Tables by runs. Arrows move in it, Enter opens a cell, Space chooses it; only one cell is on the way of Tab, so that
  * a wide grid can be passed by.
  */
-export function GridView({ grid }: { readonly grid: Grid }): JSX.Element {
+export function GridView(props: { readonly grid: Grid; readonly control: JSX.Element }): JSX.Element {
+	const { grid } = props;
 	const [text, setText] = useState("");
 	const [state, setState] = useState("");
 	const [at, setAt] = useState<Place>({ table: 0, run: grid.runs.length - 1 });
@@ -81,6 +82,7 @@ export function GridView({ grid }: { readonly grid: Grid }): JSX.Element {
 						))}
 					</select>
 				</label>
+				{props.control}
 				<span class="quiet small">
 					{plural(tables.length, "table")} × {plural(grid.runs.length, "run")}
 				</span>

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
-import type { PipelineDetail } from "../../../src/server/api.ts";
+import { useState } from "preact/hooks";
+import type { Grid, PipelineDetail } from "../../../src/server/api.ts";
 import { pipelineApi } from "../addresses.ts";
 import { bytes, count, duration, plural } from "../format.ts";
 import { Loaded } from "../parts/load.tsx";
@@ -8,8 +9,8 @@ import { Time } from "../parts/time.tsx";
 import { useResource } from "../resource.ts";
 import { useTitle } from "../shell.tsx";
 import { GridView } from "./grid.tsx";
+import { FreshText, ScheduleText } from "./pipeline-cells.tsx";
 import { PipelineHead } from "./pipeline-head.tsx";
-import { FreshText, ScheduleText } from "./pipelines.tsx";
 
 /** One pipeline: its tables by its last runs. */
 export function PipelinePage({ pipeline }: { readonly pipeline: string }): JSX.Element {
@@ -31,12 +32,37 @@ export function PipelinePage({ pipeline }: { readonly pipeline: string }): JSX.E
 								</p>
 							</Empty>
 						) : (
-							<GridView grid={data.grid} />
+							<GridRuns pipeline={pipeline} first={data.grid} />
 						)}
 					</>
 				)}
 			</Loaded>
 		</>
+	);
+}
+
+const RUN_COUNTS = [14, 30, 60, 120];
+
+/** The grid with as many runs as are asked for; the few that came with the pipeline are shown until they are there. */
+function GridRuns({ pipeline, first }: { readonly pipeline: string; readonly first: Grid }): JSX.Element {
+	const [runs, setRuns] = useState(30);
+	const { data } = useResource<Grid>(`${pipelineApi(pipeline)}/grid?runs=${runs}`);
+	return (
+		<GridView
+			grid={data ?? first}
+			control={
+				<label class="check">
+					Runs
+					<select class="input" value={runs} onChange={(event) => setRuns(Number(event.currentTarget.value))}>
+						{RUN_COUNTS.map((each) => (
+							<option key={each} value={each}>
+								{each}
+							</option>
+						))}
+					</select>
+				</label>
+			}
+		/>
 	);
 }
 

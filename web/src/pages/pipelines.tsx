@@ -2,18 +2,18 @@ import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { Link } from "wouter-preact";
-import type { PipelineList, PipelineSummary, RunSquare } from "../../../src/server/api.ts";
+import type { PipelineList, PipelineSummary } from "../../../src/server/api.ts";
 import { askPause, askRetryMany, askUnpause } from "../actions.tsx";
-import { logUrl, pipelineUrl, runUrl } from "../addresses.ts";
-import { bytes, count, dateTime, duration, intervalText, plural, roughly } from "../format.ts";
+import { pipelineUrl } from "../addresses.ts";
+import { bytes, count, duration, plural } from "../format.ts";
 import { Loaded } from "../parts/load.tsx";
-import { Legend, Mark, StateText } from "../parts/mark.tsx";
+import { Legend } from "../parts/mark.tsx";
 import { Empty } from "../parts/notice.tsx";
-import { Ago } from "../parts/time.tsx";
 import { useResource } from "../resource.ts";
 import { askRun, askRunMany } from "../run-dialog.tsx";
 import { mayOperate } from "../session.tsx";
 import { useTitle } from "../shell.tsx";
+import { Fault, FreshText, ScheduleText, Squares } from "./pipeline-cells.tsx";
 
 const KINDS = ["failing", "running", "late", "paused", "broken"] as const;
 type Kind = (typeof KINDS)[number];
@@ -263,83 +263,6 @@ function Row(props: {
 					</td>
 				</tr>
 			) : null}
-		</>
-	);
-}
-
-function Fault({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
-	const { file, line, column, code, message } = pipeline.problems[0]!;
-	const place = [file ?? pipeline.file, line, column].filter((each) => each !== null).join(":");
-	return (
-		<div class="fault small">
-			<Mark state="failed" label="broken file" /> <span class="mono">{place}</span> {code}: {message}
-		</div>
-	);
-}
-
-/** What a run's square says when it is pointed at or read aloud. */
-export function squareLabel(run: RunSquare): string {
-	const interval = run.interval === null ? "" : `, interval ${intervalText(run.interval)}`;
-	return `${run.state}, ${dateTime(run.started_at)}${interval}, ${duration(run.seconds)}, ${plural(run.rows, "row")}`;
-}
-
-export function Squares({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
-	const waiting = pipeline.jobs.filter(({ state }) => state === "queued");
-	if (pipeline.last_runs.length === 0 && waiting.length === 0) return <span class="quiet">no run yet</span>;
-	return (
-		<ol class="squares">
-			{pipeline.last_runs.map((run) => (
-				<li key={run.run_id}>
-					<Link
-						href={run.state === "failed" ? logUrl(run.run_id, { firstError: true }) : runUrl(run.run_id)}
-						title={squareLabel(run)}
-					>
-						<Mark state={run.state} label={squareLabel(run)} />
-					</Link>
-				</li>
-			))}
-			{waiting.map((job) => (
-				<li key={job.job_id} title={job.waits_for ?? "queued"}>
-					<Mark state="queued" label={`queued: ${job.waits_for ?? "about to begin"}`} />
-				</li>
-			))}
-		</ol>
-	);
-}
-
-export function ScheduleText({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
-	const { schedule, paused } = pipeline;
-	if (schedule === null) return <span class="quiet">by hand</span>;
-	return (
-		<>
-			<span title={schedule.text}>{schedule.words}</span>
-			<div class="quiet small">
-				{paused !== null ? (
-					<span title={`by ${paused.by}${paused.reason === null ? "" : `: ${paused.reason}`}`}>
-						<StateText state="paused" /> <Ago at={paused.at} />
-					</span>
-				) : schedule.next_at === null ? (
-					schedule.timezone
-				) : (
-					<>
-						next <Ago at={schedule.next_at} /> · {schedule.timezone}
-					</>
-				)}
-			</div>
-		</>
-	);
-}
-
-export function FreshText({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
-	const { last_success_at, late, late_after_seconds, message } = pipeline.freshness;
-	return (
-		<>
-			{late ? <StateText state="warning" word="late" /> : null} <Ago at={last_success_at} never="never loaded" />
-			{late_after_seconds === null ? null : (
-				<div class="quiet small nowrap" title={message ?? ""}>
-					late after {roughly(late_after_seconds)}
-				</div>
-			)}
 		</>
 	);
 }
