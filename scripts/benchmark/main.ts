@@ -13,6 +13,7 @@ import { raceBig } from "./big.ts";
 import { raceBinlog } from "./binlog.ts";
 import { cClient } from "./clients.ts";
 import { raceCompact } from "./compact.ts";
+import { raceFollow } from "./follow.ts";
 import { raceIncremental } from "./incremental.ts";
 import { alternate } from "./measure.ts";
 import { findPeers, peersOn } from "./peers.ts";
@@ -41,6 +42,8 @@ const SECTIONS = [
 	"incremental-postgres",
 	"binlog",
 	"wal",
+	"follow-mysql",
+	"follow-postgres",
 	"startup",
 	"compact",
 	"big",
@@ -175,7 +178,7 @@ async function main(): Promise<void> {
 		const stop = async (server: RunningServer | undefined) => server?.stop();
 		const mariadb = wants(
 			...["mysql-duckdb", "mysql-parquet", "mysql-s3", "mysql-postgres", "mysql-redshift", "mysql-resume"],
-			...["incremental", "incremental-postgres", "binlog"],
+			...["incremental", "incremental-postgres", "binlog", "follow-mysql"],
 		)
 			? await start("mariadb")
 			: undefined;
@@ -183,7 +186,7 @@ async function main(): Promise<void> {
 			...["mysql-postgres", "mysql-redshift", "postgres-postgres", "file-postgres", "incremental-postgres"],
 		);
 		const postgres =
-			intoPostgres || wants("postgres-duckdb", "postgres-parquet", "postgres-resume", "wal")
+			intoPostgres || wants("postgres-duckdb", "postgres-parquet", "postgres-resume", "wal", "follow-postgres")
 				? await start(postgresName)
 				: undefined;
 		if (intoPostgres && postgres !== undefined) await makeTarget(postgres);
@@ -265,6 +268,14 @@ async function main(): Promise<void> {
 				say("\nChange log of PostgreSQL");
 				sections.push(...(await raceWal(postgres, Math.min(rows, 1_000_000), repeat, say)));
 			}
+			for (const [section, server] of [
+				["follow-mysql", mariadb],
+				["follow-postgres", postgres],
+			] as const)
+				if (server !== undefined && values.headrace && wanted.includes(section)) {
+					say(`\nFollowing, ${section}`);
+					sections.push(await raceFollow(server, rows, folder.path, say));
+				}
 			await stop(postgres);
 			await stop(mariadb);
 		}
