@@ -43,6 +43,8 @@ export async function startMariadb(options: StartOptions = {}): Promise<RunningS
 		"--no-defaults",
 		...account,
 		`--datadir=${inFolder("data")}`,
+		// A server that starts removes what it takes for its own leftovers there: another one's, that is being installed.
+		`--tmpdir=${inFolder("tmp")}`,
 		"--auth-root-authentication-method=normal",
 		"--skip-test-db",
 	]);

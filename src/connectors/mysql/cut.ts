@@ -1,5 +1,6 @@
 import { HeadraceError } from "../../core/index.ts";
 import type { MysqlConnection } from "./connection.ts";
+import { type LogBefore, logBefore } from "./log-place.ts";
 import { type CutMarks, marksAfter, marksBefore } from "./marks.ts";
 import { stopped } from "./readers.ts";
 
@@ -14,22 +15,34 @@ export interface Cut {
 	readonly clock: string;
 	readonly marks: CutMarks | undefined;
 	/** Position of the view in the binlog; null when the server tells none. */
-	readonly binlog: string | null;
+	readonly binlog: BinlogPlace | null;
+	/** What was asked of the log before the view was opened; absent when nobody wants the log's place. */
+	readonly before?: LogBefore;
+}
+
+/** Where the server says that a view lies in its log. */
+export interface BinlogPlace {
+	readonly file: string;
+	readonly offset: number;
+	/** Percona Server: the GTIDs that the view sees. */
+	readonly gtid?: string;
 }
 
 /**
  * Opens one consistent read view on as many connections as can be proved to have the same: MariaDB and Percona Server
  * tell the binlog position of a read view (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/),
- * and equal positions are equal views. MySQL has no such proof: one connection.
+ * and equal positions are equal views. MySQL has no such proof: one connection. `forLog`: the log's place will be asked.
  */
 export async function openCut(
 	open: () => Promise<MysqlConnection>,
 	readers: number,
 	signal: AbortSignal | undefined,
+	forLog = false,
 ): Promise<Cut> {
 	const connections = [await open()];
 	const first = connections[0]!;
 	try {
+		const log = forLog ? { before: await logBefore(first, signal) } : {};
 		const before = await marksBefore(first);
 		let starts = 1;
 		let clock = await clockText(first);
@@ -47,11 +60,11 @@ export async function openCut(
 				const places = await Promise.all(connections.map(beginView));
 				starts += connections.length;
 				place = places[0]!;
-				if (places.every((other) => other === place)) break;
+				if (places.every((other) => other?.file === place?.file && other?.offset === place?.offset)) break;
 			}
 		}
 		if (signal?.aborted) throw stopped(signal);
-		return { connections, clock, binlog: place, marks: await marksAfter(first, before, starts) };
+		return { connections, clock, binlog: place, marks: await marksAfter(first, before, starts), ...log };
 	} catch (error) {
 		for (const connection of connections) connection.destroy();
 		throw error;
@@ -59,13 +72,15 @@ export async function openCut(
 }
 
 /** Begins the view; gives its binlog position when the server tells one. */
-async function beginView(connection: MysqlConnection): Promise<string | null> {
+async function beginView(connection: MysqlConnection): Promise<BinlogPlace | null> {
 	await connection.rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
 	const rows = await connection.rows("SHOW STATUS LIKE 'binlog_snapshot_%'");
 	const status = new Map(rows.map(([name, value]) => [(name ?? "").toLowerCase(), value ?? ""]));
 	const file = status.get("binlog_snapshot_file") ?? "";
 	const position = status.get("binlog_snapshot_position") ?? "";
-	return file === "" || position === "" ? null : `${file}:${position}`;
+	if (file === "" || position === "") return null;
+	const gtid = (status.get("binlog_snapshot_gtid_executed") ?? "").replaceAll(/\s/g, "");
+	return { file, offset: Number(position), ...(gtid.includes(":") ? { gtid } : {}) };
 }
 
 async function clockText(connection: MysqlConnection): Promise<string> {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { HeadraceError, type TransactionMarks } from "../../core/index.ts";
-import type { MysqlConnection } from "./connection.ts";
+import type { MysqlConnection, TextRow } from "./connection.ts";
 import { atLeast } from "./server.ts";
 
 /** InnoDB renews what INNODB_TRX shows only when nobody has read it for 0.1 s (CACHE_MIN_IDLE_TIME_NS). */
@@ -100,22 +100,34 @@ async function openTransactions(connection: MysqlConnection): Promise<bigint[] |
 	// trx_started is in the zone of the server's process.
 	const earlier = (seconds: number) =>
 		`IF(FROM_UNIXTIME(UNIX_TIMESTAMP(trx_started) - ${seconds}) = trx_started, ${seconds}, 0)`;
-	// A list shows the statement that each transaction is at: ours, with a word that no earlier list can have.
-	const word = randomUUID();
-	const list = `SELECT /* ${word} */ INSTR(COALESCE(trx_query, ''), '${word}'), trx_is_read_only, trx_autocommit_non_locking,
-		UNIX_TIMESTAMP(trx_started) - GREATEST(${earlier(3600)}, ${earlier(1800)}) FROM information_schema.INNODB_TRX`;
 	await connection.rows("SET SESSION time_zone = 'SYSTEM'");
 	try {
-		for (let attempt = 0; attempt < LIST_TRIES; attempt++) {
-			const rows = await connection.rows(list);
-			if (rows.some(([found]) => found !== null && found !== "0"))
-				return rows
-					.filter(([, readOnly, nonLocking]) => readOnly !== "1" && nonLocking !== "1")
-					.map(([, , , seconds]) => micros(seconds ?? "0"));
-			await new Promise((resolve) => setTimeout(resolve, LIST_PAUSE_MS));
-		}
-		return null;
+		const rows = await writingTransactions(
+			connection,
+			`UNIX_TIMESTAMP(trx_started) - GREATEST(${earlier(3600)}, ${earlier(1800)})`,
+		);
+		return rows === null ? null : rows.map(([seconds]) => micros(seconds ?? "0"));
 	} finally {
 		if (connection.lost === null) await connection.rows("SET SESSION time_zone = '+00:00'");
 	}
+}
+
+/**
+ * Columns of INNODB_TRX for each transaction that is open now and may write; null when the list could not be proved to
+ * be of now. The connection has a transaction of its own open. @throws E_RIGHTS without PROCESS
+ */
+export async function writingTransactions(connection: MysqlConnection, columns: string): Promise<TextRow[] | null> {
+	// A list shows the statement that each transaction is at: ours, with a word that no earlier list can have.
+	const word = randomUUID();
+	const list = `SELECT /* ${word} */ INSTR(COALESCE(trx_query, ''), '${word}'), trx_is_read_only, trx_autocommit_non_locking,
+		${columns} FROM information_schema.INNODB_TRX`;
+	for (let attempt = 0; attempt < LIST_TRIES; attempt++) {
+		const rows = await connection.rows(list);
+		if (rows.some(([found]) => found !== null && found !== "0"))
+			return rows
+				.filter(([, readOnly, nonLocking]) => readOnly !== "1" && nonLocking !== "1")
+				.map(([, , , ...wanted]) => wanted);
+		await new Promise((resolve) => setTimeout(resolve, LIST_PAUSE_MS));
+	}
+	return null;
 }

@@ -3,6 +3,7 @@ import {
 	type Batch,
 	type Chunk,
 	HeadraceError,
+	type LogPlace,
 	qualified,
 	type ReadRequest,
 	type Snapshot,
@@ -13,6 +14,7 @@ import {
 } from "../../core/index.ts";
 import type { MysqlConnection } from "./connection.ts";
 import type { Cut } from "./cut.ts";
+import { logPlace } from "./log-place.ts";
 import { fromSql, readTable } from "./read.ts";
 import { Readers } from "./readers.ts";
 import { decoderOf } from "./row-decoder.ts";
@@ -58,6 +60,15 @@ export class MysqlSnapshot implements Snapshot {
 			);
 			return { max: canonical(column, max), nulls: Number(count?.[0] ?? 0) };
 		});
+	}
+
+	async logPlace(): Promise<LogPlace> {
+		const connection = await this.#readers.take();
+		try {
+			return await logPlace(connection, this.#cut);
+		} finally {
+			this.#readers.give(connection);
+		}
 	}
 
 	split(table: SourceTable, { rows }: { readonly rows: number }): Promise<Chunk[]> {

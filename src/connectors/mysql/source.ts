@@ -62,9 +62,9 @@ class MysqlSource implements Source {
 		return this.#ask((connection) => describeAll(connection, requests, this.defaultSchema));
 	}
 
-	async snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
-		if (options.signal?.aborted) throw stopped(options.signal);
-		const cut = await openCut(() => this.#open(), options.readers, options.signal);
+	async snapshot({ readers, forLog, signal }: Parameters<Source["snapshot"]>[0]): Promise<Snapshot> {
+		if (signal?.aborted) throw stopped(signal);
+		const cut = await openCut(() => this.#open(), readers, signal, forLog);
 		return new MysqlSnapshot(cut, (threadId) => this.#killQuery(threadId));
 	}
 

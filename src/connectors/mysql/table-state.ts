@@ -44,7 +44,7 @@ export async function tableState(connection: MysqlConnection, table: SourceTable
 		identity: JSON.stringify([server, createdAt ?? null]),
 		quietAt: marks?.quietAt === null || marks === undefined ? null : String(marks.quietAt),
 		// A replica writes what it gets from its primary to no log of its own, unless it is told to.
-		binlog: readOnly === "0" ? binlog : null,
+		binlog: readOnly === "0" && binlog !== null ? `${binlog.file}:${binlog.offset}` : null,
 		innodbId: marks === undefined ? null : await innodbId(connection, table.name),
 		stampedAt: stampedAt ?? null,
 		unseenFrom: marks === undefined ? null : String(marks.unseenFrom),

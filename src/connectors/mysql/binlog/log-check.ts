@@ -1,5 +1,6 @@
 import { type Finding, HeadraceError, qualified, type SourceTable, type TableName } from "../../../core/index.ts";
 import type { MysqlConnection } from "../connection.ts";
+import { checkLogPlace } from "../log-place.ts";
 import { atLeast } from "../server.ts";
 import { quoteString, tableSql } from "../sql.ts";
 import { logEnd, retentionSeconds } from "./log-files.ts";
@@ -23,6 +24,7 @@ export async function checkLog(connection: MysqlConnection, tables: readonly Sou
 		...rights,
 		...(await checkSettings(connection)),
 		...(await checkFilters(connection)),
+		...(await checkLogPlace(connection)),
 		...(await checkCascades(connection, names)),
 		...(await checkEngines(connection, names)),
 		...tables.flatMap(({ name, primaryKey }): Finding[] =>

@@ -35,7 +35,11 @@ export async function logEnd(connection: MysqlConnection): Promise<LogPosition> 
 	return { ...place, server: await serverName(connection), ...(gtid === "" ? {} : { gtid }) };
 }
 
-async function mariadbGtid(connection: MysqlConnection, place: { file: string; offset: number }): Promise<string> {
+/** The last GTID of each domain at a place; empty when it is no place between two events. */
+export async function mariadbGtid(
+	connection: MysqlConnection,
+	place: { file: string; offset: number },
+): Promise<string> {
 	const [row] = await connection.rows(`SELECT BINLOG_GTID_POS(${quoteString(place.file)}, ${place.offset})`);
 	return row?.[0] ?? "";
 }
