@@ -100,6 +100,8 @@ export interface LogPlace {
 	readonly position: string;
 	/** Nothing that was committed after `position` is in the cut; else some of it may be. */
 	readonly exact: boolean;
+	/** When it is not exact: nothing that was committed after this place is in the cut. */
+	readonly until?: string;
 }
 
 export interface TransactionMarks {

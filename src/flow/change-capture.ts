@@ -12,6 +12,7 @@ import {
 	HeadraceError,
 	HISTORY_COLUMNS,
 	type LogCut,
+	type LogPlace,
 	loadId as loadIdOf,
 	type PositionRow,
 	qualified,
@@ -139,7 +140,8 @@ class Capture {
 		await using cut = await this.#openCut(wanted);
 		const request = { readers: Math.max(1, concurrency), forLog: true, ...(signal === undefined ? {} : { signal }) };
 		await using snapshot = await source.snapshot(cut === null ? request : { ...request, cut: cut.of });
-		const place = cut === null ? await snapshot.logPlace?.() : { position: cut.of.position, exact: true };
+		const place: LogPlace | undefined =
+			cut === null ? await snapshot.logPlace?.() : { position: cut.of.position, exact: true };
 		if (place === undefined) throw new HeadraceError("E_UNSUPPORTED", "the source does not tell where its log is");
 		const strict = wanted.filter((task) => !isRepeatable(task));
 		if (!place.exact && strict.length > 0)
@@ -155,7 +157,7 @@ class Capture {
 			await this.#readTable(task, snapshot, place.position);
 		});
 		let position = this.#position!;
-		for (const name of names) position = endReading(position, name, place.position, log);
+		for (const name of names) position = endReading(position, name, place.until ?? place.position, log);
 		await this.#commit(position);
 		crashPoint("cdc-read");
 	}

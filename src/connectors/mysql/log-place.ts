@@ -89,8 +89,10 @@ export async function logPlace(connection: MysqlConnection, { binlog, before }: 
 		});
 		return { position, exact: true };
 	}
-	if (before?.position != null) return { position: encodeLogPosition(before.position), exact: false };
-	await logEnd(connection);
+	const end = await logEnd(connection);
+	// Whatever a view sees was in the log before it was seen.
+	if (before?.position != null)
+		return { position: encodeLogPosition(before.position), exact: false, until: encodeLogPosition(end) };
 	throw new HeadraceError("E_INTERNAL", "the place of a snapshot in the log is asked, and it was not opened for that");
 }
 
