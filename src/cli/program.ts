@@ -76,14 +76,16 @@ export function readCommandLine(argv: readonly string[]): Request {
 
 function commandFor(verb: VerbSpec, program: Command, groups: Map<string, Command>): Command {
 	const words = verb.name.split(" ");
-	const [first, second] = words as [string, string | undefined];
+	const last = words.pop()!;
 	let parent = program;
-	if (second !== undefined) {
-		parent = groups.get(first) ?? program.command(first).description(GROUPS[first] ?? "");
-		groups.set(first, parent);
+	for (const [index, word] of words.entries()) {
+		const name = words.slice(0, index + 1).join(" ");
+		const group = groups.get(name) ?? parent.command(word).description(GROUPS[name] ?? "");
+		groups.set(name, group);
+		parent = group;
 	}
-	const command = parent.command(second ?? first).description(verb.describe);
-	if (second === undefined) groups.set(first, command);
+	const command = parent.command(last).description(verb.describe);
+	groups.set(verb.name, command);
 	for (const argument of verb.arguments?.split(" ") ?? []) command.argument(argument);
 	for (const { flags, describe, list, hidden } of verb.options ?? []) {
 		const option = new Option(flags, describe).hideHelp(hidden === true);

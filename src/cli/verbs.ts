@@ -226,6 +226,51 @@ export const VERBS: readonly VerbSpec[] = [
 		load: () => import("./verbs/changes.ts"),
 	},
 	{
+		name: "serve",
+		arguments: "[dir]",
+		describe: "run pipelines by their schedules, with a page, an HTTP API and metrics",
+		options: [
+			{ flags: "--host <address>", describe: "what to listen on; default 127.0.0.1" },
+			{ flags: "--port <n>", describe: "default 8080; 0 takes any that is free" },
+			{ flags: "--jobs <n>", describe: "how many runs may be at work at once; default 4" },
+			{ flags: "--drain <duration>", describe: "how long runs may end by themselves when it is stopped; default 10s" },
+			{
+				flags: "--public-url <url>",
+				describe: "the address that people use, behind a proxy: https://headrace.example.com",
+			},
+			{ flags: "--allow-host <name>", describe: "one more name that it is asked for by; repeatable", list: true },
+			{ flags: "--tls-cert <file>", describe: "speak HTTPS: the certificate, PEM" },
+			{ flags: "--tls-key <file>", describe: "its key, PEM" },
+		],
+		job: true,
+		example: "headrace serve --port 8080",
+		load: () => import("./verbs/serve.ts"),
+	},
+	{
+		name: "serve token add",
+		arguments: "<name>",
+		describe: "make an API token, which is shown once",
+		options: [
+			{ flags: "--role <role>", describe: "viewer, operator or admin; default viewer" },
+			{ flags: "--days <n>", describe: "it ends by itself after so many days" },
+		],
+		example: "headrace serve token add grafana --role viewer",
+		load: () => import("./verbs/serve-token-add.ts"),
+	},
+	{
+		name: "serve token list",
+		describe: "list API tokens",
+		example: "headrace serve token list",
+		load: () => import("./verbs/serve-token-list.ts"),
+	},
+	{
+		name: "serve token revoke",
+		arguments: "<token>",
+		describe: "take an API token back, with the sessions that it opened",
+		example: "headrace serve token revoke grafana",
+		load: () => import("./verbs/serve-token-revoke.ts"),
+	},
+	{
 		name: "alert test",
 		arguments: "<pipeline>",
 		describe: "send a test alarm through each channel",
@@ -260,6 +305,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
 	tasks: "the tasks of a run, one by one",
 	alert: "who is told when a copy fails",
 	types: "how types are mapped",
+	"serve token": "who may use the server from elsewhere, or from a program",
 };
 
 /** Verbs that the manual promises for later: calling one says so. */
@@ -272,7 +318,6 @@ export const VERBS_TO_COME: readonly string[] = [
 	"resync",
 	"state",
 	"report",
-	"serve",
 	"export",
 ];
 
@@ -281,10 +326,10 @@ export function verbNamed(argv: readonly string[]): string | undefined {
 	const words = argv.filter(
 		(word, index) => !word.startsWith("-") && !["-C", "--directory"].includes(argv[index - 1] ?? ""),
 	);
-	const [first, second] = words[0] === "help" ? words.slice(1) : words;
+	const given = words[0] === "help" ? words.slice(1) : words;
+	const [first] = given;
 	if (first === undefined) return undefined;
-	const names = VERBS.map((verb) => verb.name);
-	const both = `${first} ${second}`;
-	if (names.includes(both)) return both;
-	return names.includes(first) || Object.hasOwn(GROUPS, first) || VERBS_TO_COME.includes(first) ? first : undefined;
+	const names = new Set([...VERBS.map((verb) => verb.name), ...Object.keys(GROUPS), ...VERBS_TO_COME]);
+	const prefixes = [3, 2, 1].map((count) => given.slice(0, count).join(" "));
+	return prefixes.find((name) => names.has(name));
 }

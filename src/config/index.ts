@@ -4,6 +4,7 @@
  * `define-pipeline.ts`, which loads them at once.
  */
 import type { ErrorPlace } from "../core/errors.ts";
+import type { Connections } from "./connections.ts";
 import type { PipelineInput } from "./define-pipeline.ts";
 import type { LoadOptions, TextOptions } from "./load.ts";
 import type { CheckedPipeline, Connection } from "./pipeline.ts";
@@ -13,6 +14,7 @@ import type { TemplateInput, TemplateValues } from "./template.ts";
 
 export type { AddressOptions } from "./address.ts";
 export { parseAddress, redactAddress } from "./address.ts";
+export type { Connections } from "./connections.ts";
 export type { ConnectionInput, DefineOptions, PipelineInput } from "./define-pipeline.ts";
 export { DURATION_FORM, parseDuration } from "./durations.ts";
 export type { ExplainOptions, Paint } from "./explain.ts";
@@ -81,6 +83,11 @@ export async function checkPipelineText(text: string, options: TextOptions): Pro
 /** A connection of the project by name, or an address or path. @throws HeadraceErrors */
 export async function loadConnection(directory: string, text: string, options: LoadOptions): Promise<Connection> {
 	return (await import("./load.ts")).loadConnection(directory, text, options);
+}
+
+/** The connections of a project's folder. @throws HeadraceErrors when connections.yaml can't be read */
+export async function loadConnections(directory: string, options: LoadOptions): Promise<Connections> {
+	return (await import("./load.ts")).loadConnections(directory, options);
 }
 
 /** The text of a pipeline file, for `copy --save`. */

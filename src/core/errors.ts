@@ -213,6 +213,12 @@ export const ERRORS = {
 		"Set binlog_row_metadata = FULL where the server has it, and read the table anew.",
 		"resnapshot",
 	),
+	E_ACCESS: failed(
+		"The server does not know who asks, or they may not do this.",
+		"Log in by the link that `headrace serve` prints, or with a token: `headrace serve token add`.",
+	),
+	E_NOT_FOUND: failed("There is nothing of that name.", "Check the name."),
+	E_REQUEST: failed("A request to the server is not of the form that it takes.", "See `/api/openapi.json`."),
 	E_INTERNAL: failed("Headrace did something it should never do.", "Please report it with the run's log."),
 	E_BUSY: busy("Another run holds this pipeline.", "Wait for it, or see `headrace status`."),
 	E_FENCED: busy(

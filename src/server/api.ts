@@ -93,7 +93,11 @@ export type PlanAnswer = z.infer<typeof tables.planAnswer>;
 
 // Access
 export type Role = z.infer<typeof access.role>;
-/** `GET /api/session`, `POST /api/login`; 401 when nobody is logged in. `POST /api/logout` answers 204. */
+/**
+ * `GET /api/session`, `POST /api/login`: 401 when nobody is logged in. The link that is printed at the start ends with
+ * `#token=…`: the page takes it from there, logs in with it, and wipes it from the address. An API token logs in too.
+ * `POST /api/logout` answers 204. Requests that change anything need no header of their own: the browser sends Origin.
+ */
 export type Session = z.infer<typeof access.session>;
 export type LoginRequest = z.infer<typeof access.loginRequest>;
 /** `GET /api/tokens` */

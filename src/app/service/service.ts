@@ -1,5 +1,5 @@
 import { basename, join } from "node:path";
-import { type Env, parseInterval } from "../../config/index.ts";
+import { type CheckedPipeline, type Env, parseInterval } from "../../config/index.ts";
 import { HeadraceError, type Lease, type RunEvent, toHeadraceErrors } from "../../core/index.ts";
 import type { Redactor } from "../../observe/index.ts";
 import { type Clock, JobQueue, nextTimes, Scheduler, SYSTEM_CLOCK } from "../../schedule/index.ts";
@@ -8,6 +8,7 @@ import type { App, RunInterval } from "../api.ts";
 import { openApp } from "../app.ts";
 import { abortableDelay } from "../retry.ts";
 import { Catalog, type CatalogEntry } from "./catalog.ts";
+import { ChangeWatch, followsChanges } from "./change-watch.ts";
 import { dueIntervals, hasIntervals, startMs } from "./due.ts";
 import { EventLog } from "./event-log.ts";
 import { Followers } from "./followers.ts";
@@ -19,6 +20,7 @@ const LEASE = "serve";
 const LEASE_MS = 60_000;
 const REFRESH_MS = 2_000;
 const ALARMS_MS = 60_000;
+const CHANGES_MS = 15_000;
 const JOBS_MAX_DEFAULT = 4;
 
 export interface ServiceOptions {
@@ -42,6 +44,8 @@ export interface ServiceOptions {
 /** The part of a program that runs pipelines by their schedules and on request. `openService` gives one. */
 export class Service implements AsyncDisposable {
 	readonly directory: string;
+	/** What the project's references read. */
+	readonly env: Env;
 	/** The folder's name, for people. */
 	readonly project: string;
 	readonly jobsMax: number;
@@ -51,6 +55,7 @@ export class Service implements AsyncDisposable {
 	readonly jobs: Jobs;
 	readonly live: LiveRuns;
 	readonly followers: Followers;
+	readonly changes: ChangeWatch;
 	readonly events = new EventLog<ServiceEvent & { readonly at: string }>();
 	readonly clock: Clock;
 	readonly startedAt: string;
@@ -71,6 +76,7 @@ export class Service implements AsyncDisposable {
 	constructor(options: ServiceOptions, state: SqliteStateStore, app: App) {
 		this.#options = options;
 		this.directory = options.directory;
+		this.env = options.env;
 		this.project = basename(options.directory);
 		this.jobsMax = options.jobsMax ?? JOBS_MAX_DEFAULT;
 		this.clock = options.clock ?? SYSTEM_CLOCK;
@@ -91,6 +97,7 @@ export class Service implements AsyncDisposable {
 				tell({ type: "pipeline", pipeline });
 			},
 		});
+		this.changes = new ChangeWatch(state, this.clock);
 		this.#schedules = new Map(state.server.schedules().map((row) => [row.pipeline, row]));
 		this.#scheduler = new Scheduler({
 			clock: this.clock,
@@ -124,6 +131,7 @@ export class Service implements AsyncDisposable {
 		this.#every(REFRESH_MS, () => this.refresh());
 		this.#leaseTimer = setInterval(() => void this.#renew().catch(() => {}), LEASE_MS / 3);
 		this.#every(ALARMS_MS, () => this.#lookForLate());
+		this.#every(CHANGES_MS, () => this.changes.look(this.sound().filter(followsChanges)));
 	}
 
 	/** Aborted when the service can't go on: another one has taken the project over. */
@@ -133,6 +141,11 @@ export class Service implements AsyncDisposable {
 
 	get draining(): boolean {
 		return this.#draining;
+	}
+
+	/** The pipelines whose files have no fault. */
+	sound(): readonly CheckedPipeline[] {
+		return [...this.catalog.entries.values()].flatMap(({ pipeline }) => (pipeline === null ? [] : [pipeline]));
 	}
 
 	/** Looks for changed files, and for what other processes did. */
@@ -355,10 +368,8 @@ export class Service implements AsyncDisposable {
 	}
 
 	async #lookForLate(): Promise<void> {
-		for (const { pipeline } of this.catalog.entries.values()) {
-			if (pipeline === null || pipeline.alerts.length === 0 || this.#draining) continue;
-			await this.app.alert(pipeline);
-		}
+		for (const pipeline of this.sound())
+			if (pipeline.alerts.length > 0 && !this.#draining) await this.app.alert(pipeline);
 	}
 
 	#every(ms: number, work: () => Promise<void>): void {

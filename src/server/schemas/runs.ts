@@ -78,7 +78,10 @@ export const backfillRequest = z
 		start: z.string().max(60).describe("`2026-01-01`, in the pipeline's time zone; included"),
 		end: z.string().max(60).describe("Excluded"),
 		tables: z.array(z.string().min(1).max(300)).max(1000).optional(),
-		which: z.enum(["all", "missing", "failed"]).optional().describe("Intervals to take; default all"),
+		which: z
+			.enum(["all", "missing", "failed"])
+			.optional()
+			.describe("missing: what is not loaded, failed ones too; failed: whose last run failed or was stopped"),
 		newest_first: z.boolean().optional(),
 		max_active_runs: z.int().min(1).max(100).optional(),
 	})

@@ -1,0 +1,19 @@
+import type { Schedule } from "../config/index.ts";
+
+const UNITS: Readonly<Record<string, string>> = { s: "second", m: "minute", h: "hour", d: "day", w: "week" };
+
+/** A schedule as people say it: `At 02:00`, `Every 5 minutes`. */
+export async function scheduleWords(schedule: Schedule): Promise<string> {
+	if (schedule.kind === "continuous") return "Follows the change stream";
+	if (schedule.kind === "every") {
+		const match = /^every\s+(\d+)\s*([smhdw])$/i.exec(schedule.text);
+		const unit = UNITS[match?.[2]?.toLowerCase() ?? ""];
+		if (match === null || unit === undefined) return schedule.text.replace(/^every/i, "Every");
+		return Number(match[1]) === 1 ? `Every ${unit}` : `Every ${match[1]} ${unit}s`;
+	}
+	const { default: cronstrue } = await import("cronstrue");
+	return cronstrue.toString(schedule.fields.join(" "), {
+		use24HourTimeFormat: true,
+		throwExceptionOnParseError: false,
+	});
+}
