@@ -50,6 +50,7 @@ export async function runJob(context: JobContext, signal: AbortSignal): Promise<
 			runIds: cut ? [...runIds, last.run_id] : runIds,
 			error: { code, message, hint },
 		});
+		if (cut) context.onEvent({ type: "run-finished", run: last });
 		onEnd(state);
 	}
 	return { state: "ended" };

@@ -53,8 +53,10 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const count = service.catalog.entries.size;
 	output.note(stampedLine(output, `${service.project}: ${count} pipelines, ${server.address}`));
 	if (count === 0) output.note(stampedLine(output, "no pipelines here; start with `headrace init`"));
-	// A secret, but for whoever starts it: the redaction does not know it.
-	if (server.link !== null) output.print(`Log in once by this link, within a day:\n\n    ${server.link}\n`);
+	const { address, link } = server;
+	// Not through the redaction: whoever starts it is to read it.
+	if (link !== null || output.json)
+		await output.printItem({ address, link }, () => `Log in once by this link, within a day:\n\n    ${link}\n`);
 	await ended(AbortSignal.any([signal, service.lost]));
 	if (signal.aborted) {
 		output.note(stampedLine(output, `stopping: runs may end by themselves for ${options.drainMs / 1000} s`));
