@@ -43,7 +43,7 @@ const CASES: readonly Case[] = [
 	{ run: "copy ./a duckdb:x.duckdb --params x", exit: 2, err: ["unknown option '--params'"] },
 	{ run: "verify shop --table x", exit: 2, err: ["E_NOT_BUILT_IN", "`headrace verify` is not built in yet"] },
 	{ run: "state show shop", exit: 2, err: ["E_NOT_BUILT_IN"] },
-	{ run: "serve --port 1", exit: 2, err: ["E_NOT_BUILT_IN"] },
+	{ run: "serve --host 0.0.0.0", exit: 2, err: ["E_USAGE", "nobody has a token", "headrace serve token add"] },
 	{ run: "run shop", exit: 2, err: ["E_FILE_NOT_FOUND", "there is no pipeline", "headrace init"] },
 	{ run: "runs", exit: 0, err: ["no runs yet"] },
 	{ run: "runs --limit x", exit: 2, err: ["--limit needs a whole number"] },
