@@ -173,8 +173,8 @@ export const CHANGED_AT_COLUMN = "_headrace_changed_at";
 
 export interface ApplyResult {
 	/**
-	 * One for each part, in their order. Of `history`, `rowsInserted` counts versions and `rowsUpdated` those of before
-	 * that got an end; nothing is deleted.
+	 * One for each part, in their order. Of `merge`, `rowsUpdated` may count rows that are as they were. Of `history`,
+	 * `rowsInserted` counts versions and `rowsUpdated` those of before that got an end; nothing is deleted.
 	 */
 	readonly parts: readonly LoadResult[];
 }

@@ -26,6 +26,8 @@ export interface EngineOptions {
 	readonly threads?: number;
 	/** False lets a single statement's rows lose their order, and with it lets several threads write one file. */
 	readonly preserveOrder?: boolean;
+	/** Log of a database file at which its pages are written, bytes; default DuckDB's 16 MB. */
+	readonly checkpointBytes?: number;
 	/** Default: `<path>.tmp`, or a folder of this process under the system's temporary folder. */
 	readonly tempDirectory?: string;
 	/** Folders that SQL may read and write files in; it may touch nothing else. */
@@ -195,6 +197,7 @@ async function openDatabase(path: string | null, options: EngineOptions): Promis
 		autoload_known_extensions: "false",
 		allow_community_extensions: "false",
 	};
+	if (options.checkpointBytes !== undefined) settings["checkpoint_threshold"] = `${options.checkpointBytes}B`;
 	if (options.readOnly === true) settings["access_mode"] = "READ_ONLY";
 	for (const [name, value] of Object.entries(settings)) duckdb.set_config(config, name, value);
 	let database: Database | null = null;

@@ -7,13 +7,13 @@ import { afterAll, describe, expect, test } from "vitest";
 import { createDuckdbDestination } from "../../src/connectors/duckdb/index.ts";
 import type { Write } from "../../src/core/index.ts";
 import { Engine } from "../../src/engine/index.ts";
-import { NEW_ROWS, requestOf } from "./duckdb-loads.ts";
+import { changesOf, NEW_ROWS, requestOf } from "./duckdb-loads.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "headrace-crash-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs the child as a process of its own; gives what ended it. */
-async function run(path: string, write: Write, crashPoint: string, shell = ""): Promise<string> {
+async function run(path: string, write: Write | "changes", crashPoint: string, shell = ""): Promise<string> {
 	const child = join(import.meta.dirname, "duckdb-crash-child.ts");
 	const command = `${shell} exec "$0" "$@"`;
 	const running = spawn("bash", ["-c", command, process.execPath, child, path, write, crashPoint], {
@@ -80,6 +80,26 @@ describe("a run that is killed leaves data and position in agreement, and can be
 		expect(repeated.position["seq"]).toBe(2n);
 		expect(repeated.tables).toEqual(["t"]);
 	});
+});
+
+test.each(["c08", "c09", "c10"])("changes of two tables, killed at %s, are in both or in none", async (crashPoint) => {
+	const path = join(folder, `changes-${crashPoint}.duckdb`);
+	expect(await run(path, "changes", crashPoint)).toBe("SIGKILL");
+	const committed = crashPoint === "c10";
+	const found = await look(path);
+	expect(found.rows).toEqual(committed ? AFTER["merge"] : BEFORE);
+	expect(found.tables).toEqual(committed ? ["t", "u"] : ["t"]);
+	expect(found.position["seq"]).toBe(committed ? 2n : 1n);
+	expect(found.loads.length).toBe(committed ? 4 : 1);
+
+	await using destination = await createDuckdbDestination({ path });
+	const row = (await destination.takeOver("crash", ["t"])).get("t")!;
+	expect(await destination.committed(row.loadId!)).toBe(true);
+	if (!committed) await destination.changes!.apply(changesOf(row, NEW_ROWS));
+	const repeated = await look(path);
+	expect(repeated.rows).toEqual(AFTER["merge"]);
+	expect(repeated.tables).toEqual(["t", "u"]);
+	expect(repeated.loads.length).toBe(4);
 });
 
 test.each(["append", "replace", "merge"] as const)(

@@ -1,5 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { type Field, type LoadRequest, loadId, type PositionRow, type Write } from "../../src/core/index.ts";
+import {
+	type ApplyRequest,
+	CHANGE_DELETED_COLUMN,
+	type Field,
+	type LoadRequest,
+	loadId,
+	type PositionRow,
+	type Write,
+} from "../../src/core/index.ts";
 import { duckdbType } from "../../src/engine/index.ts";
 import { batchesOf, type Cell, fieldsOf } from "./duckdb-support.ts";
 
@@ -52,5 +60,26 @@ export function requestOf(
 		input: { kind: "batches", fields, batches: batchesOf(fields, [...rows], { batchRows: 512 }) },
 		bufferBytesMax: 4 << 20,
 		...more,
+	};
+}
+
+/** The next changes after a position row: the same rows for `raw.t` and `raw.u`. */
+export function changesOf(position: PositionRow, rows: readonly (readonly Cell[])[]): ApplyRequest {
+	const { target, input: _input, write: _write, ...request } = requestOf(position, [], "merge");
+	const fields: readonly Field[] = [
+		...FIELDS,
+		{ name: CHANGE_DELETED_COLUMN, type: { kind: "boolean" }, nullable: true },
+	];
+	const changes = rows.map((row) => [...row, false]);
+	return {
+		...request,
+		parts: ["t", "u"].map((name) => ({
+			loadId: `${request.loadId}-${name}`,
+			target: { ...target, name: { ...target.name, name } },
+			write: "merge",
+			schemaVersion: "1",
+			partial: false,
+			input: { kind: "batches", fields, batches: batchesOf(fields, changes, { batchRows: 512 }) },
+		})),
 	};
 }

@@ -53,7 +53,11 @@ export async function merge(context: LoadContext): Promise<LoadResult> {
 
 	return onTable(context, async (existing) => {
 		const cleared = await deleteInterval(context, existing);
-		const merged = await mergeStaged({ session, target, request }, tables, existing, { keys: keys!, deletedColumn });
+		const merged = await mergeStaged({ session, target, request }, tables, existing, {
+			keys: keys!,
+			deletedColumn,
+			mayBeEqual: true,
+		});
 		const rowsDeleted = cleared + merged.rowsDeleted;
 		const result = resultOf({ rowsReceived, ...merged, rowsDeleted, rowsSuperseded });
 		await verifyRows(context, place.sql);
@@ -86,21 +90,25 @@ export interface MergeContext {
 	readonly request: Pick<LoadRequest, "target" | "onConflict">;
 }
 
-/** Staged rows, one for each of `keys` keys, into the table, in the caller's transaction. */
+/**
+ * Staged rows, one for each of `keys` keys, into the table, in the caller's transaction. Only where they `mayBeEqual` to
+ * those that are there is it looked for: all columns are compared, which takes a third of a merge's time.
+ */
 export async function mergeStaged(
 	context: MergeContext,
 	tables: MergeTables,
 	existing: ExistingTable,
-	{ keys, deletedColumn }: { readonly keys: number; readonly deletedColumn: string | undefined },
+	staged: { readonly keys: number; readonly deletedColumn: string | undefined; readonly mayBeEqual: boolean },
 ): Promise<Pick<LoadResult, "rowsInserted" | "rowsUpdated" | "rowsDeleted">> {
 	const { session, target } = context;
+	const { keys, deletedColumn, mayBeEqual } = staged;
 	let rowsDeleted = 0;
 	let flagged = 0;
 	if (deletedColumn !== undefined) {
 		rowsDeleted = await session.execute(deleteFlagged(duckdbDialect, tables, deletedColumn));
 		flagged = await session.execute(deleteFlaggedFromStage(duckdbDialect, tables, deletedColumn));
 	}
-	const { known, rowsUpdated } = await replaceKnown(context, tables, existing);
+	const { known, rowsUpdated } = await replaceKnown(context, tables, existing, mayBeEqual);
 	await session.execute(insertStaged(duckdbDialect, tables), [], { columns: tables.columns, key: target.key });
 	return { rowsInserted: keys - flagged - known, rowsUpdated, rowsDeleted };
 }
@@ -110,6 +118,7 @@ async function replaceKnown(
 	context: MergeContext,
 	tables: MergeTables,
 	existing: ExistingTable,
+	mayBeEqual: boolean,
 ): Promise<{ readonly known: number; readonly rowsUpdated: number }> {
 	const { session, target, request } = context;
 	const { known, known_rows } = await session.counts(countKnown(duckdbDialect, tables));
@@ -120,7 +129,7 @@ async function replaceKnown(
 	}
 	let equal = 0;
 	// Rows that share a key, from before the table had one, become one row: then an equal one is not enough.
-	if (known === known_rows)
+	if (mayBeEqual && known === known_rows)
 		equal = await session.execute(deleteEqualFromStage(duckdbDialect, tables, comparisonsOf(request)));
 	const onlyOurs = existing.columns.every(({ name }) =>
 		tables.columns.some((column) => foldName(column) === foldName(name)),
