@@ -30,7 +30,7 @@ export interface Chromium extends AsyncDisposable {
 export async function startChromium(): Promise<Chromium> {
 	const browser: Browser = await chromium.launch({
 		executablePath: program!,
-		args: ["--no-sandbox", "--disable-dev-shm-usage"],
+		args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-lcd-text"],
 	});
 	return {
 		async open(origin, options = {}) {

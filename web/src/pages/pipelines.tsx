@@ -214,7 +214,7 @@ function Row(props: {
 	const off = broken || !mayOperate();
 	return (
 		<>
-			<tr class={broken ? "open" : ""}>
+			<tr>
 				<td class="tick">
 					<input type="checkbox" aria-label={`Choose ${name}`} checked={props.chosen} onChange={props.onChoose} />
 				</td>

@@ -73,7 +73,7 @@ function Rows(props: {
 	const rows = live === undefined ? receipt.rows_read : Math.max(receipt.rows_read, live.rows);
 	return (
 		<>
-			<tr class={isOpen ? "open" : ""}>
+			<tr>
 				<td class="tick">
 					<input type="checkbox" aria-label={`Choose ${table}`} checked={props.chosen} onChange={props.onChoose} />
 				</td>
