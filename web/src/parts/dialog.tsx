@@ -15,7 +15,10 @@ export function Dialog(props: {
 	const element = useRef<HTMLDialogElement>(null);
 	useEffect(() => {
 		const before = document.activeElement;
-		element.current?.showModal();
+		const dialog = element.current;
+		dialog?.showModal();
+		// What has to be filled in, else what confirms: Enter does it, Escape does not.
+		dialog?.querySelector<HTMLElement>("input:not([type=checkbox]), .main:not(:disabled)")?.focus();
 		return () => {
 			if (before instanceof HTMLElement && before.isConnected) before.focus();
 		};
