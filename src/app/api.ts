@@ -201,4 +201,35 @@ export interface StatusReport {
 		readonly message: string;
 	}[];
 	readonly alerts_waiting: readonly WaitingAlert[];
+	/** How it follows the source's change log; null when no table does. */
+	readonly changes: ChangeStatus | null;
+}
+
+export interface ChangeStatus {
+	/** `following`: a process is at it. */
+	readonly state: "following" | "stopped" | "paused";
+	/** As the source writes it; null before the first run. */
+	readonly position: string | null;
+	readonly log_end: string | null;
+	/** Since the last commit, while the log holds more than was applied; else 0. */
+	readonly lag_seconds: number | null;
+	readonly bytes_behind: number | null;
+	/** Until the position can no longer be read; null when the source does not tell. */
+	readonly headroom_seconds: number | null;
+	/** Bytes by which the log may grow until then. */
+	readonly headroom_bytes: number | null;
+	/** When the source was asked: ISO 8601, UTC. */
+	readonly measured_at: string | null;
+	/** Why the log can't be read on, or could not be asked. */
+	readonly problem: { readonly code: string; readonly message: string; readonly hint: string } | null;
+	readonly tables: readonly FollowedTableStatus[];
+}
+
+export interface FollowedTableStatus {
+	readonly table: string;
+	readonly state: "loading" | "following" | "paused";
+	/** Its changes up to here are in the table. */
+	readonly from: string | null;
+	/** It catches up until here: its rows were read at several places of the log. */
+	readonly until: string | null;
 }

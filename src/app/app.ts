@@ -7,9 +7,11 @@ import {
 	type Port,
 	type RunReceipt,
 	type Source,
+	type StoredPosition,
 	type TableName,
 	toHeadraceErrors,
 } from "../core/index.ts";
+import { CHANGES_STREAM } from "../flow/index.ts";
 import { redactByLook } from "../observe/index.ts";
 import { openStateStore, type SqliteStateStore } from "../state/index.ts";
 import { Alarms } from "./alarms.ts";
@@ -29,6 +31,7 @@ import type {
 	TaskSummary,
 } from "./api.ts";
 import { waitingAlert } from "./api.ts";
+import { changeStatus, followsLog, standingFindings } from "./change-standing.ts";
 import { compactPipeline } from "./compact.ts";
 import { lateMessage, lateTables } from "./freshness.ts";
 import { planOf } from "./plan.ts";
@@ -39,7 +42,7 @@ import { openStaging } from "./registry.ts";
 import { needsStaging, type RunScope, runOnce } from "./run.ts";
 import { newRunId } from "./run-id.ts";
 import { selectSummaries } from "./select.ts";
-import { openSession } from "./session.ts";
+import { type LookedSource, lookAtSource, openSession } from "./session.ts";
 import { planSession } from "./session-plan.ts";
 import { tasksOf } from "./tasks.ts";
 
@@ -194,14 +197,27 @@ class LocalApp implements App {
 				await using staging = await openStaging(pipeline, session.resources);
 				return await staging.check();
 			});
+		let planned: readonly TablePlan[] = [];
 		await look(pipeline.name, async () => {
 			const plan = await planSession(session, {}, this.#lastInterval(pipeline), newRunId());
+			planned = plan.tables;
 			return plan.tables.flatMap((table) =>
 				table.errors.map(
 					(error): Finding => ({ severity: "error", message: `${table.source} ${error.message}`, remedy: error.hint }),
 				),
 			);
 		});
+		const log = session.source.changeLog;
+		const followed = planned.filter(({ selected }) => selected.options.mode === "cdc");
+		if (log !== undefined && followed.length > 0) {
+			const subject = `${pipeline.from.name}: change log`;
+			await look(subject, () => log.check(followed.map(({ table }) => table)));
+			await look(subject, async () => {
+				const rows = await session.destination.positions(pipeline.name);
+				const row = rows.find(({ stream }) => stream === CHANGES_STREAM);
+				return standingFindings(pipeline, log, row);
+			});
+		}
 		await look(pipeline.name, () => this.#unfinished(pipeline));
 		return { ok: findings.every((finding) => finding.severity !== "error"), findings };
 	}
@@ -219,9 +235,15 @@ class LocalApp implements App {
 			const grants = (await port.grants?.(names)) ?? (type === "file" || type === "duckdb" ? [] : null);
 			return { connection, role, type, grants };
 		};
+		const source = await of("source", session.source, tables);
+		const followed = plan.tables.filter(({ selected }) => selected.options.mode === "cdc");
+		const log =
+			followed.length === 0
+				? []
+				: ((await session.source.changeLog?.grants?.(followed.map(({ selected }) => selected.source))) ?? []);
 		return {
 			connections: [
-				await of("source", session.source, tables),
+				{ ...source, grants: source.grants === null && log.length === 0 ? null : [...(source.grants ?? []), ...log] },
 				...(staging === null ? [] : [await of("staging", staging, [])]),
 				await of("destination", session.destination, targets),
 			],
@@ -261,7 +283,21 @@ class LocalApp implements App {
 				message: lateMessage(table, this.#recorder.nowMs()),
 			})),
 			alerts_waiting: alerts.map(waitingAlert),
+			changes: followsLog(pipeline) ? await this.#changeStatus(pipeline, positions, lease !== null) : null,
 		};
+	}
+
+	async #changeStatus(pipeline: CheckedPipeline, positions: readonly StoredPosition[], isHeld: boolean) {
+		const known = positions.find(({ stream }) => stream === CHANGES_STREAM);
+		const now = { ms: this.#recorder.nowMs(), isHeld, isPaused: false };
+		let opened: LookedSource;
+		try {
+			opened = await lookAtSource(pipeline, this.#options.source);
+		} catch (problem) {
+			return await changeStatus(known, { log: null, problem }, now);
+		}
+		await using source = opened;
+		return await changeStatus(known, { log: source.source.changeLog ?? null, problem: null }, now);
 	}
 
 	async alert(pipeline: CheckedPipeline, options: { readonly signal?: AbortSignal } = {}): Promise<AlertDelivery[]> {

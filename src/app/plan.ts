@@ -1,5 +1,5 @@
-import { type Finding, qualified, type TargetTable, type Write } from "../core/index.ts";
-import { landingTask } from "../flow/index.ts";
+import { type ChangesPosition, type Finding, qualified, type TargetTable, type Write } from "../core/index.ts";
+import { CHANGES_STREAM, changesPosition, landingTask } from "../flow/index.ts";
 import type { Plan, PlanOptions, PlanTable, RunInterval } from "./api.ts";
 import { fixNotes } from "./fixes.ts";
 import { maskNotes, planHooks, planSummaryTable } from "./plan-policy.ts";
@@ -14,6 +14,7 @@ export async function planOf(session: Session, options: PlanOptions, interval: R
 	const planned = await planSession(session, options, interval, newRunId());
 	const tables: PlanTable[] = [];
 	const positions = new Map((await session.destination.positions(pipeline.name)).map((row) => [row.stream, row]));
+	const changes = changesPosition(positions.get(CHANGES_STREAM) ?? { position: null });
 	for (const plan of planned.tables) {
 		const existing = await session.destination.describe(plan.into);
 		const ddl = await ddlOf(session, plan);
@@ -31,6 +32,7 @@ export async function planOf(session: Session, options: PlanOptions, interval: R
 			change: existing === null ? "new" : ddl.length === 0 ? "same" : "changed",
 			notes: [
 				...cursorNote(mode, cursor, position),
+				...followNote(session, plan, changes),
 				...plan.notes,
 				...(await fixNotes(session, plan)),
 				...maskNotes(plan, positions.get(plan.task?.stream ?? plan.source)),
@@ -42,6 +44,7 @@ export async function planOf(session: Session, options: PlanOptions, interval: R
 	for (const summary of planned.policy.summaries) tables.push(await planSummaryTable(session, summary));
 	const findings: Finding[] = [
 		...planned.warnings.map((message): Finding => ({ severity: "warning", message })),
+		...(await logFindings(session, planned.tables)),
 		...planned.tables.flatMap((plan) =>
 			plan.errors.map(
 				(error): Finding => ({
@@ -91,6 +94,24 @@ function fixDdl({ sql }: Session["destination"], target: TargetTable, fixed: Rea
 			({ name, destinationType }) =>
 				`ALTER TABLE ${sql.relation(target.name)} ALTER COLUMN ${sql.quoteIdentifier(name)} SET DATA TYPE ${destinationType}`,
 		);
+}
+
+/** Where a table that follows the change log stands. */
+function followNote({ source }: Session, plan: TablePlan, changes: ChangesPosition | null): string[] {
+	const { changeLog } = source;
+	if (plan.selected.options.mode !== "cdc" || changeLog === undefined) return [];
+	const known = changes?.tables[plan.source];
+	if (changes === null || known === undefined || known.state === "loading")
+		return ["all rows are read first, then what the change log has after them"];
+	if (known.state === "paused") return [`paused: \`headrace resume\` goes on`];
+	return [`changes after ${changeLog.format(changes.at)}`];
+}
+
+/** What keeps changes of these tables out of the log, and what is to be known of them. */
+async function logFindings({ source }: Session, plans: readonly TablePlan[]): Promise<Finding[]> {
+	const tables = plans.filter(({ selected }) => selected.options.mode === "cdc").map(({ table }) => table);
+	if (tables.length === 0 || source.changeLog === undefined) return [];
+	return (await source.changeLog.check(tables)).filter(({ severity }) => severity !== "ok");
 }
 
 function cursorNote(mode: string, cursor: string | undefined, position: string | null): string[] {

@@ -64,3 +64,19 @@ export async function openSession(pipeline: CheckedPipeline, options: PlanOption
 		throw error;
 	}
 }
+
+/** A source that is only asked something. */
+export interface LookedSource extends AsyncDisposable {
+	readonly source: Source;
+}
+
+/** Opens the source alone: for questions about its log. */
+export async function lookAtSource(pipeline: CheckedPipeline, custom?: Source): Promise<LookedSource> {
+	if (custom !== undefined) return { source: custom, async [Symbol.asyncDispose]() {} };
+	const source = await openSource(pipeline.from, {
+		engineMemoryBytes: MEMORY_BYTES_FREE_MIN,
+		temporaryDirectory: join(pipeline.directory, ".headrace", "tmp"),
+		stagingDirectory: stagingDirectoryOf(pipeline),
+	});
+	return { source, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
+}

@@ -7,6 +7,7 @@ import { timeText } from "../../observe/format.ts";
 import { printable } from "../../observe/terminal.ts";
 import { textTable } from "../../observe/text-table.ts";
 import type { Arguments } from "../arguments.ts";
+import { changeLines } from "../change-text.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
 import { errorLines } from "../error-text.ts";
 import { exitOfErrors } from "../exit-code.ts";
@@ -42,6 +43,9 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	if (reports.length + errors.length === 0) output.note("no pipelines here; start with `headrace init`");
 	return { data: { pipelines: reports }, exit: errors.length === 0 ? exitOf(reports) : exitOfErrors(errors), errors };
 }
+
+/** The position row of a change log, which is shown by what it says. */
+const CHANGES_STREAM = "changes";
 
 /** With what `--alert` sent. */
 interface AlertedReport extends StatusReport {
@@ -82,16 +86,19 @@ function print({ output }: VerbContext, report: AlertedReport): void {
 	for (const waiting of report.alerts_waiting) output.print(`  ${paint("yellow", `! ${waitingText(waiting)}`)}`);
 	for (const { channel, event, error } of report.alerts_sent ?? [])
 		if (error === null) output.note(`alarm sent to ${channel}: ${event}`);
+	const followed = new Set([CHANGES_STREAM, ...(report.changes?.tables ?? []).map(({ table }) => table)]);
+	const streams = report.positions.filter(({ stream }) => report.changes === null || !followed.has(stream));
+	if (report.changes !== null) for (const line of changeLines(report.changes, output.paint)) output.print(`  ${line}`);
 	const lines = textTable(
 		[{ title: "table" }, { title: "position" }, { title: "committed" }],
-		report.positions.map((position) => [
+		streams.map((position) => [
 			printable(position.stream),
 			printable(positionOf(position)),
 			committedText(position.committedAt),
 		]),
 		{ indent: 2 },
 	);
-	if (report.positions.length > 0) for (const line of lines) output.print(line);
+	if (streams.length > 0) for (const line of lines) output.print(line);
 }
 
 /** As people read it; a position that can't be read is shown as it is, never guessed. */

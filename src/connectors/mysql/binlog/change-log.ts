@@ -4,6 +4,7 @@ import {
 	type ChangeRequest,
 	type ChangeStream,
 	type Finding,
+	type Grant,
 	HeadraceError,
 	type LogHeadroom,
 	type SourceTable,
@@ -17,7 +18,7 @@ import { Charsets } from "./charsets.ts";
 import { Dump, type DumpStart } from "./dump.ts";
 import { type DescribedTable, type Dictionary, FollowedTables } from "./followed-tables.ts";
 import { parseGtids } from "./gtid.ts";
-import { checkLog } from "./log-check.ts";
+import { checkLog, logRights } from "./log-check.ts";
 import { logEnd, logFiles, retentionSeconds, serverName } from "./log-files.ts";
 import { LogReader } from "./log-reader.ts";
 import {
@@ -158,6 +159,16 @@ export class MysqlChangeLog implements ChangeLog {
 
 	check(tables: readonly SourceTable[]): Promise<Finding[]> {
 		return this.#connections.ask((connection) => checkLog(connection, tables));
+	}
+
+	grants(): Promise<Grant[]> {
+		return this.#connections.ask(async (connection) => [
+			{
+				title: "the change log of the whole server, which has no rights by table",
+				language: "sql",
+				text: `GRANT ${logRights(connection)} ON *.* TO ${connection.server.account};`,
+			},
+		]);
 	}
 }
 
