@@ -211,7 +211,7 @@ export interface ChangeStatus {
 	/** As the source writes it; null before the first run. */
 	readonly position: string | null;
 	readonly log_end: string | null;
-	/** Since the last commit, while the log holds more than was applied; else 0. */
+	/** Now less the commit time of the last change that was applied, while the log holds more; else 0. */
 	readonly lag_seconds: number | null;
 	readonly bytes_behind: number | null;
 	/** Until the position can no longer be read; null when the source does not tell. */

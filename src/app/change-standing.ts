@@ -15,7 +15,6 @@ export function followsLog(pipeline: CheckedPipeline): boolean {
 /** The position row of a pipeline's change log, as the destination or the state store has it. */
 export interface KnownPosition {
 	readonly position: string | null;
-	readonly committedAt: string | null;
 }
 
 /** How a log stands to a position: how far behind it is, and whether it can still be read on from there. */
@@ -71,7 +70,7 @@ export async function changeStatus(
 		return {
 			...base,
 			log_end: log.format(end),
-			lag_seconds: lagSeconds(bytesBehind, known?.committedAt ?? null, now.ms),
+			lag_seconds: lagSeconds(bytesBehind, position.committedAt, now.ms),
 			bytes_behind: bytesBehind,
 			headroom_seconds: secondsLeft ?? null,
 			headroom_bytes: bytesLeft ?? null,
@@ -82,19 +81,10 @@ export async function changeStatus(
 	}
 }
 
-/** Seconds since the last commit, by the destination's clock, while the log holds more; 0 when it does not. */
-function lagSeconds(bytesBehind: number, committedAt: string | null, nowMs: number): number | null {
+/** Age of the last change that was applied, while the log holds more; 0 when it does not. */
+function lagSeconds(bytesBehind: number, committedAt: string | undefined, nowMs: number): number | null {
 	if (bytesBehind === 0) return 0;
-	const committedMs = committedAt === null ? Number.NaN : committedMsOf(committedAt);
-	return Number.isNaN(committedMs) ? null : Math.max(0, Math.round((nowMs - committedMs) / 1000));
-}
-
-/** Control rows hold times as their destination prints them, in UTC: `2026-11-21 17:00:00.123+00`. */
-function committedMsOf(text: string): number {
-	const [, day, time, zone] = /^(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?)\d*(.*)$/.exec(text) ?? [];
-	if (day === undefined) return Number.NaN;
-	const offset = /^[+-]\d{2}$/.test(zone ?? "") ? `${zone}:00` : zone === "" ? "Z" : zone;
-	return Date.parse(`${day}T${time}${offset}`);
+	return committedAt === undefined ? null : Math.max(0, Math.round(nowMs / 1000 - Number(BigInt(committedAt) / 1_000_000n)));
 }
 
 function problemOf(thrown: unknown): NonNullable<ChangeStatus["problem"]> {
