@@ -30,6 +30,19 @@ export interface App extends AsyncDisposable {
 	compact(pipeline: CheckedPipeline, options: CompactOptions): Promise<CompactedTable[]>;
 	tasks(pipeline: CheckedPipeline): Promise<TaskSummary[]>;
 	status(pipeline: CheckedPipeline): Promise<StatusReport>;
+	/**
+	 * Pauses, resumes or reads anew tables that follow a change log, or moves the place that it is read from. A process
+	 * of this project that follows it does so itself and goes on; one elsewhere is fenced off.
+	 */
+	changePosition(
+		pipeline: CheckedPipeline,
+		request: PositionRequest,
+		options?: { readonly signal?: AbortSignal },
+	): Promise<PositionChanged>;
+	/** Holds a pipeline, or lets it go on. What follows its change log ends, cleanly. */
+	pause(pipeline: CheckedPipeline, paused: boolean): Promise<PauseReport>;
+	/** What the destination says of how far each stream was read. */
+	positions(pipeline: CheckedPipeline): Promise<StateReport>;
 	/** Tells the channels which tables are late, and what they could not be told before: what was sent or tried. */
 	alert(pipeline: CheckedPipeline, options?: { readonly signal?: AbortSignal }): Promise<AlertDelivery[]>;
 	/** Sends a test through each channel. */
@@ -203,6 +216,44 @@ export interface StatusReport {
 	readonly alerts_waiting: readonly WaitingAlert[];
 	/** How it follows the source's change log; null when no table does. */
 	readonly changes: ChangeStatus | null;
+}
+
+/** `tables`: names and patterns; all tables that follow the log when absent. */
+export type PositionRequest =
+	| { readonly kind: "pause" | "resume" | "resync"; readonly tables?: readonly string[] }
+	| {
+			readonly kind: "set";
+			/** As the source writes it. */
+			readonly position: string;
+			/** Changes may be passed over. */
+			readonly isConfirmed: boolean;
+	  };
+
+export interface PositionChanged {
+	/** False: it was so already. */
+	readonly changed: boolean;
+	readonly position_before: string | null;
+	readonly position: string;
+	/** Those that it was about. */
+	readonly tables: readonly string[];
+	/** What comes of it. */
+	readonly notes: readonly string[];
+}
+
+export interface PauseReport {
+	readonly pipeline: string;
+	readonly paused: { readonly at: string; readonly by: string } | null;
+	/** What followed the change log has ended. */
+	readonly ended: boolean;
+}
+
+export interface StateReport {
+	readonly pipeline: string;
+	/** A run has the pipeline: positions are as it told them last. */
+	readonly is_held: boolean;
+	readonly positions: readonly StoredPosition[];
+	/** Of the change log, as the source writes it; null when there is none. */
+	readonly log: { readonly at: string; readonly tables: readonly FollowedTableStatus[] } | null;
 }
 
 export interface ChangeStatus {

@@ -7,7 +7,6 @@ import {
 	type Port,
 	type RunReceipt,
 	type Source,
-	type StoredPosition,
 	type TableName,
 	toHeadraceErrors,
 } from "../core/index.ts";
@@ -23,15 +22,20 @@ import type {
 	CompactOptions,
 	ConnectionGrants,
 	GrantReport,
+	PauseReport,
 	Plan,
 	PlanOptions,
+	PositionChanged,
+	PositionRequest,
 	RunInterval,
 	RunOptions,
+	StateReport,
 	StatusReport,
 	TaskSummary,
 } from "./api.ts";
 import { waitingAlert } from "./api.ts";
-import { changeStatus, followsLog, standingFindings } from "./change-standing.ts";
+import { standingFindings } from "./change-standing.ts";
+import { type ChangeProject, changesOf, holdPipeline, requestChange, stateOf } from "./change-verbs.ts";
 import { compactPipeline } from "./compact.ts";
 import { lateMessage, lateTables } from "./freshness.ts";
 import { planOf } from "./plan.ts";
@@ -42,7 +46,7 @@ import { openStaging } from "./registry.ts";
 import { needsStaging, type RunScope, runOnce } from "./run.ts";
 import { newRunId } from "./run-id.ts";
 import { selectSummaries } from "./select.ts";
-import { type LookedSource, lookAtSource, openSession } from "./session.ts";
+import { openSession } from "./session.ts";
 import { planSession } from "./session-plan.ts";
 import { tasksOf } from "./tasks.ts";
 
@@ -77,12 +81,14 @@ class LocalApp implements App {
 	readonly #options: AppOptions;
 	readonly #state: SqliteStateStore;
 	readonly #recorder: Recorder;
+	readonly #project: ChangeProject;
 
 	constructor(options: AppOptions, state: SqliteStateStore) {
 		this.directory = options.directory;
 		this.#options = options;
 		this.#state = state;
 		this.#recorder = { state, nowMs: options.nowMs ?? Date.now, redact: options.redact ?? redactByLook };
+		this.#project = { state, source: options.source, nowMs: this.#recorder.nowMs };
 	}
 
 	async run(pipeline: CheckedPipeline, options: RunOptions): Promise<RunReceipt[]> {
@@ -99,7 +105,8 @@ class LocalApp implements App {
 			{ pipeline, options: wanted, intervals: [interval] },
 			async ({ held, logged, starts: [start] }) => {
 				await using session = await start!.attempt(() => openSession(pipeline, logged, this.#options.source));
-				const context = { state: this.#state, options: logged, interval, held, start: start! };
+				const { requests } = this.#state;
+				const context = { state: this.#state, requests, options: logged, interval, held, start: start! };
 				return [await runOnce(session, { ...context, onPlanned: this.#keepColumns(pipeline) })];
 			},
 		);
@@ -283,21 +290,24 @@ class LocalApp implements App {
 				message: lateMessage(table, this.#recorder.nowMs()),
 			})),
 			alerts_waiting: alerts.map(waitingAlert),
-			changes: followsLog(pipeline) ? await this.#changeStatus(pipeline, positions, lease !== null) : null,
+			changes: await changesOf(this.#project, pipeline, positions),
 		};
 	}
 
-	async #changeStatus(pipeline: CheckedPipeline, positions: readonly StoredPosition[], isHeld: boolean) {
-		const known = positions.find(({ stream }) => stream === CHANGES_STREAM);
-		const now = { ms: this.#recorder.nowMs(), isHeld, isPaused: false };
-		let opened: LookedSource;
-		try {
-			opened = await lookAtSource(pipeline, this.#options.source);
-		} catch (problem) {
-			return await changeStatus(known, { log: null, problem }, now);
-		}
-		await using source = opened;
-		return await changeStatus(known, { log: source.source.changeLog ?? null, problem: null }, now);
+	changePosition(
+		pipeline: CheckedPipeline,
+		request: PositionRequest,
+		options: { readonly signal?: AbortSignal } = {},
+	): Promise<PositionChanged> {
+		return requestChange(this.#project, pipeline, request, options.signal);
+	}
+
+	pause(pipeline: CheckedPipeline, paused: boolean): Promise<PauseReport> {
+		return holdPipeline(this.#project, pipeline, paused);
+	}
+
+	positions(pipeline: CheckedPipeline): Promise<StateReport> {
+		return stateOf(this.#project, pipeline);
 	}
 
 	async alert(pipeline: CheckedPipeline, options: { readonly signal?: AbortSignal } = {}): Promise<AlertDelivery[]> {

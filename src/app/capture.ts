@@ -7,6 +7,7 @@ import {
 	type TableOutcome,
 	type TableTask,
 } from "../flow/index.ts";
+import { RequestWatch } from "./change-requests.ts";
 import { runHooks } from "./hooks.ts";
 import type { TablePlan } from "./planned-table.ts";
 import { emptyReceipt, failedReceipt, finishedReceipt } from "./receipt.ts";
@@ -81,6 +82,8 @@ class Capture {
 	readonly #outcomes = new Map<string, TableOutcome>();
 	/** Something was committed since the last error: what comes is a new trouble. */
 	#hasMoved = false;
+	/** The position rows are no longer as the run found them. */
+	#hasBegun = false;
 
 	constructor(plans: readonly TablePlan[], work: TableWork) {
 		this.#plans = new Map(plans.map((plan) => [plan.task!.stream, plan]));
@@ -99,12 +102,15 @@ class Capture {
 		const rule = { retries: pipeline.retries, retryDelayMs: pipeline.retryDelayMs };
 		let isPrepared = false;
 		let tasks = [...this.#plans.values()].map((plan) => plan.task!);
+		const { requests } = this.#work;
+		using watch = requests === undefined ? null : new RequestWatch(requests, pipeline.name);
 		for (let count = 1, attempts = 1; ; count++, attempts++) {
 			try {
 				signal.throwIfAborted();
 				if (!isPrepared) await this.#hooks("before");
 				isPrepared = true;
-				await this.#attempt(tasks, attempts, onProgress);
+				while (!(await this.#attempt(tasks, onProgress, watch)) && !(await watch!.serve(session)))
+					tasks = await this.#replan();
 				await this.#hooks("after");
 				return { error: null, attempts, errors };
 			} catch (thrown) {
@@ -139,19 +145,42 @@ class Capture {
 		}
 	}
 
-	async #attempt(tasks: readonly TableTask[], attempt: number, onProgress: () => Promise<void>): Promise<void> {
-		const { session, options, runId } = this.#work;
+	/** False when it was left off because something is asked of it. */
+	async #attempt(
+		tasks: readonly TableTask[],
+		onProgress: () => Promise<void>,
+		watch: RequestWatch | null,
+	): Promise<boolean> {
+		const asked = watch?.signal;
+		try {
+			await this.#follow(tasks, onProgress, asked);
+			return true;
+		} catch (thrown) {
+			const isFenced = thrown instanceof HeadraceError && thrown.code === "E_FENCED";
+			if (asked?.aborted !== true || this.#work.signal.aborted || isFenced) throw thrown;
+			return false;
+		}
+	}
+
+	async #follow(
+		tasks: readonly TableTask[],
+		onProgress: () => Promise<void>,
+		asked: AbortSignal | undefined,
+	): Promise<void> {
+		const { session, options, runId, signal } = this.#work;
+		const work = { ...this.#work, signal: asked === undefined ? signal : AbortSignal.any([signal, asked]) };
 		const { pipeline, source, destination } = session;
 		const { changeLog: log } = source;
 		const { changes } = destination;
 		if (log === undefined || changes === undefined)
 			throw new HeadraceError("E_INTERNAL", "a log was planned to be followed that can't be");
 		const streams = [CHANGES_STREAM, ...tasks.map((task) => task.stream)];
-		const rows = attempt === 1 ? this.#work.rows : await destination.takeOver(pipeline.name, streams);
+		const rows = this.#hasBegun ? await destination.takeOver(pipeline.name, streams) : this.#work.rows;
+		this.#hasBegun = true;
 		const { intervalMs, rows: flushRows, bytes } = pipeline.flush;
 		await captureChanges(
 			{
-				...flowContext(this.#work),
+				...flowContext(work),
 				stage: "all",
 				log,
 				changes,
@@ -160,7 +189,7 @@ class Capture {
 				temporaryDirectory: session.resources.temporaryDirectory,
 				follow: options.follow === true,
 				concurrency: session.concurrency,
-				tableContext: (task) => this.#tableContext(task),
+				tableContext: (task) => ({ ...this.#tableContext(task), signal: work.signal }),
 				replan: () => this.#replan(),
 				takeOver: (names) => destination.takeOver(pipeline.name, names),
 				onOutcome: (stream, outcome) => {

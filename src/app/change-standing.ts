@@ -84,7 +84,9 @@ export async function changeStatus(
 /** Age of the last change that was applied, while the log holds more; 0 when it does not. */
 function lagSeconds(bytesBehind: number, committedAt: string | undefined, nowMs: number): number | null {
 	if (bytesBehind === 0) return 0;
-	return committedAt === undefined ? null : Math.max(0, Math.round(nowMs / 1000 - Number(BigInt(committedAt) / 1_000_000n)));
+	return committedAt === undefined
+		? null
+		: Math.max(0, Math.round(nowMs / 1000 - Number(BigInt(committedAt) / 1_000_000n)));
 }
 
 function problemOf(thrown: unknown): NonNullable<ChangeStatus["problem"]> {

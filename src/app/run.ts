@@ -7,6 +7,7 @@ import {
 	type StateStore,
 	type TableReceipt,
 } from "../core/index.ts";
+import type { ChangeRequests } from "../state/index.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
 import { captureReceipts, captureStreams } from "./capture.ts";
 import { changeNotices, throwIfForbidden } from "./evolution.ts";
@@ -28,6 +29,8 @@ import { asRunError, type StagedFiles, summaryReceipt, tableReceipt } from "./ta
 /** What one run needs beside its session. */
 export interface RunContext {
 	readonly state: StateStore | null;
+	/** What may be asked while it follows a change log. */
+	readonly requests?: ChangeRequests;
 	readonly options: RunOptions;
 	readonly interval: RunInterval | null;
 	readonly held: HeldLease;
@@ -123,6 +126,7 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 			bufferBytesMax: Math.floor(session.bufferBytesMax / parallel),
 			readers: Math.max(1, Math.floor(session.concurrency / parallel)),
 			tablesAtOnce: parallel,
+			...(context.requests === undefined ? {} : { requests: context.requests }),
 		};
 		const work = [...plans.entries()].filter(([, plan]) => plan.selected.options.mode !== "cdc");
 		const worker = async () => {
@@ -130,12 +134,16 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 				await setTable(next[0], await tableReceipt(next[1], shared));
 		};
 		await Promise.all(Array.from({ length: parallel }, worker));
+		const following = plans.filter((plan) => plan.selected.options.mode === "cdc");
 		await captureReceipts(
-			plans.filter((plan) => plan.selected.options.mode === "cdc"),
+			following,
 			{ ...shared, bufferBytesMax: session.bufferBytesMax, readers: session.concurrency },
-			(plan, receipt) => {
-				const index = plans.indexOf(plan);
-				return receipt.state === "running" ? run.setTable(index, receipt) : setTable(index, receipt);
+			async (plan, receipt) => {
+				if (receipt.state !== "running") return setTable(plans.indexOf(plan), receipt);
+				await run.setTable(plans.indexOf(plan), receipt);
+				// Whoever asks how far it is need not open the destination, which may let one process in only.
+				if (plan === following[0])
+					await state?.savePositions(pipeline.name, await destination.positions(pipeline.name));
 			},
 		);
 		const blocked = context.scope?.blocked;

@@ -9,6 +9,7 @@ import {
 	type TableReceipt,
 } from "../core/index.ts";
 import { runTable, type TableOutcome, type TableTask } from "../flow/index.ts";
+import type { ChangeRequests } from "../state/index.ts";
 import type { RunOptions } from "./api.ts";
 import { applyFixes } from "./fixes.ts";
 import { runHooks } from "./hooks.ts";
@@ -39,6 +40,8 @@ export interface TableWork {
 	readonly bufferBytesMax: number;
 	readonly readers: number;
 	readonly tablesAtOnce: number;
+	/** What may be asked of it while it follows a change log. */
+	readonly requests?: ChangeRequests;
 }
 
 /** Runs one table with its hooks, checks and retries; whatever happens ends in its receipt. */

@@ -1,4 +1,5 @@
 export type { AccessStore } from "./access-store.ts";
+export type { ChangeRequests } from "./change-requests.ts";
 export { processHolder } from "./process-identity.ts";
 export { SCHEMA_VERSION } from "./schema.ts";
 export type * from "./server-rows.ts";

@@ -113,6 +113,16 @@ const MIGRATIONS: readonly string[] = [
 	) STRICT;
 	CREATE INDEX runs_by_interval ON runs (pipeline, interval_start) WHERE interval_start IS NOT NULL;
 	`,
+	`
+	CREATE TABLE change_requests (
+		request_id INTEGER PRIMARY KEY AUTOINCREMENT,
+		pipeline TEXT NOT NULL,
+		asked_at TEXT NOT NULL,
+		request TEXT NOT NULL,
+		is_taken INTEGER NOT NULL,
+		answer TEXT
+	) STRICT;
+	`,
 ];
 
 /** The version this program writes. */

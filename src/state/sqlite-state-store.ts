@@ -4,6 +4,7 @@ import type { Lease, LogLine, RunReceipt, StateStore, StoredPosition, TableSucce
 import { redactByLook } from "../observe/redact.ts";
 import { AccessStore } from "./access-store.ts";
 import { alertRows, replaceAlertRows } from "./alert-rows.ts";
+import { ChangeRequests } from "./change-requests.ts";
 import { DurableDatabase } from "./database.ts";
 import { leaseNow, momentAfter } from "./lease-clock.ts";
 import { isHeld, leaseRow, momentColumns } from "./lease-rows.ts";
@@ -46,6 +47,8 @@ export class SqliteStateStore implements StateStore {
 	/** What the server keeps. */
 	readonly server: ServerStore;
 	readonly access: AccessStore;
+	/** What is asked of processes that follow change logs. */
+	readonly requests: ChangeRequests;
 	readonly #database: DurableDatabase;
 	readonly #redact: (text: string) => string;
 	readonly #holder = processHolder();
@@ -56,6 +59,7 @@ export class SqliteStateStore implements StateStore {
 		this.#database = new DurableDatabase(path, options.onNotice ?? (() => {}));
 		this.server = new ServerStore(this.#database, this.#redact);
 		this.access = new AccessStore(this.#database);
+		this.requests = new ChangeRequests(this.#database);
 	}
 
 	/** One finding: whether every page of the file is sound. */

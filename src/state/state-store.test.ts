@@ -20,9 +20,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RunReceipt, TableReceipt } from "../core/state-store.ts";
 import { openStateStore, processHolder, SCHEMA_VERSION, type SqliteStateStore } from "./index.ts";
 
-/** Takes away what version 3 added. */
+/** Takes away what versions 3 and 4 added. */
 const OF_VERSION_3 = `DROP INDEX runs_by_interval; DROP TABLE schedules; DROP TABLE jobs; DROP TABLE table_columns;
-	DROP TABLE api_tokens; DROP TABLE sessions; DROP TABLE audit;`;
+	DROP TABLE api_tokens; DROP TABLE sessions; DROP TABLE audit; DROP TABLE change_requests;`;
 
 let directory: string;
 let path: string;
