@@ -1,7 +1,9 @@
-import type { ChangeStatus } from "../app/api.ts";
+import type { ChangeStatus, PositionChanged } from "../app/api.ts";
 import { bytesText, secondsText } from "../observe/format.ts";
 import { type Paint, printable } from "../observe/terminal.ts";
 import { textTable } from "../observe/text-table.ts";
+import type { VerbResult } from "./context.ts";
+import type { Output } from "./output.ts";
 
 /** How a pipeline follows a change log: its place and lag, how long the place can be read, and each table. */
 export function changeLines(changes: ChangeStatus, paint: Paint): string[] {
@@ -17,9 +19,30 @@ export function changeLines(changes: ChangeStatus, paint: Paint): string[] {
 		lines.push(`${paint("red", "✗")} ${problem.code}  ${printable(problem.message)}`);
 		lines.push(`  cure: ${printable(problem.hint)}`);
 	}
-	const rows = changes.tables.map(({ table, state, from, until }) => [printable(table), stateText(state, from, until)]);
-	if (rows.length > 0) lines.push(...textTable([{ title: "table" }, { title: "state" }], rows, { indent: 0 }));
+	lines.push(...followedLines(changes.tables));
 	return lines;
+}
+
+/** Each table that follows a log, and where it stands. */
+export function followedLines(tables: ChangeStatus["tables"]): string[] {
+	const rows = tables.map(({ table, state, from, until }) => [printable(table), stateText(state, from, until)]);
+	return rows.length === 0 ? [] : textTable([{ title: "table" }, { title: "state" }], rows);
+}
+
+/** What became of a request to change the position of a log. */
+export function tellPositionChange(output: Output, changed: PositionChanged, done: string): VerbResult {
+	const { tables, position, position_before: before } = changed;
+	const what = tables.length === 0 ? "" : `: ${tables.map(printable).join(", ")}`;
+	if (!changed.changed) output.print(`nothing to change${what}`);
+	else {
+		const place =
+			before === null || before === position
+				? `at ${printable(position)}`
+				: `${printable(before)} → ${printable(position)}`;
+		output.print(`${done}${what}  (${place})`);
+	}
+	for (const note of changed.notes) output.note(`! ${note}`);
+	return { data: changed };
 }
 
 function lagText({ lag_seconds, bytes_behind, headroom_seconds, headroom_bytes }: ChangeStatus): string[] {

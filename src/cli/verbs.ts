@@ -214,6 +214,52 @@ export const VERBS: readonly VerbSpec[] = [
 		load: () => import("./verbs/status.ts"),
 	},
 	{
+		name: "pause",
+		arguments: "<pipeline>",
+		describe: "hold a pipeline, or leave the changes of a table in the log",
+		options: [{ ...TABLE, describe: "only this table, which follows the change log; repeatable" }],
+		example: "headrace pause shop --table prod.orders",
+		load: () => import("./verbs/pause.ts"),
+	},
+	{
+		name: "resume",
+		arguments: "<pipeline>",
+		describe: "let a paused pipeline, or a table, go on where it stopped",
+		options: [{ ...TABLE, describe: "only this table; repeatable" }],
+		example: "headrace resume shop --table prod.orders",
+		load: () => import("./verbs/resume.ts"),
+	},
+	{
+		name: "resync",
+		arguments: "<pipeline>",
+		describe: "read tables that follow the change log anew; the old rows stay until the new ones are there",
+		options: [{ ...TABLE, describe: "only this table; repeatable. Default all of them" }],
+		example: "headrace resync shop --table prod.orders",
+		load: () => import("./verbs/resync.ts"),
+	},
+	{
+		name: "state show",
+		arguments: "<pipeline>",
+		describe: "how far each stream was read",
+		example: "headrace state show shop",
+		load: () => import("./verbs/state-show.ts"),
+	},
+	{
+		name: "state export",
+		arguments: "<pipeline>",
+		describe: "the positions as they are stored, as JSON",
+		example: "headrace state export shop > shop-state.json",
+		load: () => import("./verbs/state-export.ts"),
+	},
+	{
+		name: "state set",
+		arguments: "<pipeline> <position>",
+		describe: "read the change log on from another place",
+		options: [{ flags: "--yes", describe: "also where changes would never be read" }],
+		example: "headrace state set shop mysql-bin.000003:4",
+		load: () => import("./verbs/state-set.ts"),
+	},
+	{
 		name: "changes",
 		arguments: "<address>",
 		describe: "print a source's change log: inserts, deletes, updates as before => after",
@@ -304,22 +350,13 @@ export const VERBS: readonly VerbSpec[] = [
 export const GROUPS: Readonly<Record<string, string>> = {
 	tasks: "the tasks of a run, one by one",
 	alert: "who is told when a copy fails",
+	state: "how far everything was read",
 	types: "how types are mapped",
 	"serve token": "who may use the server from elsewhere, or from a program",
 };
 
 /** Verbs that the manual promises for later: calling one says so. */
-export const VERBS_TO_COME: readonly string[] = [
-	"verify",
-	"repair",
-	"history",
-	"pause",
-	"resume",
-	"resync",
-	"state",
-	"report",
-	"export",
-];
+export const VERBS_TO_COME: readonly string[] = ["verify", "repair", "history", "report", "export"];
 
 /** The verb that a command line names, as far as that can be told before it is read; a group by its name alone. */
 export function verbNamed(argv: readonly string[]): string | undefined {

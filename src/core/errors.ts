@@ -221,6 +221,7 @@ export const ERRORS = {
 	E_REQUEST: failed("A request to the server is not of the form that it takes.", "See `/api/openapi.json`."),
 	E_INTERNAL: failed("Headrace did something it should never do.", "Please report it with the run's log."),
 	E_BUSY: busy("Another run holds this pipeline.", "Wait for it, or see `headrace status`."),
+	E_PAUSED: busy("Somebody has paused this pipeline.", "`headrace resume <pipeline>` lets it go on."),
 	E_FENCED: busy(
 		"A newer run has taken over this pipeline; this one wrote nothing more.",
 		"Nothing to do: the newer run goes on.",

@@ -5,6 +5,7 @@ import type { VerbContext, VerbResult } from "../context.ts";
 import { usageError } from "../output.ts";
 import { appOf, planOptions, readPipeline } from "../project.ts";
 import { reportRuns } from "../run-report.ts";
+import { refuseIfPaused } from "./pause.ts";
 
 /** Longer lists are shown by their ends. */
 const SHOWN_MAX = 12;
@@ -28,6 +29,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 		showValues: context.showValues,
 		...(maxActiveRuns !== undefined && { maxActiveRuns }),
 	};
+	await refuseIfPaused(context, pipeline);
 	const intervals = await intervalsOf(context, pipeline.directory, (app) => app.backfillIntervals(pipeline, options));
 	output.print(`${pipeline.name}: ${plural(intervals.length, "run")}, oldest first`);
 	const texts = intervals.map(intervalText);

@@ -4,12 +4,14 @@ import type { VerbContext, VerbResult } from "../context.ts";
 import { usageError } from "../output.ts";
 import { intervalOf, planOptions, readPipeline } from "../project.ts";
 import { reportRuns } from "../run-report.ts";
+import { refuseIfPaused } from "./pause.ts";
 
 const STAGES = ["check", "extract", "load"] as const;
 
 /** `headrace run <pipeline>` */
 export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {
 	const pipeline = await readPipeline(context, args.required(0));
+	await refuseIfPaused(context, pipeline);
 	const interval = await intervalOf(pipeline, args.text("interval"));
 	const stage = stageOf(args.text("stage"));
 	const failedRun = args.text("failed");
