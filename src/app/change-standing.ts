@@ -54,12 +54,13 @@ export async function changeStatus(
 	} as const;
 	if (position === null) return nothing;
 	const format = (place: string) => log?.format(place) ?? place;
+	const isReached = (place: string) => log !== null && log.compare(place, position.at) <= 0;
 	const tables = Object.entries(position.tables).map(
 		([table, { state, from, until }]): FollowedTableStatus => ({
 			table,
 			state: state ?? "following",
-			from: from === undefined ? null : format(from),
-			until: until === undefined ? null : format(until),
+			from: from === undefined || (state === undefined && isReached(from)) ? null : format(from),
+			until: until === undefined || isReached(until) ? null : format(until),
 		}),
 	);
 	const base: ChangeStatus = { ...nothing, position: format(position.at), tables };
