@@ -13,6 +13,7 @@ import type { TablePlan } from "./planned-table.ts";
 import { emptyReceipt, failedReceipt, finishedReceipt } from "./receipt.ts";
 import { abortableDelay, attemptError, mayRetry, retryDelayMs } from "./retry.ts";
 import { planSession } from "./session-plan.ts";
+import { skippedBecause } from "./summaries.ts";
 import { asRunError, checksOf, flowContext, type TableWork } from "./table-run.ts";
 
 /** How often the receipts of tables that are followed are brought up to date. */
@@ -35,8 +36,19 @@ export async function captureReceipts(
 	const begun = performance.now();
 	const seconds = () => Math.round(performance.now() - begun) / 1000;
 	const known = plans.filter((plan) => plan.task !== null);
-	for (const plan of plans)
-		if (plan.task === null) await tell(plan, failedReceipt(plan, plan.errors[0], 0, 0, "failed"));
+	const broken = plans.find((plan) => plan.task === null);
+	if (broken !== undefined) {
+		// What is not followed would lose its place, and with it what its table holds of earlier times.
+		const error = skippedBecause(`not followed: ${broken.source}, which is committed with it, can't be`);
+		for (const plan of plans)
+			await tell(
+				plan,
+				plan.task === null
+					? failedReceipt(plan, plan.errors[0], 0, 0, "failed")
+					: { ...emptyReceipt(plan), state: "skipped", error },
+			);
+		return;
+	}
 	if (known.length === 0) return;
 	const { options, runId } = work;
 	for (const plan of known)

@@ -1,5 +1,12 @@
 import type { CheckedPipeline } from "../config/index.ts";
-import { type ChangeLog, type Finding, HeadraceError, type LogHeadroom, toHeadraceErrors } from "../core/index.ts";
+import {
+	type ChangeLog,
+	ERRORS,
+	type Finding,
+	HeadraceError,
+	type LogHeadroom,
+	toHeadraceErrors,
+} from "../core/index.ts";
 import { changesPosition } from "../flow/index.ts";
 import type { ChangeStatus, FollowedTableStatus } from "./api.ts";
 
@@ -93,7 +100,7 @@ function lagSeconds(bytesBehind: number, committedAt: string | undefined, nowMs:
 function problemOf(thrown: unknown): NonNullable<ChangeStatus["problem"]> {
 	const [error] = toHeadraceErrors(thrown);
 	const { code, message, hint } = error ?? new HeadraceError("E_INTERNAL", "the log could not be asked");
-	return { code, message, hint };
+	return { code, message, hint: code === "E_HISTORY_GONE" ? ERRORS.E_HISTORY_GONE.remedy : hint };
 }
 
 /** What `check` says of a position that is to be read on from. */

@@ -1,4 +1,4 @@
-import { matchesPattern, parsePattern } from "../config/index.ts";
+import { type CheckedPipeline, matchesPattern, parsePattern, tableRule } from "../config/index.ts";
 import {
 	type ChangeLog,
 	type ChangesPosition,
@@ -26,11 +26,11 @@ export async function changePosition(session: Session, request: PositionRequest)
 	if (log === undefined || changes === undefined) throw followsNothing(pipeline.name);
 	// Looked at first: what is wrong with the request is said before anybody is fenced off.
 	const known = (await destination.positions(pipeline.name)).find(({ stream }) => stream === CHANGES_STREAM);
-	await planned(log, changesPosition(known ?? { position: null }), request, pipeline.name);
+	await planned(log, changesPosition(known ?? { position: null }), request, pipeline);
 	const row = (await destination.takeOver(pipeline.name, [CHANGES_STREAM])).get(CHANGES_STREAM);
 	if (row === undefined) throw new HeadraceError("E_INTERNAL", "the destination gave no position row for changes");
 	const before = changesPosition(row);
-	const { after, tables, notes } = await planned(log, before, request, pipeline.name);
+	const { after, tables, notes } = await planned(log, before, request, pipeline);
 	const toPosition = encodePosition(after);
 	if (toPosition !== row.position)
 		await changes.apply({
@@ -72,22 +72,29 @@ async function planned(
 	log: ChangeLog,
 	before: ChangesPosition | null,
 	request: PositionRequest,
-	pipeline: string,
+	pipeline: CheckedPipeline,
 ): Promise<Planned> {
+	const { name } = pipeline;
 	if (before === null)
-		throw new HeadraceError("E_UNSUPPORTED", `${pipeline} has not followed its change log yet: there is no position`, {
-			hint: `Begin by \`headrace run ${pipeline}\`.`,
+		throw new HeadraceError("E_UNSUPPORTED", `${name} has not followed its change log yet: there is no position`, {
+			hint: `Begin by \`headrace run ${name}\`.`,
 		});
 	if (request.kind === "set") return movedTo(log, before, request);
-	const tables = chosenTables(before, request.tables ?? [], pipeline);
+	const tables = chosenTables(before, request.tables ?? [], name);
 	let after = before;
 	for (const table of tables) {
 		if (request.kind === "pause") after = pauseTable(after, table);
 		else if (request.kind === "resume") after = resumeTable(after, table, log);
 		else after = withoutTable(after, table);
 	}
-	const loading = tables.filter((table) => request.kind === "pause" && before.tables[table]?.state === "loading");
-	return { after, tables, notes: loading.map((table) => `${table} is being read: it can be paused once it follows`) };
+	const notes = tables.flatMap((table) => {
+		if (request.kind === "pause" && before.tables[table]?.state === "loading")
+			return [`${table} is being read: it can be paused once it follows`];
+		if (request.kind === "resync" && tableRule(pipeline, table)?.options.write === "history")
+			return [`${table}: its history begins anew with the next run; copy the table if earlier versions are needed`];
+		return [];
+	});
+	return { after, tables, notes };
 }
 
 /** Tables that follow the log, by the names and patterns that were given; all of them when none were. */

@@ -166,22 +166,22 @@ export const ERRORS = {
 	),
 	E_HISTORY_GONE: failed(
 		"The source no longer has the history from the saved position on.",
-		"Run `headrace run <pipeline> --full-refresh --table <table>`.",
+		"Read the tables anew: `headrace resync <pipeline>`.",
 		"resnapshot",
 	),
 	E_HISTORY_MISMATCH: failed(
 		"The source's change log is not the one that the position is of: the log was reset, or the server restored or replaced.",
-		"Read the tables anew: `headrace run <pipeline> --full-refresh --table <table>`.",
+		"Read the tables anew: `headrace resync <pipeline>`.",
 		"resnapshot",
 	),
 	E_SLOT_AHEAD: failed(
 		"The replication slot has let go of changes that were not read yet: somebody else consumed them, or the slot was made anew.",
-		"Read the tables anew: `headrace run <pipeline> --full-refresh --table <table>`.",
+		"Read the tables anew: `headrace resync <pipeline>`.",
 		"resnapshot",
 	),
 	E_ERRANT: failed(
 		"The server lacks transactions that were read from the one before it, or has others in their place.",
-		"Point the connection at a server that has them, or read the tables anew.",
+		"Point the connection at a server that has them, or read the tables anew: `headrace resync <pipeline>`.",
 		"resnapshot",
 	),
 	E_BASE_MISSING: failed(
@@ -195,22 +195,22 @@ export const ERRORS = {
 	),
 	E_STATEMENT_EVENT: failed(
 		"The change log holds a statement in place of the rows that it changed.",
-		"Read the table anew, and set binlog_format = ROW for every session.",
+		"Set binlog_format = ROW for every session, then read the tables anew: `headrace resync <pipeline>`.",
 		"resnapshot",
 	),
 	E_INCIDENT: failed(
 		"The source's change log says itself that changes are missing from it.",
-		"Read the tables anew: `headrace run <pipeline> --full-refresh`.",
+		"Read the tables anew: `headrace resync <pipeline>`.",
 		"resnapshot",
 	),
 	E_CORRUPT_EVENT: failed(
 		"A part of the change log is damaged, on the way or on the server's disk.",
-		"The stream is opened once more; if it stays, check the server's disk and read the tables anew.",
+		"The stream is opened once more; if it stays, check the server's disk and read the tables anew: `headrace resync <pipeline>`.",
 		"retry",
 	),
 	E_SCHEMA_AMBIGUOUS: failed(
 		"The change log does not name its columns, and what they were called at this place can't be known.",
-		"Set binlog_row_metadata = FULL where the server has it, and read the table anew.",
+		"Set binlog_row_metadata = FULL where the server has it, and read the tables anew: `headrace resync <pipeline>`.",
 		"resnapshot",
 	),
 	E_ACCESS: failed(

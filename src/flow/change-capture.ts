@@ -133,6 +133,7 @@ class Capture {
 	/** Reads what does not follow yet; what an earlier run has read of it stays, where it can. */
 	async readTables(): Promise<void> {
 		const { log, source, signal, concurrency } = this.#context;
+		await this.#beginAnew();
 		await this.#endKilled();
 		const names = tablesToRead(this.#position, [...this.#tasks.keys()]);
 		if (names.length === 0) return;
@@ -160,6 +161,14 @@ class Capture {
 		for (const name of names) position = endReading(position, name, place.until ?? place.position, log);
 		await this.#commit(position);
 		crashPoint("cdc-read");
+	}
+
+	/** When no table follows any more, the log is begun anew: the place that it was read to may be gone. */
+	async #beginAnew(): Promise<void> {
+		if (this.#position === null || Object.keys(this.#position.tables).length > 0) return;
+		const { log, reader } = this.#context;
+		await log.forget?.(reader);
+		this.#position = null;
 	}
 
 	/** A table whose rows are loaded, and whose run was killed before it could say so. */
