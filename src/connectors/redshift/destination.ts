@@ -19,7 +19,8 @@ import type { RedshiftOptions } from "./connect.ts";
 import { ControlConnection } from "./control.ts";
 import { RedshiftDestinationSql } from "./destination-sql.ts";
 import { warehouseGrants } from "./grants.ts";
-import { ensureSchema, type LoadContext, shape, targetOf } from "./load.ts";
+import { ensureSchema, shape, targetOf } from "./load.ts";
+import type { LoadContext } from "./load-context.ts";
 import {
 	controlTablesExist,
 	ensureControlTables,

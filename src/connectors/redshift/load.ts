@@ -9,33 +9,11 @@ import {
 } from "../../core/index.ts";
 import { type RedshiftColumn, type RedshiftMerge, redshiftDialect } from "../../sql/index.ts";
 import { buildBeside, putInPlace } from "./beside.ts";
-import type { RedshiftOptions } from "./connect.ts";
+import type { LoadContext, Shape } from "./load-context.ts";
 import { quoteIdentifier, quoteLiteral } from "./sql-text.ts";
 import { STAGE } from "./stage.ts";
-import type { Place } from "./target-names.ts";
 import { createDdl, evolve, findColumn, type Relation, type RelationColumn, readRelation } from "./target-table.ts";
 import { conversionOf, familyOf } from "./target-types.ts";
-import type { Writer } from "./writer.ts";
-
-/** What each write works with. */
-export interface LoadContext {
-	readonly writer: Writer;
-	readonly options: RedshiftOptions;
-	readonly place: Place;
-	/** The target, with the column that tags an interval when the load tags. */
-	readonly target: TargetTable;
-	readonly request: LoadRequest;
-}
-
-/** The table as it takes the rows. */
-export interface Shape {
-	/** Null when it must be made. */
-	readonly relation: Relation | null;
-	/** Columns that only a table built beside can have; for a load that replaces all rows. */
-	readonly rebuilt: readonly TargetColumn[];
-	/** Types of the table's columns, by name. */
-	readonly typeOf: (name: string) => string;
-}
 
 export async function ensureSchema({ writer, place }: Pick<LoadContext, "writer" | "place">): Promise<void> {
 	const find = `SELECT 1 FROM pg_namespace WHERE nspname = ${quoteLiteral(place.schema)}`;

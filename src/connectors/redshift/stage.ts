@@ -2,7 +2,7 @@ import { type Batch, crashPoint, HeadraceError, type RemoteFiles, ROW_NUMBER_COL
 import { createTable, redshiftDialect } from "../../sql/index.ts";
 import { addressOf, copyManifest, copySql, expectRows, manifestPathOf } from "./copy.ts";
 import { INSERT_BYTES_MAX, INSERT_ROWS_MAX, insertRows } from "./insert-rows.ts";
-import type { LoadContext, Shape } from "./load.ts";
+import type { LoadContext, Shape } from "./load-context.ts";
 import { withLoadError } from "./load-errors.ts";
 import { quoteIdentifier } from "./sql-text.ts";
 import { stageType } from "./target-types.ts";

@@ -17,17 +17,8 @@ import {
 	redshiftUpdateKnown,
 } from "../../sql/index.ts";
 import { buildBeside, putInPlace } from "./beside.ts";
-import {
-	deleteInterval,
-	ensureTable,
-	isWhole,
-	type LoadContext,
-	mergeOf,
-	range,
-	resultOf,
-	type Shape,
-	verify,
-} from "./load.ts";
+import { deleteInterval, ensureTable, isWhole, mergeOf, range, resultOf, verify } from "./load.ts";
+import type { LoadContext, Shape } from "./load-context.ts";
 import { LOCK_POSITIONS, recordLoad } from "./positions.ts";
 import { quoteIdentifier } from "./sql-text.ts";
 import { STAGE } from "./stage.ts";
