@@ -130,6 +130,8 @@ export async function startPostgres(options: StartOptions & { readonly version: 
 		max_wal_senders: 20,
 		// Committed data survives kill -9 (the operating system has it); only a crash of the machine would lose it.
 		fsync: "off",
+		// In its data folder, and gone with it: a killed server leaves those of POSIX in /dev/shm.
+		dynamic_shared_memory_type: "mmap",
 		full_page_writes: "off",
 		timezone: "UTC",
 		unix_socket_directories: "",

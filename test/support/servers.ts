@@ -5,6 +5,7 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { useMemoryFolder } from "./memory-folder.ts";
 import { temporaryFolder } from "./processes.ts";
 import { type RunningServer, SERVER_NAMES, type ServerAddress, type ServerName } from "./server.ts";
 import { startShared } from "./start.ts";
@@ -16,6 +17,7 @@ function addressOf(server: RunningServer): ServerAddress {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+	useMemoryFolder();
 	const folder = temporaryFolder("servers");
 	const started = new Map<ServerName, Promise<RunningServer>>();
 	const start = (name: ServerName): Promise<RunningServer> => {
