@@ -85,6 +85,7 @@ function watch(write: Write) {
 }
 
 const POINTS = [
+	"lake-taken",
 	"c08",
 	"c09",
 	"c10",

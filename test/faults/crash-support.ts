@@ -14,6 +14,7 @@ import { readSnowflake, snowflakeConnection } from "./snowflake-warehouse.ts";
 import { assertConsistent, type Contents, leftovers, readFolder, readWarehouse } from "./warehouse.ts";
 
 const SOURCES = join(import.meta.dirname, "../../src");
+const TESTS = join(import.meta.dirname, "..");
 
 /** Names of all crash points in the code. */
 export function crashPointsInCode(): string[] {
@@ -24,6 +25,17 @@ export function crashPointsInCode(): string[] {
 			names.add(name!);
 	}
 	return [...names].sort();
+}
+
+/** What any file of tests names in quotes, with or without `#2`, and could be a crash point. */
+export function pointsNamedInTests(): Set<string> {
+	const names = new Set<string>();
+	for (const file of readdirSync(TESTS, { recursive: true, encoding: "utf8" })) {
+		if (!file.endsWith(".ts")) continue;
+		for (const [, name] of readFileSync(join(TESTS, file), "utf8").matchAll(/"([a-z0-9]+(?:-[a-z0-9]+)+)(?:#\d+)?"/g))
+			names.add(name!);
+	}
+	return names;
 }
 
 export const DAY = "2026-01-02";

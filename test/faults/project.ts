@@ -6,11 +6,12 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RunReceipt } from "../../src/core/index.ts";
 import { type TemporaryFolder, temporaryFolder, undoAtEnd } from "../support/processes.ts";
+import { runWarm } from "./warm-command.ts";
 
 const BIN = join(import.meta.dirname, "../../bin/headrace.js");
 
-/** Compiled code that the children of one worker share: it halves the time that a child needs to start. */
-const compileCache = temporaryFolder("compile-cache");
+/** Compiled code that all children share: it halves the time that a child needs to start. */
+const COMPILE_CACHE = process.env["HEADRACE_TESTS_CACHE"] ?? temporaryFolder("compile-cache").path;
 
 export interface CommandResult {
 	readonly code: number | null;
@@ -61,6 +62,12 @@ export function envelopeOf(result: CommandResult): Envelope {
 	}
 }
 
+function commandEnv(): Record<string, string> {
+	const { FORCE_COLOR: _color, HEADRACE_CRASH: _crash, ...env } = process.env;
+	const given = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+	return { ...Object.fromEntries(given), NO_COLOR: "1", NODE_COMPILE_CACHE: COMPILE_CACHE };
+}
+
 /** Starts a command in a folder; it is killed when this process ends. */
 export function startCommand(
 	directory: string,
@@ -74,14 +81,7 @@ export function startCommand(
 		[...before, BIN, "-C", directory, ...words, ...(options.plain === true ? [] : ["--json"])],
 		{
 			cwd: directory,
-			env: {
-				...process.env,
-				NO_COLOR: "1",
-				FORCE_COLOR: undefined,
-				HEADRACE_CRASH: undefined,
-				NODE_COMPILE_CACHE: compileCache.path,
-				...options.env,
-			},
+			env: { ...commandEnv(), ...options.env },
 			stdio: ["ignore", "pipe", "pipe"],
 		},
 	);
@@ -175,9 +175,14 @@ export class Project implements Disposable {
 		return running;
 	}
 
-	/** Runs a command to its end. */
-	run(...words: readonly string[]): Promise<CommandResult> {
-		return this.start(words).ended;
+	/** Runs a command to its end, in a process that other commands were run in before. */
+	async run(...words: readonly string[]): Promise<CommandResult> {
+		const started = performance.now();
+		const request = { words: ["-C", this.folder, ...words, "--json"], directory: this.folder, env: commandEnv() };
+		const answer = await runWarm(BIN, request);
+		if (answer === null) return this.start(words).ended;
+		this.output.push(answer.stdout, answer.stderr);
+		return { ...answer, signal: null, milliseconds: performance.now() - started };
 	}
 
 	/** Runs a command that has to succeed and gives its runs, each of them balanced. */

@@ -19,7 +19,9 @@ function unfit(): string | undefined {
 		const { bavail, bsize } = statfsSync(MEMORY);
 		if (bavail * bsize < FREE_BYTES_MIN || freemem() < FREE_BYTES_MIN) return "it has less than 8 GB free";
 		// Servers are run from copies of their programs.
-		const mounted = readFileSync("/proc/mounts", "utf8").split("\n").map((line) => line.split(" "));
+		const mounted = readFileSync("/proc/mounts", "utf8")
+			.split("\n")
+			.map((line) => line.split(" "));
 		const options = mounted.findLast(([, path]) => path === MEMORY)?.[3]?.split(",");
 		return options === undefined || options.includes("noexec") ? "programs can't be run from it" : undefined;
 	} catch {

@@ -19,6 +19,7 @@ function addressOf(server: RunningServer): ServerAddress {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
 	useMemoryFolder();
 	const folder = temporaryFolder("servers");
+	process.env["HEADRACE_TESTS_CACHE"] = join(folder.path, "compiled");
 	const started = new Map<ServerName, Promise<RunningServer>>();
 	const start = (name: ServerName): Promise<RunningServer> => {
 		let server = started.get(name);

@@ -93,6 +93,23 @@ export async function shape(context: LoadContext): Promise<Shape> {
 	};
 }
 
+/**
+ * What the load found before its transaction, as it is once the positions are locked: another run of the stream may have
+ * made the table meanwhile, as those of a backfill do that begin at once.
+ * @throws E_CONFLICT when the table is another one than this load would have made
+ */
+export async function lockedShape(context: LoadContext, shaped: Shape): Promise<Shape> {
+	const { writer, place, target } = context;
+	if (shaped.relation !== null) return shaped;
+	const made = await readRelation(writer.session, place);
+	if (made === null) return shaped;
+	const { alter, rebuilt } = evolve(place, made, target, false);
+	const other = target.columns.some(({ name, destinationType }) => findColumn(made, name)?.type !== destinationType);
+	if (alter.length > 0 || rebuilt.length > 0 || other)
+		throw new HeadraceError("E_CONFLICT", `another session has made ${qualified(place)} with other columns`);
+	return { ...shaped, relation: made };
+}
+
 /** The table, made in this transaction when there is none. */
 export async function ensureTable(context: LoadContext, { relation }: Shape): Promise<void> {
 	if (relation === null) await context.writer.execute(createDdl(context.place, context.target));

@@ -17,7 +17,7 @@ import {
 	redshiftUpdateKnown,
 } from "../../sql/index.ts";
 import { buildBeside, putInPlace } from "./beside.ts";
-import { deleteInterval, ensureTable, isWhole, mergeOf, range, resultOf, verify } from "./load.ts";
+import { deleteInterval, ensureTable, isWhole, lockedShape, mergeOf, range, resultOf, verify } from "./load.ts";
 import type { LoadContext, Shape } from "./load-context.ts";
 import { LOCK_POSITIONS, recordLoad } from "./positions.ts";
 import { quoteIdentifier } from "./sql-text.ts";
@@ -41,7 +41,7 @@ export function writeStaged(context: LoadContext, shape: Shape, rowsReceived: nu
 				"E_RECEIPT",
 				`${rowsReceived} rows came for ${qualified(request.target.name)}, and the stage has ${staged}`,
 			);
-		const result = await write(context, shape, rowsReceived);
+		const result = await write(context, await lockedShape(context, shape), rowsReceived);
 		await recordLoad(writer, request, result);
 		return result;
 	});

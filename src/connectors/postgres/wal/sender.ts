@@ -4,10 +4,13 @@ import type { Session } from "../session.ts";
 import { corrupt } from "./bytes.ts";
 import { FrameCutter } from "./frames.ts";
 
-/** The server hears from us at least this often: half a minute is the shortest wal_sender_timeout that people set. */
-const STATUS_MS = 10_000;
-/** Without an answer to so many of our questions the server counts as gone. */
-const UNANSWERED_MAX = 3;
+/** The server hears from us at least this often. */
+const STATUS_MS_MAX = 10_000;
+const STATUS_MS_MIN = 100;
+/** So often within wal_sender_timeout, after which the server would cut the connection. */
+const STATUSES_A_TIMEOUT = 3;
+/** Without an answer to our questions for so long the server counts as gone. */
+const SILENCE_MS_MAX = 30_000;
 /** Bytes that wait to be decoded before the socket is paused. */
 const WAITING_BYTES_MAX = 2 << 20;
 
@@ -41,6 +44,7 @@ export class Sender {
 	#failure: HeadraceError | null = null;
 	#wake: (() => void) | null = null;
 	#acknowledged: bigint;
+	readonly #unansweredMax: number;
 	#unanswered = 0;
 	#closed = false;
 
@@ -52,6 +56,7 @@ export class Sender {
 		stream.on("data", (piece: Buffer) => this.#take(piece));
 		stream.on("error", (error) => this.#fail(session.translate(error)));
 		stream.on("close", () => this.#fail(lost(session)));
+		this.#unansweredMax = Math.ceil(SILENCE_MS_MAX / statusMs);
 		this.#timer = setInterval(() => this.#tick(), statusMs);
 	}
 
@@ -59,7 +64,8 @@ export class Sender {
 	 * Sends START_REPLICATION and waits for the stream to begin.
 	 * @throws what the server answers: E_BUSY for a slot that is in use, E_RIGHTS
 	 */
-	static async start(session: Session, command: string, from: bigint, statusMs = STATUS_MS): Promise<Sender> {
+	static async start(session: Session, command: string, from: bigint): Promise<Sender> {
+		const statusMs = await statusInterval(session);
 		const sender = new Sender(session, session.takeOver(), from, statusMs);
 		try {
 			const text = Buffer.from(`${command}\0`);
@@ -79,7 +85,7 @@ export class Sender {
 
 	async #begun(): Promise<void> {
 		while (true) {
-			while (!this.#nextFrame()) await this.wait(STATUS_MS * UNANSWERED_MAX);
+			while (!this.#nextFrame()) await this.wait(SILENCE_MS_MAX);
 			if (this.#cutter.type === COPY_BOTH) return;
 			this.#aside();
 		}
@@ -213,7 +219,7 @@ export class Sender {
 	/** While the socket is paused no answer can be heard; the server must hear from us all the same. */
 	#tick(): void {
 		if (this.#failure !== null) return;
-		if (!this.#paused && ++this.#unanswered > UNANSWERED_MAX) {
+		if (!this.#paused && ++this.#unanswered > this.#unansweredMax) {
 			this.#fail(new HeadraceError("E_CONNECTION_LOST", "the server has not answered for half a minute"));
 			this.#session.destroy();
 			return;
@@ -236,6 +242,15 @@ export class Sender {
 		message[38] = wantsAnswer ? 1 : 0;
 		if (this.#stream.writable) this.#stream.write(message);
 	}
+}
+
+/** Milliseconds between two of our statuses, by what the server waits for them. */
+async function statusInterval(session: Session): Promise<number> {
+	const [row] = await session.rows("SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'");
+	// In milliseconds; 0 is for ever.
+	const timeoutMs = Number(row?.[0] ?? 0);
+	if (timeoutMs === 0) return STATUS_MS_MAX;
+	return Math.max(STATUS_MS_MIN, Math.min(STATUS_MS_MAX, Math.floor(timeoutMs / STATUSES_A_TIMEOUT)));
 }
 
 function lost(session: Session): HeadraceError {
