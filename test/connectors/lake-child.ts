@@ -12,6 +12,7 @@ let row = (await destination.takeOver("crash", ["t"])).get("t")!;
 for (let number = Number(first); number <= Number(last); number++) {
 	const request = requestOf(row, number, write);
 	await destination.load(request);
+	if (number === Number(first)) console.log("loading");
 	row = { ...row, seq: row.seq + 1, position: request.toPosition, loadId: request.loadId };
 	if (number % Number(every) === 0) await destination.compact!({ pipeline: "crash", targetBytes: 64 << 20 });
 }

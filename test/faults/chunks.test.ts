@@ -8,11 +8,12 @@ import { envelopeOf } from "./project.ts";
 import { Shop, type ShopTable } from "./shop.ts";
 import { queryWarehouse } from "./warehouse.ts";
 
-/** Rows of each table, and of a chunk: twenty chunks. */
-const ROWS = 3000;
-const CHUNK_ROWS = "150";
-/** The chunk that is sealed when a run is killed at 60 %. */
-const AT_60_PERCENT = "chunk-sealed#12";
+/** Rows of each table, and of a chunk: ten chunks. */
+const ROWS = 1000;
+const CHUNK_ROWS = "100";
+/** The chunks that are sealed when a run is killed at 60 %. */
+const SEALED = 6;
+const AT_60_PERCENT = `chunk-sealed#${SEALED}`;
 
 beforeAll(() => {
 	process.env["HEADRACE_CHUNK_ROWS"] = CHUNK_ROWS;
@@ -20,6 +21,8 @@ beforeAll(() => {
 afterAll(() => {
 	delete process.env["HEADRACE_CHUNK_ROWS"];
 });
+
+const noTest = (): void => {};
 
 async function filledShop(server: "mariadb" | "postgres15"): Promise<Shop> {
 	const shop = await Shop.open(server);
@@ -31,11 +34,11 @@ async function filledShop(server: "mariadb" | "postgres15"): Promise<Shop> {
 const only = (runs: readonly RunReceipt[]): TableReceipt => runs[0]!.tables[0]!;
 
 /** Chunks that the killed run had sealed are there, and what is missing was read: two are under way at a time. */
-function expectResumed(receipt: TableReceipt, sealed: number): void {
+function expectResumed(receipt: TableReceipt): void {
 	const { chunks_total = 0, chunks_reused = 0, rows_reused = 0 } = receipt;
-	expect(chunks_total).toBeGreaterThan(15);
-	expect(chunks_reused).toBeGreaterThanOrEqual(sealed);
-	expect(chunks_reused).toBeLessThanOrEqual(sealed + 1);
+	expect(chunks_total).toBeGreaterThan(SEALED + 1);
+	expect(chunks_reused).toBeGreaterThanOrEqual(SEALED);
+	expect(chunks_reused).toBeLessThanOrEqual(SEALED + 1);
 	expect(rows_reused).toBeGreaterThan(ROWS / 4);
 	expect(rows_reused).toBeLessThan(receipt.rows_read);
 }
@@ -45,8 +48,9 @@ describe.each([
 	["PostgreSQL", "postgres15"],
 ] as const)("a load of %s in chunks", (_name, server) => {
 	describe.skipIf(missing(server))("killed", () => {
-		// The load of chunks that are there knows nothing of the source they came from: once is enough.
-		const loaded = server === "mariadb" ? CHUNKS_LOADED : [];
+		// The code that keeps chunks and loads them knows nothing of the source that they came from.
+		const isAll = server === "mariadb";
+		const loaded = isAll ? CHUNKS_LOADED : [];
 		let shop: Shop;
 		let round = 0;
 		beforeAll(async () => {
@@ -55,8 +59,12 @@ describe.each([
 		afterAll(() => shop?.[Symbol.asyncDispose]());
 
 		describe.each([
-			["straight into DuckDB", { staging: false }, [...CHUNKS_DIRECT, ...loaded]],
-			["into DuckDB by way of staged files", { staging: true }, [...CHUNKS_STAGED, "c07", ...loaded, "c13#2"]],
+			["straight into DuckDB", { staging: false }, isAll ? [...CHUNKS_DIRECT, ...loaded] : ["chunk-sealed#5"]],
+			[
+				"into DuckDB by way of staged files",
+				{ staging: true },
+				isAll ? [...CHUNKS_STAGED, "c07", ...loaded, "c13#2"] : ["chunk-sealed#5"],
+			],
 		] as const)("%s", (_how, options, points) => {
 			let copy: ShopCopy;
 			beforeEach(() => {
@@ -64,20 +72,36 @@ describe.each([
 			});
 			afterEach(() => copy[Symbol.asyncDispose]());
 
-			test.each(points)("at %s, first load and later one: the old rows or the new, and it goes on", async (point) => {
-				await crashOnce(copy, "accounts", point);
-				await shop.change(++round);
-				await crashOnce(copy, "accounts", point);
+			test.each(["chunk-planned", "chunk-sealed#5", ...(isAll ? ["c09"] : [])])(
+				"at %s of the first load: no table, and it goes on",
+				async (point) => {
+					await crashOnce(copy, "accounts", point);
+				},
+			);
+
+			describe("in later loads", () => {
+				let again: ShopCopy;
+				beforeAll(async () => {
+					again = new ShopCopy(shop, options);
+					await again.project.succeed(...again.words("accounts"));
+				});
+				afterAll(() => again?.[Symbol.asyncDispose]());
+
+				test.each(points)("at %s: the old rows or the new, and it goes on", async (point) => {
+					await shop.change(++round);
+					await crashOnce(again, "accounts", point);
+				});
 			});
 
 			test.each<ShopTable>(["accounts", "orders"])(
 				"at three fifths of %s: the next run reads what is missing, and says so",
 				async (table) => {
+					await shop.settled();
 					await copy.killAt(table, AT_60_PERCENT);
 					const resumed = await copy.project.run(...copy.words(table));
 					expect(resumed.code, resumed.stderr).toBe(0);
 					const receipt = only(envelopeOf(resumed).data!.runs);
-					expectResumed(receipt, 12);
+					expectResumed(receipt);
 					expect(receipt).toMatchObject({ state: "succeeded", consistency: "exact", rows_inserted: receipt.rows_read });
 					const { chunks_total: total, chunks_reused: reused } = receipt;
 					expect(resumed.stderr).toContain(`${reused} of ${total} chunks were there, ${total! - reused!} are read`);
@@ -87,9 +111,10 @@ describe.each([
 			);
 
 			test("again and again: each run goes on where the last one was killed", async () => {
-				for (const point of [4, 4, 4]) await copy.killAt("accounts", `chunk-sealed#${point}`);
+				await shop.settled();
+				for (const point of [3, 3]) await copy.killAt("accounts", `chunk-sealed#${point}`);
 				const receipt = only(await copy.project.succeed(...copy.words("accounts")));
-				expect(receipt.chunks_reused).toBeGreaterThanOrEqual(12);
+				expect(receipt.chunks_reused).toBeGreaterThanOrEqual(6);
 				expect(await copy.rows("accounts")).toEqual(await copy.expected("accounts"));
 				await copy.expectClean();
 			});
@@ -106,7 +131,9 @@ describe.each([
 				},
 			);
 
-			test("and its columns are masked since: nothing that was read unmasked arrives", async () => {
+			// What a plan of chunks is held against is the same whatever the source.
+			const once = isAll ? test : noTest;
+			once("and its columns are masked since: nothing that was read unmasked arrives", async () => {
 				await copy.killAt("accounts", AT_60_PERCENT);
 				const file = "pipelines/shop.yaml";
 				copy.project.write(
@@ -139,7 +166,7 @@ describe.each([
 				);
 			});
 
-			test("and the next run has `resume: off`: all of it is read", async () => {
+			once("and the next run has `resume: off`: all of it is read", async () => {
 				await copy.killAt("accounts", AT_60_PERCENT);
 				const file = "pipelines/shop.yaml";
 				copy.project.write(file, copy.project.read(file).replace("{ mode: full }", "{ mode: full, resume: off }"));
@@ -163,6 +190,7 @@ describe.skipIf(missing("postgres15") ?? missing("postgres18"))("a load in chunk
 	afterAll(() => shop?.[Symbol.asyncDispose]());
 	beforeEach(async () => {
 		target = await freshDatabase(await sharedServer("postgres18"), "copy");
+		await shop.settled();
 		copy = new ShopCopy(shop, options());
 	});
 	afterEach(async () => {
@@ -176,7 +204,7 @@ describe.skipIf(missing("postgres15") ?? missing("postgres18"))("a load in chunk
 			await copy.killAt(table, AT_60_PERCENT);
 			expect(await copy.rows(table)).toBeUndefined();
 			const receipt = only(await copy.project.succeed(...copy.words(table)));
-			expectResumed(receipt, 12);
+			expectResumed(receipt);
 			expect(await copy.rows(table)).toEqual(await copy.expected(table));
 			await copy.expectClean();
 		},
@@ -191,10 +219,11 @@ describe.skipIf(missing("postgres15") ?? missing("postgres18"))("a load in chunk
 
 describe.skipIf(missing("mariadb"))("chunks of several moments", () => {
 	let shop: Shop;
-	beforeEach(async () => {
+	let round = 0;
+	beforeAll(async () => {
 		shop = await filledShop("mariadb");
 	});
-	afterEach(() => shop?.[Symbol.asyncDispose]());
+	afterAll(() => shop?.[Symbol.asyncDispose]());
 
 	describe.each([
 		["straight", { staging: false }],
@@ -203,10 +232,10 @@ describe.skipIf(missing("mariadb"))("chunks of several moments", () => {
 		test("a cursor catches up with what has changed since, also when it is killed in between", async () => {
 			await using copy = new ShopCopy(shop, options);
 			await copy.killAt("orders", AT_60_PERCENT);
-			await shop.change(1);
+			await shop.change(++round);
 			await copy.killAt("orders", CHUNKS_BEHIND);
 			expect(await copy.moves("orders")).toBe(1);
-			await shop.change(2);
+			await shop.change(++round);
 			await copy.project.succeed(...copy.words("orders"));
 			expect(await copy.rows("orders")).toEqual(await copy.expected("orders"));
 			await copy.expectClean();
@@ -215,11 +244,11 @@ describe.skipIf(missing("mariadb"))("chunks of several moments", () => {
 		test("and says so", async () => {
 			await using copy = new ShopCopy(shop, options);
 			await copy.killAt("orders", AT_60_PERCENT);
-			await shop.change(1);
+			await shop.change(++round);
 			const resumed = await copy.project.run(...copy.words("orders"));
 			expect(resumed.code, resumed.stderr).toBe(0);
 			const receipt = only(envelopeOf(resumed).data!.runs);
-			expectResumed({ ...receipt, rows_read: ROWS }, 12);
+			expectResumed({ ...receipt, rows_read: ROWS });
 			expect(receipt.consistency).toBe("cursor");
 			expect(resumed.stderr).toMatch(/what has changed since .* UTC is read by modified/);
 			expect(await copy.rows("orders")).toEqual(await copy.expected("orders"));
@@ -228,10 +257,11 @@ describe.skipIf(missing("mariadb"))("chunks of several moments", () => {
 
 	test("a part that is kept is not written again", async () => {
 		await using copy = new ShopCopy(shop, { staging: false });
+		await shop.settled();
 		const sealed = "SELECT chunk, CAST(sealed_at AS VARCHAR) AS at FROM _headrace.chunks ORDER BY chunk";
 		await copy.killAt("accounts", AT_60_PERCENT);
 		const before = await queryWarehouse(copy.warehouse, sealed);
-		expect(before.length).toBeGreaterThanOrEqual(12);
+		expect(before.length).toBeGreaterThanOrEqual(SEALED);
 		await copy.killAt("accounts", "c08");
 		const after = await queryWarehouse(copy.warehouse, sealed);
 		expect(after.filter(({ chunk }) => before.some((old) => old["chunk"] === chunk))).toEqual(before);
@@ -242,7 +272,7 @@ describe.skipIf(missing("mariadb"))("chunks of several moments", () => {
 		await using copy = new ShopCopy(shop, { staging: false });
 		await copy.project.succeed(...copy.words("orders"));
 		await copy.killAt("orders", AT_60_PERCENT, "--full-refresh");
-		await shop.change(1);
+		await shop.change(++round);
 		await copy.project.succeed(...copy.words("orders"));
 		expect(await copy.rows("orders")).toEqual(await copy.expected("orders"));
 		await copy.expectClean();

@@ -6,9 +6,10 @@ import { crashOnce, ShopCopy } from "./crash-support.ts";
 import { Shop, type ShopTable } from "./shop.ts";
 
 describe.each([
-	["MariaDB", "mariadb", "postgres15"],
-	["PostgreSQL", "postgres15", "postgres18"],
-] as const)("a run from %s into PostgreSQL killed at a crash point", (_name, from, to) => {
+	["MariaDB", "mariadb", "postgres15", { all: true }],
+	// The destination's code is the same: what a server of another version makes of it is tried where a load ends.
+	["PostgreSQL", "postgres15", "postgres18", { all: false }],
+] as const)("a run from %s into PostgreSQL killed at a crash point", (_name, from, to, { all }) => {
 	describe.skipIf(missing(from) ?? missing(to))("one", () => {
 		let shop: Shop;
 		let round = 0;
@@ -18,10 +19,11 @@ describe.each([
 		});
 		afterAll(() => shop?.[Symbol.asyncDispose]());
 
-		describe.each([
+		const ways = [
 			["straight into its transaction", { staging: false }],
 			["by way of staged files", { staging: true }],
-		] as const)("%s", (_how, options) => {
+		] as const;
+		describe.each(all ? ways : ways.slice(0, 1))("%s", (_how, options) => {
 			let target: TestDatabase;
 			let copy: ShopCopy;
 			beforeAll(async () => {
@@ -34,11 +36,12 @@ describe.each([
 				await target?.drop();
 			});
 
-			const tables: readonly ShopTable[] = options.staging ? ["orders"] : ["accounts", "orders", "journal", "visits"];
+			const several: readonly ShopTable[] = all ? ["accounts", "orders", "journal", "visits"] : ["accounts", "orders"];
+			const tables: readonly ShopTable[] = options.staging ? ["orders"] : several;
 			const cases = tables.flatMap((table) => {
 				const points = pointsOf(table, {
 					...options,
-					some: options.staging || table === "journal" || table === "visits",
+					some: !all || options.staging || table === "journal" || table === "visits",
 				});
 				return points.map((point) => [table, point] as const);
 			});
@@ -48,17 +51,21 @@ describe.each([
 			});
 		});
 
-		test.each<[ShopTable, string]>([
+		const first: [ShopTable, string][] = [
 			["accounts", "c08"],
 			["accounts", "c10"],
 			["orders", "c09"],
 			["journal", "c09"],
 			["visits", "c08"],
-		])("in the first load of %s at %s: no table, or all of it", async (table, point) => {
-			await using target = await freshDatabase(await sharedServer(to), "copy");
-			await using copy = new ShopCopy(shop, { staging: false, into: "postgres", target });
-			await crashOnce(copy, table, point);
-		});
+		];
+		test.each(all ? first : first.slice(0, 1))(
+			"in the first load of %s at %s: no table, or all of it",
+			async (table, point) => {
+				await using target = await freshDatabase(await sharedServer(to), "copy");
+				await using copy = new ShopCopy(shop, { staging: false, into: "postgres", target });
+				await crashOnce(copy, table, point);
+			},
+		);
 
 		test("a killed run that another one follows at once is waited for by the server, not by hand", async () => {
 			await using target = await freshDatabase(await sharedServer(to), "copy");

@@ -52,7 +52,7 @@ describe.skipIf(missing("mariadb") ?? missing(BACKEND))("runs from MariaDB into 
 		);
 	});
 
-	const kills = 12;
+	const kills = 4;
 	test(
 		"killed at random moments: whole transactions only, and the next run makes both sides equal",
 		async () => {

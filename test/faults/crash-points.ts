@@ -12,7 +12,7 @@ const FOLDER = ["folder-file-synced", "folder-file-renamed", "folder-once-writte
 export function pointsOf(table: ShopTable, how: { readonly staging: boolean; readonly some?: boolean }): string[] {
 	if (how.some === true) return how.staging ? ["c05", "c07", "c09", "c11", "c13#2"] : ["c08", "c09", "c10"];
 	// Staging knows nothing of the table's mode: its own points are tried with one.
-	const staged = how.staging ? [...STAGE, ...(table === "orders" ? FOLDER : [])] : [];
+	const staged = how.staging && table === "orders" ? [...STAGE, ...FOLDER] : [];
 	return ["c01", ...staged, ...LOAD, ...(table === "accounts" ? SWAP : [])];
 }
 

@@ -171,7 +171,7 @@ describe.skipIf(missing("mariadb"))(
 			async () => {
 				await using shop = await killShop("mariadb");
 				await using own = await startS3StandIn();
-				await killAtRandom(shop, { seed: 5, kills: 6, staging: true, s3: own });
+				await killAtRandom(shop, { seed: 5, kills: 3, staging: true, s3: own });
 				expect(own.keys("lake")).toEqual([]);
 			},
 			// Twice that of a folder: each command loads the SDK, too.

@@ -11,10 +11,10 @@ afterAll(() => {
 });
 
 describe.each([
-	["mariadb", { seed: 11, kills: 4, staging: false }],
-	["mariadb", { seed: 12, kills: 3, staging: true }],
-	["postgres15", { seed: 13, kills: 5, staging: false }],
-	["postgres15", { seed: 14, kills: 4, staging: true }],
+	["mariadb", { seed: 11, kills: 3, staging: false }],
+	["mariadb", { seed: 12, kills: 2, staging: true }],
+	["postgres15", { seed: 13, kills: 3, staging: false }],
+	["postgres15", { seed: 14, kills: 2, staging: true }],
 ] as const)("chunks of %s, runs killed at random moments, %o", (server, killing) => {
 	test.skipIf(missing(server))(
 		"whole transactions only, and the next run makes both sides equal",

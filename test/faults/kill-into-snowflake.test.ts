@@ -4,7 +4,7 @@ import { missing } from "../support/start.ts";
 import { killAtRandom, killShop, killTimeoutMs } from "./kill-support.ts";
 
 describe("runs killed at random moments, MariaDB to Snowflake (stand-in)", () => {
-	const killing = { seed: 8, kills: 4, staging: true };
+	const killing = { seed: 8, kills: 3, staging: true };
 	test.skipIf(missing("mariadb"))(
 		"whole transactions only, no row twice, and the next run makes both sides equal",
 		async () => {

@@ -155,7 +155,8 @@ export async function killAtRandom(shop: Shop, killing: Killing): Promise<{ read
 	let usualMs = usual.milliseconds;
 	let [killed, chunksReused] = [0, 0];
 	try {
-		for (let round = 0; killed < kills && round < 2 * kills; round++) {
+		// A run that was over before its kill is no round: how often that is, is the machine's affair.
+		for (let round = 0; killed < kills && round < 4 * kills + 10; round++) {
 			const words = random.chance(0.25)
 				? ["backfill", "shop", "-s", "2026-01-01", "-e", "2026-01-04", "--max-active-runs", "2"]
 				: ["run", "shop", "--interval", "2026-01-02", ...(random.chance(0.1) ? ["--full-refresh"] : [])];
@@ -163,7 +164,7 @@ export async function killAtRandom(shop: Shop, killing: Killing): Promise<{ read
 			if (random.chance(0.4)) await writer.leaveOpen();
 			const run = copy.project.start(words);
 			// The first quarter is start-up, where nothing can break.
-			await Promise.race([sleep(usualMs * (0.25 + random.next() * 0.75)), run.ended]);
+			await Promise.race([sleep(usualMs * (0.25 + random.next() * 0.65)), run.ended]);
 			run.kill("SIGKILL");
 			const { signal, code, stderr, milliseconds } = await run.ended;
 			if (signal === "SIGKILL") killed++;

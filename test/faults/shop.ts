@@ -2,6 +2,7 @@
 import type { ServerName } from "../support/server.ts";
 import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
 import { quoteBacktick, quoteDouble } from "./names.ts";
+import { until } from "./project.ts";
 
 export type Dialect = "mysql" | "postgres";
 
@@ -111,6 +112,26 @@ export class Shop implements AsyncDisposable {
 			insert into journal (note) values ('round ${round}'), ('round ${round}'), (null);
 			update visits set page = '/changed/${round}' where id between ${1 + (round % 90)} and ${3 + (round % 90)};
 			insert into visits values (${first}, '/new/${round}', '2026-01-02 12:00:00');`;
+	}
+
+	/**
+	 * Waits until a cut can prove that what is written now stays as it is: PostgreSQL tells it by ids once every transaction
+	 * that is open now, in any database, has ended, MariaDB by stamps of whole seconds.
+	 */
+	async settled(): Promise<void> {
+		const [row] =
+			this.dialect === "postgres"
+				? await this.sql("select txid_current() as since")
+				: await this.sql("select unix_timestamp(now()) + 1 as since");
+		const past =
+			this.dialect === "postgres"
+				? `select txid_snapshot_xmin(txid_current_snapshot()) > ${row!["since"]} as yes`
+				: `select unix_timestamp(now()) > ${row!["since"]} as yes`;
+		await until(
+			async () => ["t", "1"].includes((await this.sql(past))[0]!["yes"]!),
+			"older transactions have ended",
+			60_000,
+		);
 	}
 
 	/** All rows as sorted lines, as `readWarehouse` gives them. */
