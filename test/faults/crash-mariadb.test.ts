@@ -31,7 +31,7 @@ test("every crash point of the code is tried", () => {
 		[...new Set(tried.map((point) => point.replace(/#.*/, "")))].sort(),
 	);
 	const named = pointsNamedInTests();
-	expect(elsewhere.filter((point) => !named.has(point))).toEqual([]);
+	expect(elsewhere.filter((point) => point.startsWith("lake-") && !named.has(point))).toEqual([]);
 });
 
 describe.skipIf(missing("mariadb"))("a run killed at a crash point, MariaDB to DuckDB", () => {
