@@ -62,7 +62,9 @@ export class StaticFiles {
 
 	/** The file of a path, or the page itself for a path of its own; null for what is not there. */
 	answer(path: string, headers: Headers): Response | null {
-		const isPage = path === "/" || (!/\.\w+$/.test(path) && (headers.get("accept") ?? "").includes("text/html"));
+		// Not by the look of its end: `/pipelines/shop/tables/shop.orders` is a page of the page's own.
+		const isPage =
+			path === "/" || (!path.startsWith("/assets/") && (headers.get("accept") ?? "").includes("text/html"));
 		const file = this.#files.get(path) ?? (isPage ? this.#files.get("/index.html") : undefined);
 		if (file === undefined) return null;
 		const shared: Record<string, string> = {
