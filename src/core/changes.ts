@@ -47,8 +47,8 @@ export interface ChangeLog {
 	grants?(tables: readonly TableName[]): Promise<Grant[]>;
 	/**
 	 * Makes what the source keeps for a reader and cuts the log: a snapshot of the cut, and the stream from it, are the
-	 * whole. Absent where the source keeps nothing for its readers.
-	 * @throws E_LOG_SETTINGS for tables whose changes it could not tell, E_RIGHTS, E_CONFLICT when the reader has one
+	 * whole. What was kept for the reader before is replaced. Absent where the source keeps nothing for its readers.
+	 * @throws E_LOG_SETTINGS for tables whose changes it could not tell, E_RIGHTS, E_BUSY
 	 */
 	begin?(request: BeginRequest): Promise<LogCut>;
 	/**

@@ -131,9 +131,8 @@ export class MemoryLog {
 		return this.#slots.get(reader)?.confirmed ?? null;
 	}
 
-	/** @throws E_CONFLICT when there is one */
+	/** What the reader had is replaced. */
 	createSlot(reader: string): void {
-		if (this.#slots.has(reader)) throw new HeadraceError("E_CONFLICT", `the reader ${reader} has a slot already`);
 		this.#slots.set(reader, { confirmed: this.end });
 	}
 
