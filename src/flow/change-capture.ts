@@ -26,6 +26,7 @@ import {
 	changesPosition,
 	endReading,
 	forgettable,
+	hasBegun,
 	startingFrom,
 	tablesToRead,
 	withoutTable,
@@ -151,6 +152,8 @@ class Capture {
 				`${strict.map((task) => task.stream).join(", ")}: this server can't tell the exact place of a snapshot in its log, which tables without a key and histories need`,
 				{ hint: "Give the tables a key and write merge." },
 			);
+		// What was committed while the view was opened may be in it, wherever the place is.
+		const until = place.until ?? (place.exact ? place.position : await log.end(signal));
 		const begun = names.map((name) => ({ name, goesOn: isRepeatable(this.#tasks.get(name)!) }));
 		await this.#commit(beginReading(this.#position, place.position, begun));
 		crashPoint("cdc-reading");
@@ -158,7 +161,7 @@ class Capture {
 			await this.#readTable(task, snapshot, place.position);
 		});
 		let position = this.#position!;
-		for (const name of names) position = endReading(position, name, place.until ?? place.position, log);
+		for (const name of names) position = endReading(position, name, until, log);
 		await this.#commit(position);
 		crashPoint("cdc-read");
 	}
@@ -201,7 +204,7 @@ class Capture {
 			tables: tasks.map((task) => task.table),
 			...(signal === undefined ? {} : { signal }),
 		});
-		if (this.#position === null)
+		if (!hasBegun(this.#position))
 			return new PassingCut(await log.begin(requestOf(reader, [...this.#tasks.values()])), async () => {});
 		await log.include?.(requestOf(reader, [...this.#tasks.values()]));
 		const passing = `${reader}:reading`;
@@ -211,9 +214,12 @@ class Capture {
 	async #readTable(task: TableTask, snapshot: Snapshot, place: string): Promise<void> {
 		const row = this.#rows.get(task.stream);
 		if (row === undefined) throw new HeadraceError("E_INTERNAL", `no position row for ${task.stream}`);
+		const { log } = this.#context;
+		const from = this.#position?.tables[qualified(task.table.name)]?.from ?? place;
+		const reading = readingTask(task, snapshot, place, log.format(place));
 		const outcome = await runTable(
 			this.#context.tableContext(task),
-			readingTask(task, snapshot, place, this.#context.log.format(place)),
+			{ ...reading, keepsCut: (cut) => log.compare(cut, from) >= 0 },
 			row,
 			async () => snapshot,
 		);

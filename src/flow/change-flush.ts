@@ -147,7 +147,9 @@ export class ChangeFlush implements AsyncDisposable {
 			let first = 0;
 			if (entry.from !== undefined) while (first < end && log.compare(place(first), entry.from) <= 0) first++;
 			const isPassed = (transaction: number) => transaction < first || transaction >= end;
-			const of = { task, isPassed, times, next: { transaction: -1, place: 0 } };
+			const { until } = entry;
+			const isOverlap = (transaction: number) => until !== undefined && log.compare(place(transaction), until) <= 0;
+			const of = { task, isPassed, isOverlap, times, next: { transaction: -1, place: 0 } };
 			for (const { truncated, rows, spooled } of draft.segments) {
 				const goes = truncated !== null && !isPassed(truncated) && task.deletes !== "ignore";
 				const how = { overlaps, truncatedAt: goes ? committed[truncated]! : null };

@@ -170,8 +170,10 @@ async function isUnchanged(
  */
 function keepsUnproved(task: TableTask, chunk: Chunk, record: ChunkRecord): boolean {
 	if (chunk.byKey !== true) return false;
-	if (!hasCursor(task)) return task.resume === "mixed";
 	const position = decodePosition(record.cut.position);
+	if (task.keepsCut !== undefined)
+		return position.kind === "full" && position.log !== undefined && task.keepsCut(position.log);
+	if (!hasCursor(task)) return task.resume === "mixed";
 	return position.kind === "cursor" && position.column === task.cursor && position.value !== null;
 }
 

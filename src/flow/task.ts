@@ -41,6 +41,8 @@ export interface TableTask {
 	readonly onConflict?: NonNullable<LoadRequest["onConflict"]>;
 	/** Where the cut at which the table is read lies in the change log that it follows then. */
 	readonly logPlace?: string;
+	/** Whether changes that came after a cut, of which chunks were kept, are still applied: by its place in the log. */
+	readonly keepsCut?: (logPlace: string) => boolean;
 	readonly constants?: Constants;
 	readonly types: TypePolicy;
 	/** Columns whose values are hidden before anything else sees them. */

@@ -48,7 +48,14 @@ function simulateRead<T>(name: string, items: AsyncIterable<T>, process: Simulat
 		[Symbol.asyncIterator]: () => {
 			const iterator = items[Symbol.asyncIterator]();
 			return {
-				next: () => process.call(`${name}.next`, () => iterator.next()),
+				next: () =>
+					process
+						.call(`${name}.next`, () => iterator.next())
+						.catch(async (error: unknown) => {
+							// Nobody ends an iterator that failed: it does so itself.
+							await iterator.return?.();
+							throw error;
+						}),
 				return: async () => {
 					await iterator.return?.();
 					return { done: true, value: undefined };

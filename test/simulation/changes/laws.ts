@@ -118,7 +118,10 @@ export class ChangeLaws {
 		const table = state.tables.get(tableId(followed.target));
 		if (table === undefined) refuse("I4 a table that follows is there", followed.name.name);
 		const law = `I4 ${followed.name.name} equals the source at ${place}`;
-		if (followed.write === "append") return this.#checkAppended(law, state, table, followed, place);
+		if (followed.write === "append") {
+			this.#checkAppended(law, state, table, followed, place);
+			return;
+		}
 		const wanted = this.#source(followed, place).map(text);
 		if (followed.write === "merge") {
 			const isThere = flag(table, DELETED_AT_COLUMN);
@@ -165,8 +168,8 @@ export class ChangeLaws {
 		const table = state.tables.get(tableId(followed.target))!;
 		const [from, to] = [columnOf(table, HISTORY_COLUMNS.validFrom), columnOf(table, HISTORY_COLUMNS.validTo)];
 		const end = reached(position, position.tables[`main.${followed.name.name}`]!);
-		for (let place = cutOf(state, followed); place <= end; place++) {
-			if (place === 0) continue;
+		// The rows of the cut are told to be as old as the reading.
+		for (let place = cutOf(state, followed) + 1; place <= end; place++) {
 			const at = this.#entries[place - 1]!.committedAt;
 			const holds = (row: Row) => micros(row[from]!) <= at && (row[to] === null || micros(row[to]!) > at);
 			sameRows(

@@ -218,7 +218,8 @@ class ChangeScenario {
 			format: staged ? this.#world.format : null,
 			formats: [this.#world.format],
 			stage: "all",
-			bufferBytesMax: 1 << 20,
+			// Nothing is spooled: a file on the disk is no part of this.
+			bufferBytesMax: 1 << 30,
 			readers: 1,
 			...(chunked ? { chunkRows: CHUNK_ROWS } : {}),
 			onEvent: () => {},
@@ -237,6 +238,7 @@ class ChangeScenario {
 						flush: { seconds: 1, rows: flushRows, bytes: 1 << 20 },
 						follow: false,
 						concurrency,
+						temporaryDirectory: this.#world.temporaryFolder,
 						tableContext: () => flow,
 						replan: () => this.#world.tasks(new Set()),
 						onOutcome: () => {},

@@ -87,12 +87,12 @@ export class ChangeWorld {
 	clock = BEGIN;
 	/** What happens at the source while a snapshot is opened. */
 	whileOpening: () => void = () => {};
-	readonly #temporaryFolder: string;
+	readonly temporaryFolder: string;
 	#described: Promise<SourceTable[]> | null = null;
 
 	constructor(options: ChangeWorldOptions, temporaryFolder: string) {
 		this.options = options;
-		this.#temporaryFolder = temporaryFolder;
+		this.temporaryFolder = temporaryFolder;
 		this.database = new MemoryDatabase(() => this.clock);
 		const { second, third } = options;
 		const more: Followed[] = [];
@@ -133,7 +133,7 @@ export class ChangeWorld {
 				},
 			}),
 			destination: memoryDestination(this.warehouse, { clock: () => this.clock }),
-			staging: memoryStaging(this.folder, { temporaryFolder: this.#temporaryFolder }),
+			staging: memoryStaging(this.folder, { temporaryFolder: this.temporaryFolder }),
 		};
 	}
 
