@@ -26,7 +26,6 @@ import {
 	changesPosition,
 	endReading,
 	forgettable,
-	hasBegun,
 	startingFrom,
 	tablesToRead,
 	withoutTable,
@@ -133,17 +132,36 @@ class Capture {
 
 	/** Reads what does not follow yet; what an earlier run has read of it stays, where it can. */
 	async readTables(): Promise<void> {
-		const { log, source, signal, concurrency } = this.#context;
 		await this.#beginAnew();
 		await this.#endKilled();
 		const names = tablesToRead(this.#position, [...this.#tasks.keys()]);
-		if (names.length === 0) return;
+		if (names.length === 0) {
+			await this.#forgetPassing();
+			return;
+		}
 		const wanted = names.map((name) => this.#tasks.get(name)!);
-		await using cut = await this.#openCut(wanted);
+		const cut = await this.#openCut(wanted);
+		try {
+			await this.#readAt(cut, names, wanted);
+		} catch (error) {
+			// The error that counts is the first.
+			await this.#close(cut).catch(() => undefined);
+			throw error;
+		}
+		await this.#close(cut);
+	}
+
+	async #close(cut: LogCut | null): Promise<void> {
+		await cut?.[Symbol.asyncDispose]();
+		await this.#forgetPassing();
+	}
+
+	async #readAt(cut: LogCut | null, names: readonly string[], wanted: readonly TableTask[]): Promise<void> {
+		const { log, source, signal, concurrency } = this.#context;
 		const request = { readers: Math.max(1, concurrency), forLog: true, ...(signal === undefined ? {} : { signal }) };
-		await using snapshot = await source.snapshot(cut === null ? request : { ...request, cut: cut.of });
+		await using snapshot = await source.snapshot(cut === null ? request : { ...request, cut });
 		const place: LogPlace | undefined =
-			cut === null ? await snapshot.logPlace?.() : { position: cut.of.position, exact: true };
+			cut === null ? await snapshot.logPlace?.() : { position: cut.position, exact: true };
 		if (place === undefined) throw new HeadraceError("E_UNSUPPORTED", "the source does not tell where its log is");
 		const strict = wanted.filter((task) => !isRepeatable(task));
 		if (!place.exact && strict.length > 0)
@@ -196,7 +214,7 @@ class Capture {
 	}
 
 	/** The cut of a log that keeps something for its readers: its own at first, a passing one for tables that come later. */
-	async #openCut(wanted: readonly TableTask[]): Promise<PassingCut | null> {
+	async #openCut(wanted: readonly TableTask[]): Promise<LogCut | null> {
 		const { log, reader, signal } = this.#context;
 		if (log.begin === undefined) return null;
 		const requestOf = (name: string, tasks: readonly TableTask[]): BeginRequest => ({
@@ -204,11 +222,15 @@ class Capture {
 			tables: tasks.map((task) => task.table),
 			...(signal === undefined ? {} : { signal }),
 		});
-		if (!hasBegun(this.#position))
-			return new PassingCut(await log.begin(requestOf(reader, [...this.#tasks.values()])), async () => {});
+		if (this.#position === null) return log.begin(requestOf(reader, [...this.#tasks.values()]));
 		await log.include?.(requestOf(reader, [...this.#tasks.values()]));
-		const passing = `${reader}:reading`;
-		return new PassingCut(await log.begin(requestOf(passing, wanted)), async () => log.forget?.(passing));
+		return log.begin(requestOf(`${reader}:reading`, wanted));
+	}
+
+	/** Also what a run that was killed has left: a source would keep its log for it. */
+	async #forgetPassing(): Promise<void> {
+		const { log, reader } = this.#context;
+		await log.forget?.(`${reader}:reading`);
 	}
 
 	async #readTable(task: TableTask, snapshot: Snapshot, place: string): Promise<void> {
@@ -350,22 +372,6 @@ class Capture {
 			if (!settled || !(await this.#context.destination.committed(request.loadId).catch(() => false))) throw error;
 			return null;
 		}
-	}
-}
-
-/** A cut, and what was made for it alone. */
-class PassingCut implements AsyncDisposable {
-	readonly of: LogCut;
-	readonly #forget: () => Promise<void>;
-
-	constructor(of: LogCut, forget: () => Promise<void>) {
-		this.of = of;
-		this.#forget = forget;
-	}
-
-	async [Symbol.asyncDispose](): Promise<void> {
-		await this.of[Symbol.asyncDispose]();
-		await this.#forget();
 	}
 }
 

@@ -21,14 +21,6 @@ export function changesPosition(row: Pick<PositionRow, "position">): ChangesPosi
 	throw new HeadraceError("E_STATE", "the position of the stream `changes` is not one of a change log");
 }
 
-/**
- * Whether some table has a place in the log. Without any, it is begun anew where the first ones are read: an old place
- * is not needed, and may be gone.
- */
-export function hasBegun(position: ChangesPosition | null): position is ChangesPosition {
-	return position !== null && Object.keys(position.tables).length > 0;
-}
-
 /** Tables of a pipeline that have to be read before they can follow: new ones, and those whose reading was cut off. */
 export function tablesToRead(position: ChangesPosition | null, tables: readonly string[]): string[] {
 	return tables.filter((table) => {
@@ -51,8 +43,7 @@ export function beginReading(
 		const from = goesOn ? (position?.tables[name]?.from ?? place) : place;
 		changed[name] = { from, state: "loading" };
 	}
-	const begun = hasBegun(position) ? position : null;
-	return { ...begun, kind: "changes", at: begun?.at ?? place, tables: { ...begun?.tables, ...changed } };
+	return { kind: "changes", at: position?.at ?? place, tables: { ...position?.tables, ...changed } };
 }
 
 /** A table has been read whole, the last of it at the cut `until`. From here on it follows the log. */

@@ -126,6 +126,11 @@ export class MemoryLog {
 		if (slot !== undefined) slot.confirmed = Math.max(slot.confirmed, place);
 	}
 
+	/** Readers that something is kept for. */
+	get readers(): readonly string[] {
+		return [...this.#slots.keys()];
+	}
+
 	/** The place up to which the source has let go of a reader's changes; null without a slot. */
 	confirmed(reader: string): number | null {
 		return this.#slots.get(reader)?.confirmed ?? null;

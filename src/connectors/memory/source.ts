@@ -82,7 +82,8 @@ function openCut(database: MemoryDatabase, options: MemoryLogOptions = {}): Open
 	// The place comes before the view: what becomes visible in between is in the view and behind the place.
 	const position = logPosition(database, database.visibleUpTo);
 	options.whileOpening?.();
-	return { cut: database.cut(), place: { position, exact: false } };
+	const cut = database.cut();
+	return { cut, place: { position, exact: false, until: logPosition(database, database.log.end) } };
 }
 
 /** @throws E_HISTORY_GONE when the log's cut is closed */
@@ -129,9 +130,9 @@ function openSnapshot(
 			}
 			return { max: max?.value ?? null, nulls };
 		},
-		split: async (source, { rows }) => {
+		split: async (source, { rows, byKey }) => {
 			const table = tableOf(source);
-			return options.chunksBy === "place" ? splitByPlace(table, rows) : splitByKey(table, rows);
+			return options.chunksBy === "place" && byKey !== true ? splitByPlace(table, rows) : splitByKey(table, rows);
 		},
 		...(options.provesUnchanged === false
 			? {}

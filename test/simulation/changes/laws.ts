@@ -36,6 +36,7 @@ export class ChangeLaws {
 	readonly #entries: LoggedEntry[] = [];
 	/** The latest place that was ever committed. */
 	#highest = 0;
+	#acknowledged: number | null = null;
 
 	constructor(world: ChangeWorld, writer: ChangeWriter) {
 		this.#world = world;
@@ -57,7 +58,9 @@ export class ChangeLaws {
 				for (const followed of this.#world.tables) this.#checkTable(after, followed, position);
 			}
 		}
-		this.#checkAcknowledged(after);
+		const acknowledged = this.#world.database.log.acknowledged(PIPELINE);
+		if (before !== after || acknowledged !== this.#acknowledged) this.#checkAcknowledged(after);
+		this.#acknowledged = acknowledged;
 	}
 
 	/** To be called before the source forgets entries. */
@@ -70,7 +73,9 @@ export class ChangeLaws {
 	checkConverged(): void {
 		const state = this.#world.warehouse.state;
 		const position = positionOf(state);
-		const { end } = this.#world.database.log;
+		const { end, readers } = this.#world.database.log;
+		const others = readers.filter((reader) => reader !== PIPELINE);
+		if (others.length > 0) refuse("in the end the source keeps its log for nobody else", others.join(", "));
 		for (const followed of this.#world.tables) {
 			const entry = position?.tables[`main.${followed.name.name}`];
 			if (position === null || entry === undefined || entry.state !== undefined)
