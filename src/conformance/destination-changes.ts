@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { typeName } from "../core/column-type.ts";
 import type { ApplyRequest } from "../core/destination.ts";
 import { HeadraceError } from "../core/errors.ts";
@@ -142,6 +142,33 @@ const transactionCases: readonly DestinationCase[] = [
 			await newer.expectPosition();
 		},
 	),
+	followed("takeOver in the middle of changes: one of the two wins, and both know which", async (fixture, older) => {
+		const { target } = await loaded(fixture, "raced", OLD);
+		await using second = await fixture.reopen();
+		const race: { taking?: Promise<Follower> } = {};
+		const between = async (batch: number) => {
+			if (batch !== 2) return;
+			race.taking = Follower.takeOver(second);
+			// It may have to wait for this request's locks: so it is given time, and not waited for.
+			await Promise.race([race.taking, delay(300)]);
+		};
+		const request = older.request([merging(target, CHANGES, { rowsPerBatch: 10, between })]);
+		const applying = older.changes.apply(request).then(
+			() => true,
+			async (error: unknown) => {
+				await rejectsWith(["E_FENCED", "E_CONFLICT"], Promise.reject(error));
+				return false;
+			},
+		);
+		const committed = await within(30_000, "the changes", applying);
+		assert.ok(race.taking !== undefined, "the input was not read");
+		const newer = await within(30_000, "takeOver", race.taking);
+		assert.equal(newer.row.seq, committed ? older.row.seq + 1 : older.row.seq);
+		await older.expectRecorded(request, committed);
+		await expectRows(fixture, { target }, committed ? [...OLD, ...NEW] : OLD);
+		await newer.apply(merging(target, CHANGES));
+		await expectRows(fixture, { target }, [...OLD, ...NEW], "after the newer run's changes");
+	}),
 	followed("changes that are sent again after their commit have effect once", async (fixture, follower) => {
 		const target = targetOf(fixture, "sent_again");
 		const again = follower.request([{ target, write: "append", rows: NEW }]);

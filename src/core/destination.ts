@@ -152,6 +152,7 @@ export const CHANGE_ABSENT_COLUMN = "_headrace_absent";
 export const CHANGE_BASE_COLUMN = "_headrace_base_";
 /** timestamptz: when the row was deleted at the source; NULL while it is there. */
 export const DELETED_AT_COLUMN = "_headrace_deleted_at";
+
 /** Whether rows that are deleted at the source stay, marked. */
 export function keepsDeleted({ target, write }: Pick<ChangesPart, "target" | "write">): boolean {
 	return write === "merge" && target.columns.some(({ name }) => name === DELETED_AT_COLUMN);
@@ -160,7 +161,8 @@ export function keepsDeleted({ target, write }: Pick<ChangesPart, "target" | "wr
 /**
  * What `history` adds: from and to (timestamptz, commit times; `to` NULL for the current version), the operation (text:
  * `snapshot`, `insert`, `update`, `delete`) and the position with the change's place in its flush (text). A `delete` ends
- * the version before it and is no version itself. `append` adds the last two, and CHANGED_AT_COLUMN.
+ * the version before it and is no version itself. Times never go back in the order of the log, so that each key has one
+ * version at a time: whoever makes the rows sees to it. `append` adds the last two, and CHANGED_AT_COLUMN.
  */
 export const HISTORY_COLUMNS = {
 	validFrom: "_headrace_valid_from",

@@ -12,9 +12,9 @@ import { type MergeTables, sameKey, staged, stagedList } from "./merge.ts";
 /**
  * Changes of a log by way of a stage, whose rows are in the order of the log by their row identifiers. The stage has,
  * beside the columns, those of `ChangesPart.input`; all statements are of one part's transaction, in this order:
- * `deleteAllRows`, `markAllDeleted` or `closeAllVersions` for a truncation; `deleteSuperseded`, for `merge`; `selectMasks`, `countBaseMissing` or
- * `deleteBaseMissing`, and `fillAbsent`, before any row of the target is changed; then the statements of a merge, with
- * CHANGE_DELETED_COLUMN as the flag, or `closeVersions` and `insertVersions`.
+ * `deleteAllRows`, `markAllDeleted` or `closeAllVersions` for a truncation; `deleteSuperseded`, for `merge`; `selectMasks`,
+ * `countBaseMissing` or `deleteBaseMissing`, and `fillAbsent`, before any row of the target is changed; then the statements
+ * of a merge, with CHANGE_DELETED_COLUMN as the flag, or `closeVersions` and `insertVersions`.
  */
 
 /** A write that keeps rows by key, so that a row which does not tell all its columns has one to take them from. */
@@ -31,7 +31,10 @@ export function deleteAllRows(target: string): string {
 	return `DELETE FROM ${target}`;
 }
 
-/** Before rows that come after a truncation: `merge` into a table whose deleted rows stay. `at` is canonical text of a timestamptz. */
+/**
+ * Before rows that come after a truncation: `merge` into a table whose deleted rows stay. `at` is canonical text of a
+ * timestamptz.
+ */
 export function markAllDeleted(dialect: Dialect, target: string, at: string): string {
 	const deletedAt = dialect.quoteIdentifier(DELETED_AT_COLUMN);
 	return `UPDATE ${target} SET ${deletedAt} = CAST(${dialect.quoteLiteral(at)} AS TIMESTAMP WITH TIME ZONE) WHERE ${deletedAt} IS NULL`;

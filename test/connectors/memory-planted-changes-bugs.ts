@@ -117,6 +117,18 @@ const transactionBugs: readonly Bug[] = [
 		},
 	),
 	byApply(
+		"a run that was fenced meanwhile commits",
+		"takeOver in the middle of changes: one of the two wins, and both know which",
+		async (apply, request, destination) => {
+			try {
+				return await apply(request);
+			} catch (error) {
+				if ((await destination.committed(request.loadId)) || !(error instanceof HeadraceError)) throw error;
+				return { parts: [] };
+			}
+		},
+	),
+	byApply(
 		"changes that are sent again are applied again",
 		"changes that are sent again after their commit have effect once",
 		async (apply, request, destination) => {
@@ -201,6 +213,19 @@ const rowBugs: readonly Bug[] = [
 		({ overlaps: _overlaps, ...part }) => part,
 	),
 	byParts("a truncation is ignored", TRUNCATED, ({ truncatedAt: _at, ...part }) => part),
+	byParts(
+		"a truncation takes rows that are to stay",
+		"a truncation marks the rows of before where deleted rows stay",
+		({ truncatedAt: _at, ...part }) => part,
+	),
+	byParts(
+		"a renamed column is added",
+		"a column that is renamed between two parts is one column",
+		({ target, ...part }) => ({
+			...part,
+			target: { ...target, columns: target.columns.map(({ renamedFrom: _from, ...column }) => column) },
+		}),
+	),
 	byApply("a truncation comes after the rows", TRUNCATED, async (apply, request) => {
 		const parts = request.parts.flatMap(({ truncatedAt, ...part }) => {
 			if (truncatedAt === undefined || part.input.kind === "files") return [part];

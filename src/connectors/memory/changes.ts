@@ -187,8 +187,7 @@ class Part {
 	}
 }
 
-/** The table after all its rows went: without them, or with an end where there was none. */
-/** `end`: the column that says when a row ended; without one the rows go. */
+/** The table after all its rows went. `end`: the column that says when a row ended; without one the rows go. */
 function truncate(table: WarehouseTable, end: number | undefined, at: Value): WarehouseTable {
 	if (end === undefined) return { ...table, rows: [] };
 	return { ...table, rows: table.rows.map((row) => (row[end] === null ? row.with(end, at) : row)) };
