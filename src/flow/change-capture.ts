@@ -97,6 +97,8 @@ class Capture {
 	#row: PositionRow;
 	#position: ChangesPosition | null;
 	#committedMs = 0;
+	/** Where the log was when tables were planned anew for it. */
+	readonly #plannedAt = new Map<string, string>();
 
 	constructor(context: CaptureContext, tasks: readonly TableTask[], rows: ReadonlyMap<string, PositionRow>) {
 		this.#context = context;
@@ -279,7 +281,9 @@ class Capture {
 			...(until === undefined ? {} : { until }),
 			...(signal === undefined ? {} : { signal }),
 		});
-		const begin = () => new ChangeFlush({ folder: temporaryDirectory, bytesMax: Math.floor(bufferBytesMax / 2) });
+		const planned = new Set([...this.#plannedAt].flatMap(([name, at]) => (at === start.at ? [name] : [])));
+		const begin = () =>
+			new ChangeFlush({ folder: temporaryDirectory, bytesMax: Math.floor(bufferBytesMax / 2), planned });
 		let pending = begin();
 		await using _spool = { [Symbol.asyncDispose]: () => pending[Symbol.asyncDispose]() };
 		for await (const event of stream) {
@@ -310,6 +314,7 @@ class Capture {
 		if (flushed.readAgainFrom !== null) position = startingFrom(position, flushed.readAgainFrom, log);
 		for (const name of flushed.left) position = withoutTable(position, name);
 		for (const [name, from] of flushed.cut) {
+			this.#plannedAt.set(name, from);
 			const { [name]: known, ...others } = position.tables;
 			position = { ...position, tables: { ...others, [name]: { ...known, from } } };
 		}

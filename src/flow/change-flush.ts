@@ -37,6 +37,8 @@ interface TableDraft {
 	schema: ChangedSchema | null;
 	/** The first transaction with changes of the table after that. */
 	firstAfter: number | null;
+	/** A change of its columns was passed over. */
+	isPassed: boolean;
 }
 
 export interface Flushed {
@@ -67,16 +69,29 @@ export class ChangeFlush implements AsyncDisposable {
 	readonly #tables = new Map<string, TableDraft>();
 	readonly #spool: ChangeSpool;
 	readonly #bytesMax: number;
+	readonly #planned: ReadonlySet<string>;
 	#bytes = 0;
 
-	constructor(options: { readonly folder: string; readonly bytesMax: number }) {
+	/**
+	 * `planned`: tables that were planned for what comes now already. A change of their columns tells how they were once;
+	 * rows are taken by the names of their columns.
+	 */
+	constructor(options: {
+		readonly folder: string;
+		readonly bytesMax: number;
+		readonly planned: ReadonlySet<string>;
+	}) {
+		this.#planned = options.planned;
 		this.#spool = new ChangeSpool(options.folder);
 		this.#bytesMax = options.bytesMax;
 	}
 
 	async add(event: Exclude<ChangeEvent, ChangeBoundary>): Promise<void> {
-		const draft = this.#draftOf(qualified((event.kind === "schema" ? event.before : event.table).name));
-		if (event.kind === "schema") draft.schema ??= event;
+		const name = qualified((event.kind === "schema" ? event.before : event.table).name);
+		const draft = this.#draftOf(name);
+		if (event.kind === "schema" && !event.rereads && event.after !== null && this.#planned.has(name))
+			draft.isPassed = true;
+		else if (event.kind === "schema") draft.schema ??= event;
 		else if (draft.schema !== null) {
 			draft.firstAfter ??= firstTransaction(event);
 			if (event.kind === "rows") event.batch.release();
@@ -106,7 +121,7 @@ export class ChangeFlush implements AsyncDisposable {
 	#draftOf(name: string): TableDraft {
 		let draft = this.#tables.get(name);
 		if (draft === undefined) {
-			draft = { segments: [segment(null)], schema: null, firstAfter: null };
+			draft = { segments: [segment(null)], schema: null, firstAfter: null, isPassed: false };
 			this.#tables.set(name, draft);
 		}
 		return draft;
@@ -136,6 +151,7 @@ export class ChangeFlush implements AsyncDisposable {
 			}
 			const overlaps = entry.until !== undefined && log.compare(position.at, entry.until) < 0;
 			let end = boundary.transactions.length;
+			isChanged ||= draft.isPassed;
 			if (draft.schema !== null) {
 				isChanged = true;
 				if (draft.schema.rereads || overlaps) left.push(name);
