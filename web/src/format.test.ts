@@ -10,6 +10,7 @@ beforeAll(async () => {
 describe("how the page writes", () => {
 	test.each([
 		[0, "0 s"],
+		[0.0042, "4 ms"],
 		[0.416, "0.42 s"],
 		[8, "8.0 s"],
 		[9.96, "10 s"],

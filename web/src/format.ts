@@ -27,11 +27,12 @@ export function bytes(value: number | null | undefined): string {
 	return `${sign}${rest >= 10 || unit === 0 ? Math.round(rest) : rest.toFixed(1)} ${BYTE_UNITS[unit]}`;
 }
 
-/** `0.42 s`, `8 s`, `3 min 04 s`, `2 h 05 min`, `3 d 4 h`. */
+/** `4 ms`, `0.42 s`, `8 s`, `3 min 04 s`, `2 h 05 min`, `3 d 4 h`. */
 export function duration(seconds: number | null | undefined): string {
 	if (seconds === null || seconds === undefined) return "–";
 	if (seconds < 0) return `−${duration(-seconds)}`;
 	if (seconds === 0) return "0 s";
+	if (seconds < 0.0995) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
 	if (seconds < 9.95) return `${seconds < 1 ? seconds.toFixed(2) : seconds.toFixed(1)} s`;
 	const rounded = Math.round(seconds);
 	if (rounded < 60) return `${rounded} s`;

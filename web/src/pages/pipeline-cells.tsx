@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { Link } from "wouter-preact";
-import type { PipelineSummary, RunSquare } from "../../../src/server/api.ts";
+import type { Job, PipelineSummary, RunSquare } from "../../../src/server/api.ts";
 import { logUrl, runUrl } from "../addresses.ts";
 import { dateTime, duration, intervalText, plural, roughly } from "../format.ts";
 import { Mark, StateText } from "../parts/mark.tsx";
@@ -23,9 +23,20 @@ export function squareLabel(run: RunSquare): string {
 	return `${run.state}, ${dateTime(run.started_at)}${interval}, ${duration(run.seconds)}, ${plural(run.rows, "row")}`;
 }
 
+/** Whether a job is in no run's square: it waits, or it is connecting and planning still. */
+export function hasNoRun({ state, run_ids }: Job): boolean {
+	return state === "queued" || (state === "running" && run_ids.length === 0);
+}
+
+/** What a job without a run does. */
+export function jobText({ state, waits_for }: Job): string {
+	if (state === "running") return "connecting and planning";
+	return waits_for === null ? "about to begin" : `it waits for ${waits_for}`;
+}
+
 /** The last runs, oldest first, and what waits. A failed one leads to its first error, the others to the run. */
 export function Squares({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
-	const waiting = pipeline.jobs.filter(({ state }) => state === "queued");
+	const waiting = pipeline.jobs.filter(hasNoRun);
 	if (pipeline.last_runs.length === 0 && waiting.length === 0) return <span class="quiet">no run yet</span>;
 	return (
 		<ol class="squares">
@@ -40,8 +51,8 @@ export function Squares({ pipeline }: { readonly pipeline: PipelineSummary }): J
 				</li>
 			))}
 			{waiting.map((job) => (
-				<li key={job.job_id} title={job.waits_for ?? "queued"}>
-					<Mark state="queued" label={`queued: ${job.waits_for ?? "about to begin"}`} />
+				<li key={job.job_id} title={jobText(job)}>
+					<Mark state={job.state} label={`${job.state}: ${jobText(job)}`} />
 				</li>
 			))}
 		</ol>

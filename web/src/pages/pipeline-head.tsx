@@ -8,6 +8,7 @@ import { Mark, StateText } from "../parts/mark.tsx";
 import { Ago } from "../parts/time.tsx";
 import { askRun } from "../run-dialog.tsx";
 import { mayOperate } from "../session.tsx";
+import { hasNoRun, jobText } from "./pipeline-cells.tsx";
 
 export type Tab = "grid" | "runs" | "calendar" | "changes";
 
@@ -150,14 +151,13 @@ function Faults({ pipeline }: { readonly pipeline: PipelineDetail }): JSX.Elemen
 }
 
 function Waiting({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element | null {
-	const waiting = pipeline.jobs.filter(({ state }) => state === "queued");
+	const waiting = pipeline.jobs.filter(hasNoRun);
 	if (waiting.length === 0) return null;
 	return (
 		<ul class="waiting">
 			{waiting.map((job) => (
 				<li key={job.job_id}>
-					<StateText state="queued" /> {job.trigger}, <Ago at={job.queued_at} />
-					{job.waits_for === null ? "" : `; it waits for ${job.waits_for}`}
+					<StateText state={job.state} /> {job.trigger}, <Ago at={job.queued_at} />; {jobText(job)}
 					{job.intervals > 1 ? `; ${job.intervals} runs` : ""}{" "}
 					<button type="button" class="button slim" disabled={!mayOperate()} onClick={() => askCancelJob(job)}>
 						Cancel

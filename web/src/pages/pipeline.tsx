@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Grid, PipelineDetail } from "../../../src/server/api.ts";
 import { pipelineApi } from "../addresses.ts";
-import { bytes, count, duration, plural } from "../format.ts";
+import { bytes, count, duration } from "../format.ts";
 import { Loaded } from "../parts/load.tsx";
 import { Empty } from "../parts/notice.tsx";
 import { Time } from "../parts/time.tsx";
@@ -72,11 +72,13 @@ function Facts({ detail }: { readonly detail: PipelineDetail }): JSX.Element {
 			<div>
 				<dt>Source → destination</dt>
 				<dd>
-					{detail.from === null ? "–" : `${detail.from} → ${detail.to}`}
-					<div class="quiet small">
-						{detail.from_type} → {detail.to_type}
-						{detail.staging === null ? "" : `, staged in ${detail.staging}`}
-					</div>
+					{detail.from === null ? <span class="quiet">unknown</span> : `${detail.from} → ${detail.to}`}
+					{detail.from_type === null ? null : (
+						<div class="quiet small">
+							{detail.from_type} → {detail.to_type}
+							{detail.staging === null ? "" : `, staged in ${detail.staging}`}
+						</div>
+					)}
 				</dd>
 			</div>
 			<div>
@@ -120,18 +122,20 @@ function Facts({ detail }: { readonly detail: PipelineDetail }): JSX.Element {
 					{count(detail.rows_day)} rows, {bytes(detail.bytes_day)}
 				</dd>
 			</div>
-			<div>
-				<dt>Rules</dt>
-				<dd>
-					{[
-						detail.retries === null ? null : plural(detail.retries, "retry").replace("retrys", "retries"),
-						detail.concurrency === null ? null : `${detail.concurrency} at once`,
-						detail.schema_changes === null ? null : `schema changes: ${detail.schema_changes}`,
-					]
-						.filter((each) => each !== null)
-						.join(" · ")}
-				</dd>
-			</div>
+			{detail.retries === null ? null : (
+				<div>
+					<dt>Rules</dt>
+					<dd>
+						{[
+							detail.retries === 1 ? "1 retry" : `${detail.retries} retries`,
+							detail.concurrency === null ? null : `${detail.concurrency} at once`,
+							detail.schema_changes === null ? null : `schema changes: ${detail.schema_changes}`,
+						]
+							.filter((each) => each !== null)
+							.join(" · ")}
+					</dd>
+				</div>
+			)}
 			<div>
 				<dt>File</dt>
 				<dd class="mono">{detail.file}</dd>

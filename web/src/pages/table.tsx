@@ -3,6 +3,7 @@ import { Link } from "wouter-preact";
 import type { TablePage as TableData } from "../../../src/server/api.ts";
 import { askRerun } from "../actions.tsx";
 import { pipelineApi, pipelineUrl, runUrl } from "../addresses.ts";
+import { ApiError } from "../client.ts";
 import { bytes, count, duration, roughly } from "../format.ts";
 import { Chart } from "../parts/chart.tsx";
 import { Loaded } from "../parts/load.tsx";
@@ -51,7 +52,13 @@ export function TablePage({ pipeline, table }: { readonly pipeline: string; read
 					</button>
 				</div>
 			</div>
-			<Loaded of={page}>{(data) => <TableView data={data} />}</Loaded>
+			{page.data === null && page.error instanceof ApiError && page.error.status === 404 ? (
+				<Empty title="This table has not been in a run yet">
+					<p>“Run this table” shows what will be done, and does it.</p>
+				</Empty>
+			) : (
+				<Loaded of={page}>{(data) => <TableView data={data} />}</Loaded>
+			)}
 		</>
 	);
 }
@@ -99,11 +106,7 @@ function TableView({ data }: { readonly data: TableData }): JSX.Element {
 				</div>
 			</dl>
 			{last?.error ? <Problem {...last.error} /> : null}
-			{history.length === 0 ? (
-				<Empty title="This table has not been loaded yet">
-					<p>“Run this table” shows what will be done, and does it.</p>
-				</Empty>
-			) : (
+			{history.length === 0 ? null : (
 				<div class="charts">
 					<Chart title="Rows loaded by run" format={count} points={pointsOf(history, "rows")} />
 					<Chart title="Bytes by run" format={bytes} points={pointsOf(history, "bytes")} />

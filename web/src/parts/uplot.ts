@@ -82,7 +82,7 @@ function localZone(): string {
 
 /** Room for half a bar at both ends. */
 function padded(_plot: uPlot, min: number, max: number): [number, number] {
-	const room = max > min ? (max - min) * 0.03 : 1800;
+	const room = max > min ? (max - min) * 0.06 : 1800;
 	return [min - room, max + room];
 }
 
