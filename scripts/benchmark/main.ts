@@ -15,6 +15,7 @@ import { cClient } from "./clients.ts";
 import { raceCompact } from "./compact.ts";
 import { raceFollow } from "./follow.ts";
 import { raceIncremental } from "./incremental.ts";
+import { raceLatency } from "./latency.ts";
 import { alternate } from "./measure.ts";
 import { findPeers, peersOn } from "./peers.ts";
 import { makeTarget, psqlContestants } from "./postgres-target.ts";
@@ -44,6 +45,7 @@ const SECTIONS = [
 	"wal",
 	"follow-mysql",
 	"follow-postgres",
+	"latency",
 	"startup",
 	"compact",
 	"big",
@@ -178,12 +180,12 @@ async function main(): Promise<void> {
 		const stop = async (server: RunningServer | undefined) => server?.stop();
 		const mariadb = wants(
 			...["mysql-duckdb", "mysql-parquet", "mysql-s3", "mysql-postgres", "mysql-redshift", "mysql-resume"],
-			...["incremental", "incremental-postgres", "binlog", "follow-mysql"],
+			...["incremental", "incremental-postgres", "binlog", "follow-mysql", "latency"],
 		)
 			? await start("mariadb")
 			: undefined;
 		const intoPostgres = wants(
-			...["mysql-postgres", "mysql-redshift", "postgres-postgres", "file-postgres", "incremental-postgres"],
+			...["mysql-postgres", "mysql-redshift", "postgres-postgres", "file-postgres", "incremental-postgres", "latency"],
 		);
 		const postgres =
 			intoPostgres || wants("postgres-duckdb", "postgres-parquet", "postgres-resume", "wal", "follow-postgres")
@@ -276,6 +278,11 @@ async function main(): Promise<void> {
 					say(`\nFollowing, ${section}`);
 					sections.push(await raceFollow(server, rows, folder.path, say));
 				}
+			if (mariadb !== undefined && postgres !== undefined && values.headrace && wanted.includes("latency")) {
+				say("\nLatency");
+				const name = "MariaDB followed into PostgreSQL, flush 1s";
+				sections.push({ name, results: await raceLatency(mariadb, postgres, folder.path) });
+			}
 			await stop(postgres);
 			await stop(mariadb);
 		}
