@@ -1,86 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { PIPELINE, positionAt } from "../../src/conformance/destination-fixture.ts";
-import { batchesOf, type TextRow } from "../../src/conformance/index.ts";
-import {
-	type ApplyResult,
-	CHANGE_ABSENT_COLUMN,
-	CHANGE_BASE_COLUMN,
-	CHANGE_DELETED_COLUMN,
-	type ChangesPart,
-	type Field,
-	HISTORY_COLUMNS,
-	type PositionRow,
-} from "../../src/core/index.ts";
+import type { TextRow } from "../../src/conformance/index.ts";
 import { missing } from "../support/start.ts";
-import { errorOf, type LoadOptions, Loads } from "./postgres-loads.ts";
+import { Changes, HISTORY, type Part } from "./postgres-changes-support.ts";
+import { errorOf, Loads } from "./postgres-loads.ts";
 import { SERVERS } from "./postgres-support.ts";
-
-/** A part; `rows` have the input's fields: those of the target, and what the write and `partial` add. */
-interface Part extends Pick<LoadOptions, "columns" | "key" | "table" | "column">, Partial<Pick<ChangesPart, "write">> {
-	readonly rows: readonly TextRow[];
-	readonly partial?: boolean;
-	readonly overlaps?: boolean;
-	readonly truncatedAt?: string;
-}
-
-const HISTORY = `, ${HISTORY_COLUMNS.validFrom} timestamptz, ${HISTORY_COLUMNS.validTo} timestamptz, ${HISTORY_COLUMNS.operation} text, ${HISTORY_COLUMNS.position} text`;
-
-/** A stream of changes into the database of `loads`. */
-class Changes {
-	readonly #loads: Loads;
-	#row: PositionRow | undefined;
-
-	constructor(loads: Loads) {
-		this.#loads = loads;
-	}
-
-	async apply(...parts: readonly Part[]): Promise<ApplyResult> {
-		const { destination } = this.#loads;
-		this.#row ??= (await destination.takeOver(PIPELINE, ["changes"])).get("changes")!;
-		const { epoch, seq, position } = this.#row;
-		const toPosition = positionAt(seq + 1);
-		const result = await destination.changes!.apply({
-			pipeline: PIPELINE,
-			stream: "changes",
-			loadId: `load ${seq}`,
-			epoch,
-			seq,
-			fromPosition: position,
-			toPosition,
-			schemaVersion: "1",
-			bufferBytesMax: 16 << 20,
-			parts: parts.map((part, index): ChangesPart => {
-				const { rows, partial = false, write = "merge", overlaps, truncatedAt, ...shape } = part;
-				const columns = (shape.columns ?? "id int64, name text") + (write === "history" ? HISTORY : "");
-				const target = this.#loads.target({ ...shape, columns });
-				const fields = [...target.columns.filter(({ name }) => name !== HISTORY_COLUMNS.validTo)] as Field[];
-				const add = (name: string, kind: "boolean" | "text") => fields.push({ name, type: { kind }, nullable: true });
-				if (write === "merge") add(CHANGE_DELETED_COLUMN, "boolean");
-				if (partial) {
-					add(CHANGE_ABSENT_COLUMN, "text");
-					for (const [place, key] of target.key.entries())
-						fields.push({
-							name: `${CHANGE_BASE_COLUMN}${place}`,
-							type: target.columns.find(({ name }) => name === key)!.type,
-							nullable: true,
-						});
-				}
-				return {
-					loadId: `load ${seq} part ${index}`,
-					target,
-					write,
-					schemaVersion: "1",
-					input: { kind: "batches", fields, batches: batchesOf(fields, rows) },
-					partial,
-					...(overlaps === undefined ? {} : { overlaps }),
-					...(truncatedAt === undefined ? {} : { truncatedAt }),
-				};
-			}),
-		});
-		this.#row = { ...this.#row, seq: seq + 1, position: toPosition };
-		return result;
-	}
-}
 
 describe.each(SERVERS)("changes into %s", (server) => {
 	describe.skipIf(missing(server))("tables of a database", () => {

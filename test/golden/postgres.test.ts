@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vit
 import { Session } from "../../src/connectors/postgres/session.ts";
 import { postgresTexts } from "../../src/connectors/postgres/text-casts.ts";
 import { type ColumnType, parseColumnType } from "../../src/core/index.ts";
+import { Changes } from "../connectors/postgres-changes-support.ts";
 import { Loads } from "../connectors/postgres-loads.ts";
 import { missing } from "../support/start.ts";
 
@@ -108,6 +109,23 @@ describe.skipIf(missing("postgres15"))("SQL for PostgreSQL", () => {
 				column: { fresh: { renamedFrom: "old" }, day: { defaultSql: "'2024-01-01'", fill: true, nullable: false } },
 				write: "merge",
 			}),
+		);
+	});
+
+	test("changes of a log: rows that don't tell all, deletes and versions, of two tables", async () => {
+		await loads.load([row("1")], { columns, write: "merge" });
+		const changes = new Changes(loads);
+		const partial = ["1", null, "2.50", "0.5", "false", "0100", "1"];
+		await golden("changes", () =>
+			changes.apply(
+				{ columns, partial: true, rows: [partial, [...row("2"), "true", null, null]] },
+				{
+					table: "versions",
+					write: "history",
+					truncatedAt: "2024-01-01 00:00:00+00",
+					rows: [["1", "a", "2024-01-01 00:00:01+00", "insert", "1"]],
+				},
+			),
 		);
 	});
 

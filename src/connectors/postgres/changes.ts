@@ -12,9 +12,10 @@ import {
 } from "../../core/index.ts";
 import { ensureSchema, evolve, evolveHere, type LoadContext, tableFor } from "./load.ts";
 import { expectPosition, recordApply } from "./positions.ts";
+import { Stages } from "./stage.ts";
 import { foldRequest, Place } from "./target-names.ts";
 import { type Relation, refuseTooMany } from "./target-table.ts";
-import { applyPart, ensureCurrentIndex } from "./write-changes.ts";
+import { applyPart, hasIndex, makeCurrentIndex } from "./write-changes.ts";
 import type { WriteSession } from "./write-session.ts";
 
 /** The changes of a log, several tables in one transaction of one connection. */
@@ -41,6 +42,7 @@ export class PostgresChanges implements DestinationChanges {
 		const relations = await prepare(contexts);
 		const result = await writer.transaction(async () => {
 			const parts: LoadResult[] = [];
+			const stages = new Stages();
 			const begun = new Set<string>();
 			for (const [index, context] of contexts.entries()) {
 				const name = context.place.sql;
@@ -48,8 +50,8 @@ export class PostgresChanges implements DestinationChanges {
 				const there = relations.get(name) ?? null;
 				const isLater = begun.has(name) && there !== null;
 				const relation = isLater ? await evolveHere(context, there) : await tableFor(context, there);
-				if (there === null) await ensureCurrentIndex(context, relation);
-				parts.push(await applyPart(context, relation, request.parts[index]!));
+				if (there === null && context.request.write === "history") await makeCurrentIndex(context);
+				parts.push(await applyPart(context, relation, request.parts[index]!, stages));
 				relations.set(name, relation);
 				begun.add(name);
 			}
@@ -91,13 +93,14 @@ function loadOf(request: ApplyRequest, part: ChangesPart): LoadRequest {
 async function prepare(contexts: readonly LoadContext[]): Promise<Map<string, Relation | null>> {
 	const relations = new Map<string, Relation | null>();
 	for (const context of contexts) {
-		const { writer, place } = context;
+		const { writer, place, target, request } = context;
 		if (relations.has(place.sql)) continue;
 		writer.table = place;
-		await ensureSchema(context);
 		const relation = await evolve(context);
 		relations.set(place.sql, relation);
-		if (relation !== null) await writer.transaction(() => ensureCurrentIndex(context, relation));
+		if (relation === null) await ensureSchema(context);
+		else if (request.write === "history" && !(await hasIndex(writer.session, relation, target.key)))
+			await writer.transaction(() => makeCurrentIndex(context));
 	}
 	return relations;
 }

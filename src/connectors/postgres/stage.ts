@@ -1,5 +1,13 @@
 import { crashPoint, HeadraceError, qualified } from "../../core/index.ts";
-import { countKeys, createTable, type MergeTables, postgresDialect, quotedList, stageColumn } from "../../sql/index.ts";
+import {
+	type ColumnDefinition,
+	countKeys,
+	createTable,
+	type MergeTables,
+	postgresDialect,
+	quotedList,
+	stageColumn,
+} from "../../sql/index.ts";
 import { copyRows, type ExtraColumn } from "./copy-rows.ts";
 import { keptRows, type LoadContext, tagOf } from "./load.ts";
 import { quoteTable } from "./sql-text.ts";
@@ -11,32 +19,75 @@ export function tablesOf({ place, target }: LoadContext, stage = STAGE): MergeTa
 	return { target: place.sql, stage, key: target.key, columns: target.columns.map((column) => column.name) };
 }
 
+interface StageOptions {
+	readonly withoutFlagged?: boolean;
+	readonly key?: readonly string[];
+	readonly extra?: readonly ExtraColumn[];
+}
+
 /**
  * The load's rows in a temporary table of the transaction, numbered as they came; gives how many there were. Its columns
  * have the types of the table's, so that what does not fit is told by COPY, with the column. Rows flagged as deleted stay
  * out when `withoutFlagged`; `extra` columns come behind the table's.
  */
-export async function stageRows(
+export async function stageRows(context: LoadContext, relation: Relation, options: StageOptions = {}): Promise<number> {
+	await context.writer.execute(stageDdl(STAGE, columnsOf(context, relation, options)));
+	return fillStage(context, relation, STAGE, options);
+}
+
+/** The stages of one transaction that stages rows many times. */
+export class Stages {
+	/** By the columns that they have. */
+	readonly #made = new Map<string, string>();
+
+	/**
+	 * As `stageRows`. A stage of the same columns is used again, since each that is made takes locks until the commit, of
+	 * which a server has some thousands.
+	 */
+	async stage(
+		context: LoadContext,
+		relation: Relation,
+		options: StageOptions,
+	): Promise<{ readonly tables: MergeTables; readonly received: number }> {
+		const { writer } = context;
+		const columns = columnsOf(context, relation, options);
+		const shape = JSON.stringify(columns.map(({ name, type }) => [name, type]));
+		let stage = this.#made.get(shape);
+		if (stage === undefined) {
+			stage = quoteTable({ schema: "pg_temp", name: `_headrace_stage_${this.#made.size}` });
+			await writer.execute(stageDdl(stage, columns));
+			this.#made.set(shape, stage);
+		} else await writer.execute(`TRUNCATE ${stage}`);
+		return { tables: tablesOf(context, stage), received: await fillStage(context, relation, stage, options) };
+	}
+}
+
+function columnsOf({ target }: LoadContext, relation: Relation, { extra = [] }: StageOptions): ColumnDefinition[] {
+	return [
+		...target.columns.map(({ name }) => ({
+			name: stageColumn(postgresDialect, name),
+			type: findColumn(relation, name)!.spelled,
+			nullable: true,
+		})),
+		...extra.map(({ name, spelled }) => ({ name, type: spelled, nullable: true })),
+		{ name: postgresDialect.rowIdentifier, type: "bigint", nullable: true },
+	];
+}
+
+function stageDdl(stage: string, columns: readonly ColumnDefinition[]): string {
+	return `${createTable(postgresDialect, stage, columns, { temporary: true })} ON COMMIT DROP`;
+}
+
+async function fillStage(
 	context: LoadContext,
 	relation: Relation,
-	options: {
-		readonly withoutFlagged?: boolean;
-		readonly key?: readonly string[];
-		readonly extra?: readonly ExtraColumn[];
-	} = {},
+	stage: string,
+	options: StageOptions,
 ): Promise<number> {
 	const { writer, target, request } = context;
-	const columns = target.columns.map(({ name }) => ({
-		name: stageColumn(postgresDialect, name),
-		type: findColumn(relation, name)!.spelled,
-		nullable: true,
-	}));
-	for (const { name, spelled } of options.extra ?? []) columns.push({ name, type: spelled, nullable: true });
-	columns.push({ name: postgresDialect.rowIdentifier, type: "bigint", nullable: true });
-	await writer.execute(`${createTable(postgresDialect, STAGE, columns, { temporary: true })} ON COMMIT DROP`);
 	const constant = tagOf(request);
 	const { received } = await copyRows(writer, {
-		table: STAGE,
+		table: stage,
 		relation,
 		target,
 		request,
@@ -58,20 +109,19 @@ export async function stagedKeys({ writer, target }: LoadContext): Promise<{ row
 	return { rows: row_count!, keys: keys! };
 }
 
-/** Another stage may follow in the same transaction. */
-export async function dropStage({ writer }: Pick<LoadContext, "writer">): Promise<void> {
-	await writer.execute(`DROP TABLE ${STAGE}`);
-}
-
 /** For statements that join it: the planner knows nothing of a temporary table. */
 export async function analyzeStage({ writer }: LoadContext, stage = STAGE): Promise<void> {
 	await writer.execute(`ANALYZE ${stage}`);
 }
 
 /** As `analyzeStage`, of those columns only, by which rows are joined or chosen: that is soon done. */
-export async function analyzeStaged({ writer }: LoadContext, columns: readonly string[]): Promise<void> {
+export async function analyzeStaged(
+	{ writer }: LoadContext,
+	{ stage }: Pick<MergeTables, "stage">,
+	columns: readonly string[],
+): Promise<void> {
 	const names = columns.map((name) => stageColumn(postgresDialect, name));
-	await writer.execute(`ANALYZE ${STAGE} (${quotedList(postgresDialect, names)})`);
+	await writer.execute(`ANALYZE ${stage} (${quotedList(postgresDialect, names)})`);
 }
 
 export function duplicateKey({ request, target }: LoadContext): HeadraceError {

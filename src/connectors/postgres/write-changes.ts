@@ -34,7 +34,7 @@ import { copyRows, type ExtraColumn } from "./copy-rows.ts";
 import { type LoadContext, resultOf } from "./load.ts";
 import { patiently } from "./lock-patience.ts";
 import type { Session } from "./session.ts";
-import { analyzeStaged, dropStage, stageRows, tablesOf } from "./stage.ts";
+import { analyzeStaged, type Stages } from "./stage.ts";
 import type { Place } from "./target-names.ts";
 import { findColumn, type Relation } from "./target-table.ts";
 import { mergeStaged } from "./write-merge.ts";
@@ -45,20 +45,30 @@ const TEXT = { pgType: "text", spelled: "text", planned: "text" };
 const INDEX_ATTEMPTS = 3;
 
 /** One part of the changes within the transaction of all. */
-export async function applyPart(context: LoadContext, relation: Relation, part: ChangesPart): Promise<LoadResult> {
-	if (part.write === "append") return appendChanges(context, relation, part);
-	return part.write === "merge" ? mergeChanges(context, relation, part) : addVersions(context, relation, part);
+export async function applyPart(
+	context: LoadContext,
+	relation: Relation,
+	part: ChangesPart,
+	stages: Stages,
+): Promise<LoadResult> {
+	if (part.write === "append") return appendChanges(context, relation, part, stages);
+	const write = part.write === "merge" ? mergeChanges : addVersions;
+	return write(context, relation, part, stages);
 }
 
 /** The last change of each key counts. */
-async function mergeChanges(context: LoadContext, relation: Relation, part: ChangesPart): Promise<LoadResult> {
-	const { writer, target } = context;
-	const tables = tablesOf(context);
+async function mergeChanges(
+	context: LoadContext,
+	relation: Relation,
+	part: ChangesPart,
+	stages: Stages,
+): Promise<LoadResult> {
+	const { writer, place, target } = context;
 	const { truncatedAt } = part;
 	const truncation = (at: string) =>
-		keepsDeleted(part) ? markAllDeleted(dialect, tables.target, at) : deleteAllRows(tables.target);
+		keepsDeleted(part) ? markAllDeleted(dialect, place.sql, at) : deleteAllRows(place.sql);
 	let rowsDeleted = truncatedAt === undefined ? 0 : await writer.execute(truncation(truncatedAt));
-	const rowsReceived = await stageRows(context, relation, {
+	const { tables, received: rowsReceived } = await stages.stage(context, relation, {
 		key: target.key,
 		extra: [{ name: CHANGE_DELETED_COLUMN, ...BOOLEAN }, ...baseColumns(context, relation, part)],
 	});
@@ -68,12 +78,11 @@ async function mergeChanges(context: LoadContext, relation: Relation, part: Chan
 		`SELECT count(*) AS flagged FROM ${tables.stage} WHERE ${dialect.quoteIdentifier(CHANGE_DELETED_COLUMN)}`,
 	);
 	if (flagged! > 0) {
-		await analyzeStaged(context, [...tables.key, CHANGE_DELETED_COLUMN]);
+		await analyzeStaged(context, tables, [...tables.key, CHANGE_DELETED_COLUMN]);
 		rowsDeleted += await writer.execute(deleteFlaggedRows(tables, CHANGE_DELETED_COLUMN, "boolean"));
 		await writer.execute(deleteFlaggedStaged(tables.stage, CHANGE_DELETED_COLUMN, "boolean"));
 	}
 	const { inserted, updated, deleted } = await mergeStaged(context, relation, tables);
-	await dropStage(context);
 	return resultOf({
 		rowsReceived,
 		rowsInserted: inserted,
@@ -84,28 +93,36 @@ async function mergeChanges(context: LoadContext, relation: Relation, part: Chan
 }
 
 /** Each change is a version, and the end of the one before it. */
-async function addVersions(whole: LoadContext, relation: Relation, part: ChangesPart): Promise<LoadResult> {
-	const { writer } = whole;
+async function addVersions(
+	whole: LoadContext,
+	relation: Relation,
+	part: ChangesPart,
+	stages: Stages,
+): Promise<LoadResult> {
+	const { writer, place } = whole;
 	const columns = whole.target.columns.filter(({ name }) => name !== HISTORY_COLUMNS.validTo);
 	const context: LoadContext = { ...whole, target: { ...whole.target, columns } };
-	const tables = tablesOf(context);
 	const { truncatedAt } = part;
 	let rowsUpdated =
-		truncatedAt === undefined ? 0 : await writer.execute(closeAllVersions(dialect, tables.target, truncatedAt));
-	const rowsReceived = await stageRows(context, relation, {
-		key: tables.key,
+		truncatedAt === undefined ? 0 : await writer.execute(closeAllVersions(dialect, place.sql, truncatedAt));
+	const { tables, received: rowsReceived } = await stages.stage(context, relation, {
+		key: context.target.key,
 		extra: baseColumns(context, relation, part),
 	});
-	await analyzeStaged(context, tables.key);
+	await analyzeStaged(context, tables, tables.key);
 	const rowsSuperseded = part.partial ? await fill(whole, tables, part, "history") : 0;
 	rowsUpdated += await writer.execute(closeVersions(dialect, tables));
 	const rowsInserted = await writer.execute(insertVersions(dialect, tables));
-	await dropStage(context);
 	return resultOf({ rowsReceived, rowsInserted, rowsUpdated, rowsSuperseded });
 }
 
 /** Each change is a row. */
-async function appendChanges(context: LoadContext, relation: Relation, part: ChangesPart): Promise<LoadResult> {
+async function appendChanges(
+	context: LoadContext,
+	relation: Relation,
+	part: ChangesPart,
+	stages: Stages,
+): Promise<LoadResult> {
 	const { writer, place, target, request } = context;
 	if (!part.partial) {
 		const { received } = await copyRows(writer, { table: place.sql, relation, target, request });
@@ -113,13 +130,11 @@ async function appendChanges(context: LoadContext, relation: Relation, part: Cha
 		return resultOf({ rowsReceived: received, rowsInserted: received });
 	}
 	const extra = [{ name: CHANGE_ABSENT_COLUMN, ...TEXT }];
-	const rowsReceived = await stageRows(context, relation, { extra });
-	const tables = tablesOf(context);
+	const { tables, received: rowsReceived } = await stages.stage(context, relation, { extra });
 	const absent = dialect.quoteIdentifier(CHANGE_ABSENT_COLUMN);
 	const { missing } = await writer.counts(`SELECT count(${absent}) AS missing FROM ${tables.stage}`);
 	if (missing! > 0) throw baseMissing(context, missing!);
 	await writer.execute(insertAllStaged(tables));
-	await dropStage(context);
 	return resultOf({ rowsReceived, rowsInserted: rowsReceived });
 }
 
@@ -150,7 +165,7 @@ async function fill(
 	const columns = maskedColumns(masks, names);
 	if (columns.length === 0) return 0;
 	const bases = tables.key.map((_name, place) => `${CHANGE_BASE_COLUMN}${place}`);
-	await analyzeStaged(context, [CHANGE_ABSENT_COLUMN, ...bases]);
+	await analyzeStaged(context, tables, [CHANGE_ABSENT_COLUMN, ...bases]);
 	// Each row that has a base is filled once: the join need not be made another time to know whether all have one.
 	const { needing } = await writer.counts(countNeedingBase(dialect, tables, write));
 	const missing = needing! - (await writer.execute(fillAbsent(dialect, tables, write, columns)));
@@ -163,9 +178,7 @@ async function fill(
  * An index by which the current versions of keys are found; a history has one row more for each change, and reading all of
  * them each time would take ever longer. Where it can't be made the table is read.
  */
-export async function ensureCurrentIndex(context: LoadContext, relation: Relation): Promise<void> {
-	const { writer, place, target, request } = context;
-	if (request.write !== "history" || (await hasIndex(writer.session, relation, target.key))) return;
+export async function makeCurrentIndex({ writer, place, target }: LoadContext): Promise<void> {
 	try {
 		await patiently(writer, () => writer.execute(currentIndexDdl(place, target.key)), INDEX_ATTEMPTS);
 	} catch (error) {
