@@ -67,7 +67,9 @@ export function startingFrom(position: ChangesPosition, at: string, { compare }:
 	const tables = Object.entries(position.tables).map(([name, table]): [string, FollowedTable] =>
 		table.from === undefined && table.state === undefined ? [name, { ...table, from: position.at }] : [name, table],
 	);
-	return { ...position, at, tables: Object.fromEntries(tables) };
+	// What comes again was committed earlier than what came last.
+	const { committedAt: _last, ...rest } = position;
+	return { ...rest, at, tables: Object.fromEntries(tables) };
 }
 
 /** All changes up to `at` have been applied. */

@@ -108,7 +108,7 @@ export class ChangeLaws {
 	#checkPlaces(before: ChangesPosition | null, after: ChangesPosition): void {
 		for (const [name, entry] of Object.entries(after.tables)) {
 			const old = before?.tables[name];
-			if (before === null || old === undefined || old.state !== undefined || entry.state !== undefined) continue;
+			if (before === null || old === undefined || old.state === "loading" || entry.state === "loading") continue;
 			const [from, to] = [reached(before, old), reached(after, entry)];
 			if (to < from) refuse("I3 a table never goes back", `${name} from ${from} to ${to}`);
 		}
@@ -117,7 +117,7 @@ export class ChangeLaws {
 	/** I4: a table that is past its cuts is the source, replayed to the table's place. */
 	#checkTable(state: WarehouseState, followed: Followed, position: ChangesPosition): void {
 		const entry = position.tables[`main.${followed.name.name}`];
-		if (entry === undefined || entry.state !== undefined) return;
+		if (entry === undefined || entry.state === "loading") return;
 		const place = reached(position, entry);
 		if (entry.until !== undefined && place < placeOf(entry.until)) return;
 		const table = state.tables.get(tableId(followed.target));
@@ -218,8 +218,9 @@ function placeOf(position: string): number {
 	return Number(position.split(":")[1]);
 }
 
-/** Where a table stands: its own place when it is ahead of the log's. */
-function reached(position: ChangesPosition, { from }: ChangesPosition["tables"][string]): number {
+/** Where a table stands: its own place when it is ahead of the log's, or paused. */
+function reached(position: ChangesPosition, { from, state }: ChangesPosition["tables"][string]): number {
+	if (state === "paused") return placeOf(from!);
 	return Math.max(placeOf(position.at), from === undefined ? 0 : placeOf(from));
 }
 

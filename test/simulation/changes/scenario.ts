@@ -1,5 +1,13 @@
-import { type ErrorCode, HeadraceError } from "../../../src/core/index.ts";
-import { CHANGES_STREAM, captureChanges, type FlowContext, type TableTask } from "../../../src/flow/index.ts";
+import { type ErrorCode, encodePosition, HeadraceError } from "../../../src/core/index.ts";
+import {
+	CHANGES_STREAM,
+	captureChanges,
+	changesPosition,
+	type FlowContext,
+	pauseTable,
+	resumeTable,
+	type TableTask,
+} from "../../../src/flow/index.ts";
 import { Violation } from "../invariants.ts";
 import { Random } from "../random.ts";
 import { advance, type Doom, SimulatedProcess, settle } from "../scheduler.ts";
@@ -96,6 +104,12 @@ class ChangeScenario {
 	}
 
 	async #converge(): Promise<void> {
+		const resuming = this.#operate(
+			"resume",
+			this.#world.tables.map(({ name }) => name.name),
+			null,
+		);
+		await this.#finish([resuming]);
 		for (let attempt = 1; ; attempt++) {
 			const run = this.#start(new Set(), null);
 			await this.#finish([run.process]);
@@ -128,6 +142,10 @@ class ChangeScenario {
 		if (alive.length === 0 || (alive.length < RUNS_AT_ONCE && random.chance(alive[0]?.paused === true ? 0.3 : 0.03))) {
 			const refreshed = random.chance(0.12) ? [random.pick(this.#world.tables).name.name] : [];
 			this.#start(new Set(refreshed), this.#drawDoom());
+			return settle(this.#processes);
+		}
+		if (alive.length < RUNS_AT_ONCE && random.chance(0.02)) {
+			this.#operate(random.pick(["pause", "resume"]), [random.pick(this.#world.tables).name.name], this.#drawDoom());
 			return settle(this.#processes);
 		}
 		const sleeper = alive.find((process) => process.paused);
@@ -204,6 +222,47 @@ class ChangeScenario {
 				process.ended = true;
 			});
 		return run;
+	}
+
+	/** Somebody pauses tables, or lets them go on: by the position, as `headrace pause` does. */
+	#operate(kind: "pause" | "resume", tables: readonly string[], doom: Doom | null): SimulatedProcess {
+		const process = new SimulatedProcess(`${kind}${++this.#runs}`, doom);
+		this.#note(`${process.name} begins: ${tables.join(", ")}`);
+		this.#processes = [...this.#processes.filter((other) => other.alive), process];
+		this.#changePosition(process, kind, tables)
+			.catch((error: unknown) => {
+				this.#note(`${process.name} fails: ${String(error)}`);
+				if (!(error instanceof HeadraceError && EXPECTED.has(error.code))) this.#failure ??= error;
+			})
+			.finally(() => {
+				process.ended = true;
+			});
+		return process;
+	}
+
+	async #changePosition(process: SimulatedProcess, kind: "pause" | "resume", tables: readonly string[]): Promise<void> {
+		const { source, destination } = this.#portsOf(process);
+		const row = (await destination.takeOver(PIPELINE, [CHANGES_STREAM])).get(CHANGES_STREAM)!;
+		const before = changesPosition(row);
+		if (before === null) return;
+		let after = before;
+		for (const table of tables)
+			after =
+				kind === "pause" ? pauseTable(after, `main.${table}`) : resumeTable(after, `main.${table}`, source.changeLog!);
+		const toPosition = encodePosition(after);
+		if (toPosition === row.position) return;
+		await destination.changes!.apply({
+			pipeline: PIPELINE,
+			stream: CHANGES_STREAM,
+			loadId: `${process.name}:${row.seq}`,
+			epoch: row.epoch,
+			seq: row.seq,
+			fromPosition: row.position,
+			toPosition,
+			schemaVersion: "",
+			parts: [],
+			bufferBytesMax: 1 << 20,
+		});
 	}
 
 	async #work(process: SimulatedProcess, refreshed: ReadonlySet<string>): Promise<void> {
