@@ -167,17 +167,9 @@ export const PLANTED_CHANGE_BUGS: readonly PlantedChangeBug[] = [
 		plant: byApply(async (changes, request) => {
 			try {
 				return await changes.apply(request);
-			} catch {
+			} catch (error) {
 				await changes.apply({ ...request, parts: [] });
-				return {
-					parts: request.parts.map(() => ({
-						rowsReceived: 0,
-						rowsInserted: 0,
-						rowsUpdated: 0,
-						rowsDeleted: 0,
-						rowsSuperseded: 0,
-					})),
-				};
+				throw error;
 			}
 		}),
 	},
