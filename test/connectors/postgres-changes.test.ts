@@ -112,6 +112,22 @@ describe.each(SERVERS)("changes into %s", (server) => {
 				expect(await loads.lines(`select * from raw.${table} order by 1`)).toEqual(["1|A", "20|x"]);
 		});
 
+		test("constraints of the owner's that can be deferred are checked at the end", async () => {
+			await loads.client.query(`create schema raw; create table raw.p (id bigint primary key, name text);
+				create table raw.t (id bigint primary key references raw.p deferrable, name text unique deferrable, kept int default 7)`);
+			const child = (id: string, name: string, deleted = "false"): TextRow => [id, name, deleted];
+			await changes.apply(
+				{ rows: [child("1", "a"), child("2", "b")] },
+				{ table: "p", rows: [child("1", "x"), child("2", "y")] },
+			);
+			await changes.apply({ rows: [child("1", "b"), child("2", "a")] });
+			expect(await loads.lines()).toEqual(["1|b|7", "2|a|7"]);
+			await changes.apply({ table: "p", rows: [child("1", "x", "true")] }, { rows: [child("1", "b", "true")] });
+			const error = await errorOf(changes.apply({ rows: [child("9", "z")] }));
+			expect(error).toMatchObject({ code: "E_VALUE", message: expect.stringContaining("t_id_fkey") });
+			expect(await loads.lines()).toEqual(["2|a|7"]);
+		});
+
 		test("versions are found by an index, which a history gets when it has none", async () => {
 			const version = (id: string, name: string | null, second: number, operation: string): TextRow => [
 				id,

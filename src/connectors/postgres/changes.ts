@@ -41,6 +41,8 @@ export class PostgresChanges implements DestinationChanges {
 		});
 		const relations = await prepare(contexts);
 		const result = await writer.transaction(async () => {
+			// The tables' owner's keys, where they can be: what held at the end of the source's transactions holds at the end.
+			await writer.execute("SET CONSTRAINTS ALL DEFERRED");
 			const parts: LoadResult[] = [];
 			const stages = new Stages();
 			const begun = new Set<string>();
