@@ -11,6 +11,7 @@ import type {
 	RunOrigin,
 	RunReceipt,
 	SchemaChange,
+	SqlRow,
 	StoredPosition,
 } from "../core/index.ts";
 
@@ -41,6 +42,13 @@ export interface App extends AsyncDisposable {
 	): Promise<PositionChanged>;
 	/** Holds a pipeline, or lets it go on. What follows its change log ends, cleanly. */
 	pause(pipeline: CheckedPipeline, paused: boolean): Promise<PauseReport>;
+	/** The rows of a table of write history as they stood at a time: ISO 8601 with a zone. */
+	history(
+		pipeline: CheckedPipeline,
+		table: string,
+		asOf: string,
+		options?: { readonly signal?: AbortSignal },
+	): Promise<HistoryRows>;
 	/** What the destination says of how far each stream was read. */
 	positions(pipeline: CheckedPipeline): Promise<StateReport>;
 	/** Tells the channels which tables are late, and what they could not be told before: what was sent or tried. */
@@ -238,6 +246,20 @@ export interface PositionChanged {
 	readonly tables: readonly string[];
 	/** What comes of it. */
 	readonly notes: readonly string[];
+}
+
+/** Closes its destination when it is disposed. */
+export interface HistoryRows extends AsyncDisposable {
+	/** In the destination. */
+	readonly table: string;
+	readonly columns: readonly string[];
+	readonly key: readonly string[];
+	/** UTC. */
+	readonly as_of: string;
+	/** Since when it is kept, as the destination prints times; null when the table never had a row. */
+	readonly begins: string | null;
+	/** Values as the destination's own text. */
+	readonly rows: AsyncIterable<readonly SqlRow[]>;
 }
 
 export interface PauseReport {

@@ -22,6 +22,7 @@ import type {
 	CompactOptions,
 	ConnectionGrants,
 	GrantReport,
+	HistoryRows,
 	PauseReport,
 	Plan,
 	PlanOptions,
@@ -38,6 +39,7 @@ import { standingFindings } from "./change-standing.ts";
 import { type ChangeProject, changesOf, holdPipeline, requestChange, stateOf } from "./change-verbs.ts";
 import { compactPipeline } from "./compact.ts";
 import { lateMessage, lateTables } from "./freshness.ts";
+import { openHistory } from "./history.ts";
 import { planOf } from "./plan.ts";
 import type { TablePlan } from "./planned-table.ts";
 import { readOnly } from "./read-only.ts";
@@ -304,6 +306,15 @@ class LocalApp implements App {
 
 	pause(pipeline: CheckedPipeline, paused: boolean): Promise<PauseReport> {
 		return holdPipeline(this.#project, pipeline, paused);
+	}
+
+	history(
+		pipeline: CheckedPipeline,
+		table: string,
+		asOf: string,
+		options: { readonly signal?: AbortSignal } = {},
+	): Promise<HistoryRows> {
+		return openHistory(pipeline, table, asOf, options.signal);
 	}
 
 	positions(pipeline: CheckedPipeline): Promise<StateReport> {

@@ -26,13 +26,13 @@ export interface Session extends AsyncDisposable {
 	readonly concurrency: number;
 }
 
-export async function openSession(pipeline: CheckedPipeline, options: PlanOptions, custom?: Source): Promise<Session> {
+/** What a session may use of this machine. @throws E_INVALID_VALUE when the memory does not suffice */
+async function limitsOf(pipeline: CheckedPipeline, options: PlanOptions) {
 	const memoryBytes = options.memoryBytes ?? pipeline.memoryBytes ?? MEMORY_BYTES_DEFAULT;
 	if (memoryBytes < MEMORY_BYTES_MIN)
 		throw new HeadraceError("E_INVALID_VALUE", "memory is below 64MB, which the embedded engine needs", {
 			hint: "Use --memory 64MB or more.",
 		});
-	const concurrency = options.concurrency ?? pipeline.concurrency;
 	const temporaryDirectory = join(pipeline.directory, ".headrace", "tmp");
 	await mkdir(temporaryDirectory, { recursive: true, mode: 0o700 });
 	const free = Math.max(MEMORY_BYTES_FREE_MIN, memoryBytes - MEMORY_BYTES_FIXED);
@@ -41,6 +41,18 @@ export async function openSession(pipeline: CheckedPipeline, options: PlanOption
 		temporaryDirectory,
 		stagingDirectory: stagingDirectoryOf(pipeline),
 	};
+	return { resources, bufferBytesMax: Math.floor(free * (1 - ENGINE_SHARE)) };
+}
+
+/** Opens the destination alone. */
+export async function openTarget(pipeline: CheckedPipeline): Promise<Destination> {
+	const { resources } = await limitsOf(pipeline, {});
+	return openDestination(pipeline.to, resources, pipeline.staging);
+}
+
+export async function openSession(pipeline: CheckedPipeline, options: PlanOptions, custom?: Source): Promise<Session> {
+	const { resources, bufferBytesMax } = await limitsOf(pipeline, options);
+	const concurrency = options.concurrency ?? pipeline.concurrency;
 	const destination = await openDestination(pipeline.to, resources, pipeline.staging);
 	try {
 		const source = custom ?? (await openSource(pipeline.from, resources));
@@ -49,7 +61,7 @@ export async function openSession(pipeline: CheckedPipeline, options: PlanOption
 			source,
 			destination,
 			resources,
-			bufferBytesMax: Math.floor(free * (1 - ENGINE_SHARE)),
+			bufferBytesMax,
 			concurrency,
 			async [Symbol.asyncDispose]() {
 				try {

@@ -214,6 +214,17 @@ export const VERBS: readonly VerbSpec[] = [
 		load: () => import("./verbs/status.ts"),
 	},
 	{
+		name: "history",
+		arguments: "<pipeline> <table>",
+		describe: "the rows of a table of write history as they stood at a time",
+		options: [
+			{ flags: "--as-of <time>", describe: "with its zone: 2026-11-21T10:00:00Z" },
+			{ flags: "--format <format>", describe: "csv (default) or jsonl" },
+		],
+		example: "headrace history shop prod.ledger --as-of 2026-11-21T10:00:00Z",
+		load: () => import("./verbs/history.ts"),
+	},
+	{
 		name: "pause",
 		arguments: "<pipeline>",
 		describe: "hold a pipeline, or leave the changes of a table in the log",
@@ -356,7 +367,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
 };
 
 /** Verbs that the manual promises for later: calling one says so. */
-export const VERBS_TO_COME: readonly string[] = ["verify", "repair", "history", "report", "export"];
+export const VERBS_TO_COME: readonly string[] = ["verify", "repair", "report", "export"];
 
 /** The verb that a command line names, as far as that can be told before it is read; a group by its name alone. */
 export function verbNamed(argv: readonly string[]): string | undefined {

@@ -60,7 +60,7 @@ export { intervalLength, parseSchedule } from "./schedules.ts";
 export type { JsonSchema } from "./schema.ts";
 export { secretOrigin } from "./secret-origins.ts";
 export type { Selection, SelectionOptions } from "./select.ts";
-export { querySource, resolveTables, tableRule } from "./select.ts";
+export { querySource, resolveTables, selectedTable, tableRule } from "./select.ts";
 export { COUNT_FORM, parseCount, parseSize, SIZE_FORM } from "./sizes.ts";
 export type { SqlDialect } from "./sql-quotes.ts";
 export type { TemplateInput, TemplateValue, TemplateValues } from "./template.ts";

@@ -74,6 +74,15 @@ export function resolveTables(
 	return { tables, warnings };
 }
 
+/** The entry that takes a table of the source, and where it goes; null when none does. For tables that are known to be. */
+export function selectedTable(
+	pipeline: CheckedPipeline,
+	source: TableName,
+): { readonly rule: TableRule; readonly into: TableName } | null {
+	const rule = tableRule(pipeline, qualified(source));
+	return rule === undefined || rule.skip ? null : { rule, into: intoOf(pipeline, rule, source) };
+}
+
 /** The entry of `tables` that a table of a receipt (`schema.name`) belongs to; undefined when there is none any more. */
 export function tableRule(pipeline: CheckedPipeline, table: string): TableRule | undefined {
 	const query = pipeline.tables.find(

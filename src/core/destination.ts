@@ -273,6 +273,8 @@ export interface DestinationSql {
 	relation(table: TableName): string;
 	/** Rows of a query, in a transaction that only reads. */
 	query(sql: string, signal?: AbortSignal): Promise<readonly SqlRow[]>;
+	/** Rows of one SELECT, some at a time, in a transaction that only reads: a result may be of any size. */
+	select?(sql: string, signal?: AbortSignal): AsyncIterable<readonly SqlRow[]>;
 	/** All statements in one transaction, or none. */
 	execute(statements: readonly string[], signal?: AbortSignal): Promise<void>;
 	/**

@@ -13,6 +13,7 @@ import {
 	type LoadResult,
 	type PositionRow,
 	type RecordedSchema,
+	type SqlRow,
 	type TableName,
 	type TargetTable,
 	type Write,
@@ -28,7 +29,7 @@ import { rebuild } from "./rebuild.ts";
 import { retype } from "./retype.ts";
 import { createDdl, definitionsOf, describeTable, Place, shapeDiffers } from "./schema.ts";
 import { Session } from "./session.ts";
-import { textRows } from "./statements.ts";
+import { streamTextRows, textRows } from "./statements.ts";
 import { duckdbTexts } from "./text-casts.ts";
 import { foldName, mapType } from "./types.ts";
 import { UnfinishedBuilds } from "./unfinished.ts";
@@ -97,6 +98,7 @@ export class DuckdbDestination implements Destination {
 			quoteLiteral,
 			relation: (table) => new Place(catalogOf(this.#options.path), table).sql,
 			query: (sql, signal) => this.#with((session) => textRows(session, sql), signal),
+			select: (sql, signal) => this.#select(sql, signal),
 			execute: (statements, signal) =>
 				this.#with(
 					(session) =>
@@ -115,6 +117,12 @@ export class DuckdbDestination implements Destination {
 				return rebuild(opened, new Place(opened.catalog, request.table), request);
 			},
 		};
+	}
+
+	async *#select(sql: string, signal: AbortSignal | undefined): AsyncGenerator<readonly SqlRow[], void, undefined> {
+		const { engine } = await this.#open();
+		await using session = await Session.open(engine, signal);
+		yield* streamTextRows(session, sql, signal);
 	}
 
 	async check(): Promise<Finding[]> {

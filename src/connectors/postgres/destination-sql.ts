@@ -16,6 +16,8 @@ import { foldName, Place } from "./target-names.ts";
 import { postgresTexts } from "./text-casts.ts";
 import { WriteSession } from "./write-session.ts";
 
+/** Rows that are fetched at once. */
+const ROWS_AT_ONCE = 2_000;
 const USER_PATH = "SET LOCAL search_path TO DEFAULT";
 
 /** PostgreSQL's own SQL, for checks, hooks and summaries. Names without a schema are looked up as the user's session would. */
@@ -45,6 +47,33 @@ export class PostgresDestinationSql implements DestinationSql {
 				if (!session.broken) await session.script(["ROLLBACK"]);
 			}
 		});
+	}
+
+	async *select(sql: string, signal?: AbortSignal): AsyncGenerator<readonly SqlRow[], void, undefined> {
+		await using writer = await WriteSession.open(this.#options, this.#control, undefined, signal);
+		const { session } = writer;
+		try {
+			await session.script([
+				"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+				settingsSql("transaction", "write"),
+				USER_PATH,
+			]);
+			await session.records(`DECLARE headrace_rows NO SCROLL CURSOR FOR ${sql}`, undefined, {
+				ownSql: true,
+				single: true,
+			});
+			for (;;) {
+				const rows = await session.records(`FETCH FORWARD ${ROWS_AT_ONCE} FROM headrace_rows`);
+				if (rows.length === 0) break;
+				yield rows;
+			}
+		} catch (error) {
+			throw signal?.aborted
+				? new HeadraceError("E_STOPPED", "stopped while rows were being read", { cause: error })
+				: error;
+		} finally {
+			if (!session.broken) await session.script(["ROLLBACK"]);
+		}
 	}
 
 	async execute(statements: readonly string[], signal?: AbortSignal): Promise<void> {
