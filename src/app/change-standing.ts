@@ -32,7 +32,13 @@ async function standingOf(log: ChangeLog, at: string): Promise<LogHeadroom> {
 			"E_HISTORY_GONE",
 			`the source's log begins at ${log.format(beginning)}, after the position ${log.format(at)}: the changes between them are lost`,
 		);
-	return log.headroom(at);
+	const headroom = await log.headroom(at);
+	if (log.compare(at, headroom.end) > 0)
+		throw new HeadraceError(
+			"E_HISTORY_MISMATCH",
+			`the source's log ends at ${log.format(headroom.end)}, before ${log.format(at)}, which was read already`,
+		);
+	return headroom;
 }
 
 /**
