@@ -187,7 +187,6 @@ describe.skipIf(missing("postgres15"))("tables that follow PostgreSQL's log", ()
 		const refused = await run("state", "set", "shop", String(row!["lsn"]));
 		expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/would never be read.*\n.*--yes/) });
 		await succeed("state", "set", "shop", String(row!["lsn"]), "--yes");
-		await succeed("run", "shop");
 		expect((await succeed("state", "set", "shop", position)).stderr).toContain("will be read again");
 		const again = await dataOf<{ runs: { tables: { rows_inserted: number }[] }[] }>("run", "shop");
 		expect(again.runs[0]!.tables.map((table) => table.rows_inserted)).toEqual([1, 0]);
@@ -286,7 +285,10 @@ describe.skipIf(missing("mariadb"))("tables that follow MariaDB's log", () => {
 				await query("insert into accounts values (4, 'd')");
 				expect(await changesOf("maria")).toMatchObject({ problem: { code } });
 			}
-			expect(await run("run", "maria")).toMatchObject({ code: 1, stderr: expect.stringContaining(code) });
+			expect(await run("run", "maria")).toMatchObject({
+				code: 1,
+				stderr: expect.stringMatching(/E_HISTORY_(GONE|MISMATCH)/),
+			});
 			await succeed("resync", "maria");
 			await succeed("run", "maria");
 		}
