@@ -1,5 +1,4 @@
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { getCookie } from "hono/cookie";
 import type { Service } from "../app/service/service.ts";
 import { HeadraceError } from "../core/index.ts";
@@ -92,12 +91,6 @@ export function httpApp(options: HttpOptions): Hono<{ Bindings: Bindings }> {
 		if (secure) c.res.headers.set("Strict-Transport-Security", "max-age=31536000");
 		if (!c.res.headers.has("Cache-Control")) c.res.headers.set("Cache-Control", "no-store");
 	});
-	app.use(
-		bodyLimit({
-			maxSize: BODY_BYTES_MAX,
-			onError: (c) => c.json(failureOf(TOO_LARGE, service.directory).body, 413),
-		}),
-	);
 	app.onError((thrown) => {
 		const { status, body, headers } = failureOf(thrown, service.directory);
 		if (status >= 500) options.onError(new HeadraceError("E_INTERNAL", thrown.message, { cause: thrown }));
@@ -230,11 +223,25 @@ async function jsonOf(request: Request): Promise<unknown> {
 	const type = request.headers.get("content-type") ?? "";
 	if (!/^application\/json\s*(?:;|$)/i.test(type))
 		throw new RequestFailure(415, new HeadraceError("E_REQUEST", "the body must be application/json"));
+	const text = await textOf(request);
 	try {
-		return await request.json();
+		return JSON.parse(text);
 	} catch {
 		throw badRequest("the body is not JSON");
 	}
+}
+
+/** The body, of which no more is read than is allowed, whatever its length is said to be. */
+async function textOf(request: Request): Promise<string> {
+	if (Number(request.headers.get("content-length") ?? 0) > BODY_BYTES_MAX) throw TOO_LARGE;
+	const parts: Uint8Array[] = [];
+	let bytes = 0;
+	for await (const part of request.body ?? []) {
+		bytes += part.length;
+		if (bytes > BODY_BYTES_MAX) throw TOO_LARGE;
+		parts.push(part);
+	}
+	return Buffer.concat(parts).toString("utf8");
 }
 
 function cookieText(name: string, cookie: { value: string; seconds: number } | null, secure: boolean): string {
