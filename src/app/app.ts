@@ -1,5 +1,11 @@
 import { join } from "node:path";
-import { type CheckedPipeline, intervalsBetween, lastInterval, parseInterval } from "../config/index.ts";
+import {
+	type CheckedPipeline,
+	intervalBoundaries,
+	intervalsBetween,
+	lastInterval,
+	parseInterval,
+} from "../config/index.ts";
 import {
 	type CompactedTable,
 	type Finding,
@@ -400,7 +406,7 @@ class LocalApp implements App {
 	}
 
 	#lastInterval(pipeline: CheckedPipeline): RunInterval {
-		return bounds(lastInterval((this.#options.nowMs ?? Date.now)(), pipeline.schedule, pipeline.timezone));
+		return bounds(lastInterval((this.#options.nowMs ?? Date.now)(), scheduleOf(pipeline), pipeline.timezone));
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
@@ -410,7 +416,13 @@ class LocalApp implements App {
 
 /** The interval that `--interval` names. @throws E_INVALID_VALUE */
 export function namedInterval(pipeline: CheckedPipeline, text: string): RunInterval {
-	return bounds(parseInterval(text, pipeline.schedule, pipeline.timezone));
+	return bounds(parseInterval(text, scheduleOf(pipeline), pipeline.timezone));
+}
+
+/** Without tables that are read by intervals any schedule will do: `{{ ds }}` is the day then. */
+function scheduleOf({ schedule, timezone, tables }: CheckedPipeline): CheckedPipeline["schedule"] {
+	const needed = tables.some((rule) => !rule.skip && rule.options.mode === "interval");
+	return needed || intervalBoundaries(schedule, timezone) !== null ? schedule : undefined;
 }
 
 const bounds = ({ start, end }: RunInterval): RunInterval => ({ start, end });

@@ -93,9 +93,11 @@ export class JobQueue<W extends Work> {
 		this.#closed = true;
 		this.#timer?.();
 		const ends = Promise.allSettled([...this.#active.values()].map(({ end }) => end));
-		const takeBack = this.#options.clock.after(graceMs, () => {
+		const stop = () => {
 			for (const { controller } of this.#active.values()) controller.abort(reason);
-		});
+		};
+		const takeBack = graceMs > 0 ? this.#options.clock.after(graceMs, stop) : stop;
+		if (graceMs <= 0) stop();
 		await ends;
 		takeBack();
 	}

@@ -8,14 +8,12 @@ import { type Route, route, type ServerContext } from "./route.ts";
 import { serverEvent } from "./schemas/events.ts";
 import { eventStream, mayOpenStream } from "./sse.ts";
 
-/** An event of the service as it is sent; null for one of a job that is forgotten. */
-function eventOf(context: ServerContext, event: ServiceEvent & { readonly at: string }): ServerEvent | null {
+/** An event of the service as it is sent. */
+function eventOf(context: ServerContext, event: ServiceEvent & { readonly at: string }): ServerEvent {
 	const { at } = event;
 	switch (event.type) {
-		case "job": {
-			const job = context.service.jobs.find(event.jobId);
-			return job === null ? null : { type: "job", at, job: jobOf(context, job) };
-		}
+		case "job":
+			return { type: "job", at, job: jobOf(context, event.job) };
 		case "run":
 			return { type: "run", at, pipeline: event.pipeline, run_id: event.runId, state: event.state };
 		case "table": {
@@ -63,7 +61,7 @@ export const EVENT_ROUTES: readonly Route[] = [
 			return eventStream((send) => {
 				const sendOne = (id: number, event: ServiceEvent & { readonly at: string }) => {
 					const data = eventOf(context, event);
-					if (data !== null) send({ id, event: data.type, data: context.redact(data) });
+					send({ id, event: data.type, data: context.redact(data) });
 				};
 				const missed = lastEventId === null ? null : events.since(lastEventId);
 				if (missed === null) send({ id: events.lastId, event: "reset", data: { type: "reset" } });

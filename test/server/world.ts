@@ -46,6 +46,8 @@ export interface World extends AsyncDisposable {
 	readonly directory: string;
 	readonly service: Service;
 	readonly notices: string[];
+	/** Told of every event of a run. */
+	readonly sinks: RunningServer["onRunEvent"][];
 	write(name: string, yaml: string): void;
 	/** Whether the folder stays when the world ends. */
 	readonly keep: { directory: boolean };
@@ -65,6 +67,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
 	const nowMs = clock === undefined ? Date.now : () => clock.nowMs();
 	const real = await openApp({ directory, state, nowMs, redact: redactor.redact, source: shopSource().source });
 	const notices: string[] = [];
+	const sinks: World["sinks"] = [];
 	const service = new Service(
 		{
 			directory,
@@ -74,6 +77,9 @@ export async function openWorld(options: WorldOptions): Promise<World> {
 			...(clock === undefined ? {} : { clock }),
 			...(options.jobsMax === undefined ? {} : { jobsMax: options.jobsMax }),
 			onNotice: (message) => notices.push(message),
+			onRunEvent: (pipeline, event) => {
+				for (const sink of sinks) sink(pipeline, event);
+			},
 		},
 		state,
 		{ ...bound(real), ...options.app },
@@ -83,6 +89,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
 		directory,
 		service,
 		notices,
+		sinks,
 		write,
 		keep,
 		async [Symbol.asyncDispose]() {
@@ -128,6 +135,7 @@ export async function listen(world: World, options: Partial<ServerOptions> = {})
 		onError: (error) => errors.push(error),
 		...options,
 	});
+	world.sinks.push(server.onRunEvent);
 	return Object.assign(server, { errors, ask: askOf(server) });
 }
 

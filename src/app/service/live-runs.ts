@@ -1,12 +1,13 @@
 import type { RunEvent, RunReceipt } from "../../core/index.ts";
 import { StageTimes } from "../stage-times.ts";
+import type { Job } from "./jobs.ts";
 
 /** Progress of a table is told this often at most. */
 const PROGRESS_MS = 500;
 
 /** What a service tells while it works. Times are ISO 8601, UTC. */
 export type ServiceEvent =
-	| { readonly type: "job"; readonly jobId: string }
+	| { readonly type: "job"; readonly job: Job }
 	| { readonly type: "run"; readonly pipeline: string; readonly runId: string; readonly state: RunReceipt["state"] }
 	| {
 			readonly type: "table";

@@ -1,11 +1,11 @@
 import { basename, join } from "node:path";
-import { type CheckedPipeline, type Env, parseInterval } from "../../config/index.ts";
+import type { CheckedPipeline, Env } from "../../config/index.ts";
 import { HeadraceError, type Lease, type RunEvent, toHeadraceErrors } from "../../core/index.ts";
 import type { Redactor } from "../../observe/index.ts";
 import { type Clock, JobQueue, nextTimes, Scheduler, SYSTEM_CLOCK } from "../../schedule/index.ts";
 import { openStateStore, processHolder, type ScheduleRow, type SqliteStateStore } from "../../state/index.ts";
-import type { App, RunInterval } from "../api.ts";
-import { openApp } from "../app.ts";
+import type { App } from "../api.ts";
+import { namedInterval, openApp } from "../app.ts";
 import { abortableDelay } from "../retry.ts";
 import { Catalog, type CatalogEntry } from "./catalog.ts";
 import { ChangeWatch, followsChanges } from "./change-watch.ts";
@@ -87,7 +87,7 @@ export class Service implements AsyncDisposable {
 		this.catalog = new Catalog(options);
 		const tell = (event: ServiceEvent) => this.#tell(event);
 		this.live = new LiveRuns(tell, () => this.clock.nowMs());
-		this.jobs = new Jobs(state.server, (job) => tell({ type: "job", jobId: job.id }));
+		this.jobs = new Jobs(state.server, (job) => tell({ type: "job", job }));
 		this.followers = new Followers({
 			app,
 			clock: this.clock,
@@ -174,10 +174,7 @@ export class Service implements AsyncDisposable {
 			throw new HeadraceError("E_BUSY", `${request.pipeline} follows its change stream`, {
 				hint: "Pause it first.",
 			});
-		const named =
-			interval === undefined
-				? {}
-				: { intervals: [bare(parseInterval(interval, pipeline.schedule, pipeline.timezone))] };
+		const named = interval === undefined ? {} : { intervals: [namedInterval(pipeline, interval)] };
 		const job = this.jobs.add({ ...request, ...named }, this.clock.nowMs());
 		this.#queue.add(job);
 		return this.jobs.find(job.id) ?? job;
@@ -402,5 +399,3 @@ export async function openService(options: ServiceOptions): Promise<Service> {
 		throw error;
 	}
 }
-
-const bare = ({ start, end }: RunInterval): RunInterval => ({ start, end });

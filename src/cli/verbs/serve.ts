@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseDuration } from "../../config/index.ts";
-import { HeadraceError } from "../../core/errors.ts";
+import { EXIT, HeadraceError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import { createJsonLog, eventLine, stamped } from "../../observe/index.ts";
 import type { Arguments } from "../arguments.ts";
@@ -61,7 +61,8 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	if (signal.aborted) {
 		output.note(stampedLine(output, `stopping: runs may end by themselves for ${options.drainMs / 1000} s`));
 		await service.drain(options.drainMs);
-		return { data: { address: server.address } };
+		// The signal's own code takes its place.
+		return { data: { address: server.address }, exit: EXIT.failed };
 	}
 	throw service.lost.reason;
 }
