@@ -13,7 +13,7 @@ const children: ChildProcess[] = [];
 
 beforeAll(() => {
 	directory = mkdtempSync(join(tmpdir(), "headrace-serve-cli-"));
-	// Read in 200 batches of 20 ms: long enough to be cut off.
+	// Read in 200 batches, with a delay for each: long enough to be cut off.
 	writeFileSync(join(directory, "shop.yaml"), 'from: ./data\nto: duckdb:x.duckdb\ntables: { "shop.*": {} }\n');
 });
 afterAll(() => {
@@ -22,12 +22,12 @@ afterAll(() => {
 });
 
 /** Starts a server as a person does, and reads its first words. */
-async function serve(...args: string[]) {
+async function serve(delayMs: number, ...args: string[]) {
 	const child = spawn(
 		process.execPath,
 		["--import", STAND_INS, BIN, "serve", directory, "--port", "0", "--json", ...args],
 		{
-			env: { ...process.env, HEADRACE_SOURCES: "1", STAND_IN_DELAY_MS: "20", NO_COLOR: "1" },
+			env: { ...process.env, HEADRACE_SOURCES: "1", STAND_IN_DELAY_MS: String(delayMs), NO_COLOR: "1" },
 			stdio: ["ignore", "pipe", "pipe"],
 		},
 	);
@@ -71,12 +71,12 @@ async function serve(...args: string[]) {
 }
 
 test("a server that is killed in a run goes on with it when it is started again", async () => {
-	const first = await serve();
+	const first = await serve(20);
 	expect((await first.ask("/api/pipelines/shop/run", {})).status).toBe(202);
 	const cut = await first.jobWhen("running");
 	first.child.kill("SIGKILL");
 	await first.ended;
-	const second = await serve();
+	const second = await serve(0);
 	const done = await second.jobWhen("succeeded");
 	expect(done.job_id).toBe(cut.job_id);
 	expect(done.run_ids).toEqual([cut.run_ids[0], expect.any(String)]);
@@ -88,7 +88,7 @@ test("a server that is killed in a run goes on with it when it is started again"
 }, 60_000);
 
 test("SIGTERM stops what is at work cleanly, after a while, and the command line sees what the server did", async () => {
-	const server = await serve("--drain", "0s", "--log-format", "json");
+	const server = await serve(20, "--drain", "0s", "--log-format", "json");
 	await server.ask("/api/pipelines/shop/run", {});
 	const { run_ids } = await server.jobWhen("running");
 	server.child.kill("SIGTERM");
