@@ -177,11 +177,14 @@ class Capture {
 		const begun = names.map((name) => ({ name, goesOn: isRepeatable(this.#tasks.get(name)!) }));
 		await this.#commit(beginReading(this.#position, place.position, begun));
 		crashPoint("cdc-reading");
+		const mixed = new Set<string>();
 		await this.#each(wanted, concurrency, async (task) => {
-			await this.#readTable(task, snapshot, place.position);
+			const { chunks } = await this.#readTable(task, snapshot, place.position);
+			if (chunks?.consistency === "mixed") mixed.add(qualified(task.table.name));
 		});
 		let position = this.#position!;
-		for (const name of names) position = endReading(position, name, until, log);
+		for (const name of names)
+			position = endReading(position, name, until, log, mixed.has(name) ? undefined : place.position);
 		await this.#commit(position);
 		crashPoint("cdc-read");
 	}
@@ -235,7 +238,7 @@ class Capture {
 		await log.forget?.(`${reader}:reading`);
 	}
 
-	async #readTable(task: TableTask, snapshot: Snapshot, place: string): Promise<void> {
+	async #readTable(task: TableTask, snapshot: Snapshot, place: string): Promise<TableOutcome> {
 		const row = this.#rows.get(task.stream);
 		if (row === undefined) throw new HeadraceError("E_INTERNAL", `no position row for ${task.stream}`);
 		const { log } = this.#context;
@@ -249,6 +252,7 @@ class Capture {
 		);
 		this.#rows.set(task.stream, outcome.row);
 		this.#context.onOutcome(task.stream, outcome);
+		return outcome;
 	}
 
 	/** Works on several tables at once. One that fails lets the others end; its error is thrown then. */

@@ -46,14 +46,17 @@ export function beginReading(
 	return { kind: "changes", at: position?.at ?? place, tables: { ...position?.tables, ...changed } };
 }
 
-/** A table has been read whole, the last of it at the cut `until`. From here on it follows the log. */
+/**
+ * A table has been read whole, the last of it at the cut `until`. From here on it follows the log. `from`: the oldest cut
+ * that some of it is of, where that is not the one that its reading began with.
+ */
 export function endReading(
 	position: ChangesPosition,
 	table: string,
 	until: string,
 	{ compare }: LogOrder,
+	from = position.tables[table]?.from ?? until,
 ): ChangesPosition {
-	const from = position.tables[table]?.from ?? until;
 	const entry: FollowedTable = compare(from, until) < 0 ? { from, until } : { from };
 	return startingFrom({ ...position, tables: { ...position.tables, [table]: entry } }, from, { compare });
 }
