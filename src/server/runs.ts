@@ -11,6 +11,8 @@ import { squareOf } from "./squares.ts";
 import { eventStream, mayOpenStream } from "./sse.ts";
 
 const LOG_POLL_MS = 400;
+/** A run's last lines are stored a moment after its end, with those of its alarms. */
+const LOG_TAIL_MS = 1_500;
 const LOG_PAGE_MAX = 2_000;
 const DOWNLOAD_LINES_MAX = 200_000;
 
@@ -85,6 +87,10 @@ function listItem(run: RunReceipt, nowMs: number): RunListItem {
 	};
 }
 
+function isLogComplete({ service }: ServerContext, { state, finished_at: end }: RunReceipt): boolean {
+	return state !== "running" && (end === null || service.clock.nowMs() - Date.parse(end) > LOG_TAIL_MS);
+}
+
 /** Sends the lines of a log as they come; ends when the run has. */
 function follow(request: RouteRequest<z.output<typeof logQuery>, unknown>, runId: string): Response {
 	const { context, query, lastEventId, signal } = request;
@@ -103,7 +109,7 @@ function follow(request: RouteRequest<z.output<typeof logQuery>, unknown>, runId
 				send({ id: line.line, event: "line", data: context.redact(line) });
 				after = line.line;
 			}
-			if (run?.state !== "running" && lines.length < LOG_PAGE_MAX) {
+			if ((run === null || isLogComplete(context, run)) && lines.length < LOG_PAGE_MAX) {
 				send({ event: "end", data: { state: run?.state ?? "stopped" } });
 				end();
 			} else if (looking) timer = setTimeout(again, lines.length < LOG_PAGE_MAX ? LOG_POLL_MS : 0);
@@ -202,7 +208,7 @@ export const RUN_ROUTES: readonly Route[] = [
 				run_id: run.run_id,
 				lines: lines.map((line) => ({ ...line })),
 				next: found.length > query.limit ? (lines.at(-1)?.line ?? null) : null,
-				complete: run.state !== "running",
+				complete: isLogComplete(context, run),
 			};
 		},
 	}),
