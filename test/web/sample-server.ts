@@ -14,7 +14,9 @@ const TYPES: Readonly<Record<string, string>> = {
 	".css": "text/css; charset=utf-8",
 	".svg": "image/svg+xml",
 };
-const POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+const POLICY =
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
+	"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 const check: CheckAnswer = {
 	ok: false,

@@ -9,7 +9,7 @@ import { refresh } from "./resource.ts";
 /** Each of these shows what it will touch first, and changes something only when that is confirmed. */
 
 function started({ job }: JobAnswer): string {
-	refresh();
+	void refresh();
 	if (job.state !== "queued") return `${job.pipeline}: started.`;
 	return `${job.pipeline}: queued${job.waits_for === null ? "." : `; it waits for ${job.waits_for}.`}`;
 }
@@ -96,7 +96,7 @@ export async function several<Item>(
 			refused.push(error as Error);
 		}
 	}
-	refresh();
+	void refresh();
 	if (refused.length === items.length && refused[0] !== undefined) throw refused[0];
 	const done = said(items.length - refused.length);
 	return refused.length === 0 ? `${done}.` : `${done}; ${refused.length} refused: ${refused[0]!.message}`;
@@ -143,7 +143,7 @@ export function askCancel(run: { readonly run_id: string; readonly pipeline: str
 		),
 		act: async () => {
 			await post<JobAnswer>(`${runApi(run.run_id)}/cancel`);
-			refresh();
+			void refresh();
 			return "The run is being stopped.";
 		},
 	});
@@ -156,7 +156,7 @@ export function askCancelJob(job: { readonly job_id: string; readonly pipeline: 
 		preview: <p>Runs that have begun stop at the next safe place; those that wait are not begun.</p>,
 		act: async () => {
 			await post<JobAnswer>(`${jobApi(job.job_id)}/cancel`);
-			refresh();
+			void refresh();
 			return "Cancelled.";
 		},
 	});

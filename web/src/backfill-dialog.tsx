@@ -69,7 +69,7 @@ export function BackfillDialog(props: {
 		setBusy(true);
 		try {
 			await post<JobAnswer>(`${pipelineApi(pipeline)}/backfill`, request);
-			refresh();
+			void refresh();
 			say(`${pipeline}: backfill of ${plural(preview.runs, "interval")} begun.`);
 			props.onClose();
 		} catch (failure) {

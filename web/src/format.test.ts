@@ -45,6 +45,16 @@ describe("how the page writes", () => {
 		expect(format.intervalText({ start, end })).toBe(text);
 	});
 
+	test("a day of the zone that was chosen is a day, also when the clock changes in it", async () => {
+		vi.stubEnv("TZ", "Europe/Berlin");
+		const { zone } = await import("./settings.ts");
+		zone.value = "local";
+		expect(format.intervalText({ start: "2026-11-19T23:00:00Z", end: "2026-11-20T23:00:00Z" })).toBe("2026-11-20");
+		expect(format.intervalText({ start: "2026-10-24T22:00:00Z", end: "2026-10-25T23:00:00Z" })).toBe("2026-10-25");
+		zone.value = "UTC";
+		vi.unstubAllEnvs();
+	});
+
 	test("times in UTC, as ISO 8601 has them, and how long ago they were", () => {
 		expect(format.dateTime("2026-11-21T02:00:07.118Z")).toBe("2026-11-21 02:00:07");
 		expect(format.clockTime("2026-11-21T02:00:07.118Z")).toBe("02:00:07.118");

@@ -109,13 +109,18 @@ export function roughly(seconds: number): string {
 	return `${Math.round(seconds / 86400)} d`;
 }
 
-/** An interval by its start, and its end where that says more: `2026-11-20`, `2026-11-20 02:00 – 03:00`. */
+/**
+ * An interval in the zone that was chosen: `2026-11-20` for a day of that zone, else start and end, `2026-11-20 02:00 –
+ * 03:00`. Midnight is not written.
+ */
 export function intervalText(interval: { readonly start: string; readonly end: string } | null): string {
 	if (interval === null) return "";
-	const short = (text: string) => text.replace("T", " ").replace(/(:00(\.0+)?)?Z$/, "");
-	const start = short(interval.start).replace(/ 00:00$/, "");
-	const end = short(interval.end).replace(/ 00:00$/, "");
-	const oneDay = start.length === 10 && Date.parse(interval.end) - Date.parse(interval.start) === 86_400_000;
-	if (oneDay) return start;
-	return `${start} – ${end.startsWith(start.slice(0, 10)) && end.length > 10 ? end.slice(11) : end}`;
+	const start = partsOf(interval.start);
+	const end = partsOf(interval.end);
+	const text = ({ day, clock }: Parts) => (clock === "00:00:00" ? day : `${day} ${clock.replace(/:00$/, "")}`);
+	const isWhole = start.clock === "00:00:00" && end.clock === "00:00:00";
+	const hours = (Date.parse(interval.end) - Date.parse(interval.start)) / 3_600_000;
+	// A day on which the clock changes has an hour less or more.
+	if (isWhole && hours > 20 && hours < 28) return start.day;
+	return `${text(start)} – ${!isWhole && end.day === start.day ? end.clock.replace(/:00$/, "") : text(end)}`;
 }

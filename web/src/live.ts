@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import type { ServerEvent } from "../../src/server/api.ts";
+import { pipelineApi } from "./addresses.ts";
 import { refresh } from "./resource.ts";
 
 type Progress = Extract<ServerEvent, { type: "progress" }>;
@@ -13,20 +14,39 @@ const REFRESH_MS_MIN = 700;
 const RECONNECT_MS = 5000;
 
 let source: EventSource | null = null;
-let isWaiting = false;
+/** What the events since the last refresh were about; a refresh waits when there are any. */
+let waiting: { readonly kind: string; readonly pipeline: string }[] = [];
+let tookMs = 0;
 
 export function progressKey(runId: string, table: string): string {
 	return `${runId}\n${table}`;
 }
 
-/** Many events come at once when many tables end: one refresh serves them all. */
-function refreshSoon(): void {
-	if (isWaiting) return;
-	isWaiting = true;
-	setTimeout(() => {
-		isWaiting = false;
-		refresh();
-	}, REFRESH_MS_MIN);
+/**
+ * Many events come at once when many tables end: one refresh serves them all. A server that takes long to answer is
+ * asked less often.
+ */
+function refreshSoon(kind: string, pipeline: string): void {
+	waiting.push({ kind, pipeline });
+	if (waiting.length > 1) return;
+	setTimeout(
+		async () => {
+			const about = waiting;
+			waiting = [];
+			const startMs = performance.now();
+			await refresh((path) => about.some((each) => isAbout(path, each)));
+			tookMs = performance.now() - startMs;
+		},
+		Math.max(REFRESH_MS_MIN, tookMs * 4),
+	);
+}
+
+/** Whether an answer may have changed by an event: of another pipeline's page it has not. */
+function isAbout(path: string, { kind, pipeline }: { readonly kind: string; readonly pipeline: string }): boolean {
+	if (pipeline === "") return true;
+	if (path.startsWith("/api/pipelines/"))
+		return `${path}/`.startsWith(`${pipelineApi(pipeline)}/`) || path.startsWith(`${pipelineApi(pipeline)}?`);
+	return path !== "/api/pipelines" || kind !== "table";
 }
 
 /** Listens to the server for as long as the page is open; a browser goes on by itself after a pause of the network. */
@@ -34,7 +54,12 @@ export function listen(): void {
 	if (source !== null) return;
 	const events = new EventSource("/api/events");
 	source = events;
-	for (const kind of KINDS) events.addEventListener(kind, refreshSoon);
+	for (const kind of KINDS)
+		events.addEventListener(kind, ({ data }) => {
+			const event = JSON.parse(data) as ServerEvent;
+			const pipeline = event.type === "job" ? event.job.pipeline : "pipeline" in event ? event.pipeline : "";
+			refreshSoon(kind, pipeline);
+		});
 	events.addEventListener("progress", ({ data }) => {
 		const event = JSON.parse(data) as Progress;
 		progress.value = new Map(progress.value).set(progressKey(event.run_id, event.table), event);
@@ -50,7 +75,7 @@ export function listen(): void {
 	});
 	events.addEventListener("open", () => {
 		draining.value = false;
-		refreshSoon();
+		refreshSoon("open", "");
 	});
 	events.addEventListener("error", () => {
 		if (events.readyState !== EventSource.CLOSED) return;

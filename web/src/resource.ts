@@ -18,7 +18,8 @@ interface Entry {
 	loadedAtMs: number;
 }
 
-const POLL_MS = 15_000;
+/** Events come at once; this is for what only time changes, and for a server whose events do not get through. */
+const POLL_MS = 30_000;
 const FRESH_MS = 1000;
 /** Answers that are kept for the way back. */
 const ENTRIES_MAX = 60;
@@ -81,9 +82,10 @@ export function useResource<Data>(path: string | null): Resource<Data> {
 	return (entry?.state.value ?? { data: null, error: null }) as Resource<Data>;
 }
 
-/** Asks anew for everything that the page shows. */
-export function refresh(): void {
-	for (const entry of entries.values()) if (entry.users > 0) void load(entry);
+/** Asks anew for what the page shows, or for those paths of it that `concerns` says yes to. */
+export async function refresh(concerns: (path: string) => boolean = () => true): Promise<void> {
+	const shown = [...entries.values()].filter(({ users, path }) => users > 0 && concerns(path));
+	await Promise.all(shown.map(load));
 }
 
 setInterval(() => {
@@ -91,8 +93,8 @@ setInterval(() => {
 	now.value = Date.now();
 }, 5000);
 setInterval(() => {
-	if (!document.hidden) refresh();
+	if (!document.hidden) void refresh();
 }, POLL_MS);
 document.addEventListener("visibilitychange", () => {
-	if (!document.hidden) refresh();
+	if (!document.hidden) void refresh();
 });

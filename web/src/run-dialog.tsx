@@ -27,7 +27,7 @@ export function askRun(pipeline: PipelineSummary): void {
 		),
 		act: async () => {
 			const { job } = await post<JobAnswer>(`${pipelineApi(name)}/run`, request);
-			refresh();
+			void refresh();
 			return job.state === "queued" && job.waits_for !== null
 				? `${name}: queued; it waits for ${job.waits_for}.`
 				: `${name}: started.`;

@@ -28,7 +28,7 @@ function begin(answer: Session): void {
 	signedOut.value = false;
 	startError.value = null;
 	listen();
-	refresh();
+	void refresh();
 }
 
 async function signIn(token: string): Promise<void> {

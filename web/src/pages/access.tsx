@@ -64,7 +64,7 @@ function NewToken({ onMade }: { readonly onMade: (made: TokenMade) => void }): J
 		try {
 			onMade(await post<TokenMade>("/api/tokens", { name, role }));
 			setName("");
-			refresh();
+			void refresh();
 		} catch (failure) {
 			setError(failure);
 		}
@@ -161,7 +161,7 @@ function askRevoke(token: TokenItem): void {
 		preview: <p>Whoever uses it is refused from now on. Runs that it began go on.</p>,
 		act: async () => {
 			await remove<TokenItem>(`/api/tokens/${encodeURIComponent(token.token_id)}`);
-			refresh();
+			void refresh();
 			return `The token of ${token.name} is revoked.`;
 		},
 	});
