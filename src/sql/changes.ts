@@ -121,13 +121,15 @@ WHERE s._headrace_place = 1 AND ${sameKey(dialect, tables.key)} AND t.${validTo}
 export function insertVersions(dialect: Dialect, tables: MergeTables): string {
 	const { validFrom, validTo, operation } = HISTORY_COLUMNS;
 	const key = stagedList(dialect, tables.key);
-	const columns = stagedList(dialect, tables.columns);
+	const row = dialect.rowIdentifier;
+	// Whole rows would be sorted else, many times the bytes of their keys.
 	return `INSERT INTO ${tables.target} (${quotedList(dialect, [...tables.columns, validTo])})
-SELECT ${columns}, _headrace_next_at FROM (
-	SELECT ${columns},
-		lead(${staged(dialect, validFrom)}) OVER (PARTITION BY ${key} ORDER BY ${dialect.rowIdentifier}) AS _headrace_next_at
+SELECT ${stagedList(dialect, tables.columns, "s")}, n._headrace_next_at
+FROM ${tables.stage} AS s JOIN (
+	SELECT ${row} AS _headrace_place,
+		lead(${staged(dialect, validFrom)}) OVER (PARTITION BY ${key} ORDER BY ${row}) AS _headrace_next_at
 	FROM ${tables.stage}
-) AS s
+) AS n ON s.${row} = n._headrace_place
 WHERE ${isNoDelete(dialect, operation)}`;
 }
 

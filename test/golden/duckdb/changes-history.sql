@@ -26,9 +26,10 @@ FROM (
 WHERE s._headrace_place = 1 AND t."id" = s."id" AND t."region" = s."region" AND t."_headrace_valid_to" IS NULL;
 
 INSERT INTO "db"."raw"."orders" ("id", "region", "price", "rowid", "_headrace_valid_from", "_headrace_operation", "_headrace_position", "_headrace_valid_to")
-SELECT "id", "region", "price", "_headrace_rowid", "_headrace_valid_from", "_headrace_operation", "_headrace_position", _headrace_next_at FROM (
-	SELECT "id", "region", "price", "_headrace_rowid", "_headrace_valid_from", "_headrace_operation", "_headrace_position",
+SELECT s."id", s."region", s."price", s."_headrace_rowid", s."_headrace_valid_from", s."_headrace_operation", s."_headrace_position", n._headrace_next_at
+FROM "temp"."main"."stage_x" AS s JOIN (
+	SELECT rowid AS _headrace_place,
 		lead("_headrace_valid_from") OVER (PARTITION BY "id", "region" ORDER BY rowid) AS _headrace_next_at
 	FROM "temp"."main"."stage_x"
-) AS s
+) AS n ON s.rowid = n._headrace_place
 WHERE s."_headrace_operation" <> 'delete';
