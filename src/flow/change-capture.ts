@@ -124,6 +124,7 @@ class Capture {
 	#leaveStrangers(): void {
 		for (const name of Object.keys(this.#position?.tables ?? {})) {
 			const task = this.#tasks.get(name);
+			if (task?.reading !== undefined) refuseToLose(task, name);
 			if (task === undefined || task.reading !== undefined) this.#leave(name);
 		}
 	}
@@ -284,7 +285,7 @@ class Capture {
 			...(until === undefined ? {} : { until }),
 			...(signal === undefined ? {} : { signal }),
 		});
-		const planned = new Set([...this.#plannedAt].flatMap(([name, at]) => (at === start.at ? [name] : [])));
+		const planned = new Map(followed.filter(([name]) => this.#plannedAt.get(name) === start.at));
 		const begin = () =>
 			new ChangeFlush({ folder: temporaryDirectory, bytesMax: Math.floor(bufferBytesMax / 2), planned });
 		let pending = begin();
@@ -315,7 +316,10 @@ class Capture {
 		const { log } = this.#context;
 		let position = advance(this.#position!, flushed, log);
 		if (flushed.readAgainFrom !== null) position = startingFrom(position, flushed.readAgainFrom, log);
-		for (const name of flushed.left) position = withoutTable(position, name);
+		for (const name of flushed.left) {
+			refuseToLose(this.#tasks.get(name)!, name);
+			position = withoutTable(position, name);
+		}
 		for (const [name, from] of flushed.cut) {
 			this.#plannedAt.set(name, from);
 			const { [name]: known, ...others } = position.tables;
@@ -390,6 +394,19 @@ function byName(tasks: readonly TableTask[]): ReadonlyMap<string, TableTask> {
 /** Rows that come twice leave what the log says last. Where each change is kept, they must come once. */
 export function isRepeatable({ write, target }: Pick<TableTask, "write" | "target">): boolean {
 	return write === "merge" && target.key.length > 0;
+}
+
+/** A table that holds what its source no longer has is read anew only when somebody says so. */
+function refuseToLose(task: TableTask, name: string): void {
+	if (isRepeatable(task)) return;
+	throw new HeadraceError(
+		"E_SCHEMA",
+		`${name}: a change of its columns changed rows, or may have, without the log telling which; reading it anew would lose the ${task.write === "history" ? "versions" : "changes"} that the destination has of it`,
+		{
+			table: name,
+			hint: `Rename the destination's table to keep it, then \`headrace resync <pipeline> --table ${name}\`: it begins anew.`,
+		},
+	);
 }
 
 /** The table as it is read at first: whole, as of the cut. */

@@ -70,7 +70,7 @@ export class ChangeFlush implements AsyncDisposable {
 	readonly #tables = new Map<string, TableDraft>();
 	readonly #spool: ChangeSpool;
 	readonly #bytesMax: number;
-	readonly #planned: ReadonlySet<string>;
+	readonly #planned: ReadonlyMap<string, TableTask>;
 	#bytes = 0;
 
 	/**
@@ -80,7 +80,7 @@ export class ChangeFlush implements AsyncDisposable {
 	constructor(options: {
 		readonly folder: string;
 		readonly bytesMax: number;
-		readonly planned: ReadonlySet<string>;
+		readonly planned: ReadonlyMap<string, TableTask>;
 	}) {
 		this.#planned = options.planned;
 		this.#spool = new ChangeSpool(options.folder);
@@ -90,7 +90,8 @@ export class ChangeFlush implements AsyncDisposable {
 	async add(event: Exclude<ChangeEvent, ChangeBoundary>): Promise<void> {
 		const name = qualified((event.kind === "schema" ? event.before : event.table).name);
 		const draft = this.#draftOf(name);
-		if (event.kind === "schema" && !event.rereads && event.after !== null && this.#planned.has(name))
+		const planned = this.#planned.get(name);
+		if (event.kind === "schema" && planned !== undefined && event.after !== null && !readsAgain(event, planned))
 			draft.isPassed = true;
 		else if (event.kind === "schema") draft.schema ??= event;
 		else if (draft.schema !== null) {
@@ -170,7 +171,7 @@ export class ChangeFlush implements AsyncDisposable {
 			isChanged ||= draft.isPassed;
 			if (draft.schema !== null) {
 				isChanged = true;
-				if (draft.schema.rereads || overlaps) left.push(name);
+				if (readsAgain(draft.schema, task) || overlaps) left.push(name);
 				else if (draft.firstAfter !== null) {
 					end = draft.firstAfter;
 					cut.set(name, place(end - 1));
@@ -202,6 +203,19 @@ export class ChangeFlush implements AsyncDisposable {
 			isChanged,
 		};
 	}
+}
+
+/**
+ * Whether a table has to be read anew after a change of its columns. One that keeps versions or changes would lose them:
+ * where columns were only added, the rows that are there get the defaults that the source gave.
+ */
+function readsAgain({ rereads, before, after }: ChangedSchema, { write }: TableTask): boolean {
+	if (!rereads || write === "merge" || after === null) return rereads;
+	const kept = before.columns.every(({ name, nativeType }) =>
+		after.columns.some((column) => column.name === name && column.nativeType === nativeType),
+	);
+	const added = after.columns.filter(({ name }) => !before.columns.some((column) => column.name === name));
+	return !kept || !added.every(({ nullable, defaultSql }) => nullable || defaultSql !== undefined);
 }
 
 function segment(truncated: number | null): Segment {

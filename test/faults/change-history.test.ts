@@ -11,22 +11,22 @@ class Followed implements AsyncDisposable {
 	readonly database: TestDatabase;
 	readonly schema: string;
 
-	constructor(database: TestDatabase, schema: string) {
+	constructor(database: TestDatabase, schema: string, items: string) {
 		this.database = database;
 		this.schema = schema;
 		this.project = new Project({
 			"connections.yaml": `source: "${database.url}"\ncopy: "duckdb:copy.duckdb"\n`,
-			"pipelines/shop.yaml": `pipeline: shop\nfrom: source\nto: copy\nretries: 0\ntables:\n  ${schema}.items: { mode: cdc }\n  ${schema}.others: { mode: cdc }\n`,
+			"pipelines/shop.yaml": `pipeline: shop\nfrom: source\nto: copy\nretries: 0\ntables:\n  ${schema}.items: ${items}\n  ${schema}.others: { mode: cdc }\n`,
 		});
 	}
 
-	static async open(server: RunningServer): Promise<Followed> {
+	static async open(server: RunningServer, items = "{ mode: cdc }"): Promise<Followed> {
 		const database = await freshDatabase(server, "shop");
 		await database.query(
 			"create table items (id integer primary key, name varchar(40)); create table others (id integer primary key)",
 		);
 		await database.query("insert into items values (1, 'one'), (2, 'two'); insert into others values (1)");
-		const followed = new Followed(database, server.kind === "postgres" ? "public" : database.name);
+		const followed = new Followed(database, server.kind === "postgres" ? "public" : database.name, items);
 		await followed.project.succeed("run", "shop");
 		return followed;
 	}
@@ -174,6 +174,28 @@ describe.each(["mariadb", "postgres18"] as const)("tables that change while they
 				"insert into items values (3, 'three'); truncate table items; insert into items values (1, 'again')",
 			);
 			expect(await followed.rows()).toEqual(["1|again"]);
+		});
+
+		test("a history is not thrown away by a change that the log does not tell", async () => {
+			await using followed = await Followed.open(server(), "{ mode: cdc, write: history }");
+			await followed.database.query("update items set name = 'uno' where id = 1");
+			await followed.project.succeed("run", "shop");
+			const before = await followed.rows();
+			expect(before).toHaveLength(3);
+			await followed.database.query(
+				"alter table items add column price integer not null default 7; update items set price = 8 where id = 2",
+			);
+			await followed.project.succeed("run", "shop");
+			const versions = await queryWarehouse(
+				followed.project.path("copy.duckdb"),
+				`select id, name, price, _headrace_operation as operation from "${followed.schema}".items order by id, _headrace_valid_from, price`,
+			);
+			expect(versions.map((row) => Object.values(row).join("|"))).toEqual([
+				"1|one|7|snapshot",
+				"1|uno|7|update",
+				"2|two|7|snapshot",
+				"2|two|8|update",
+			]);
 		});
 
 		test("of several tables only the one that changes is read again", async () => {
