@@ -148,6 +148,8 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 			else expect(await codeOf(place())).toMatchObject({ code: "E_RIGHTS", hint: expect.stringContaining(cure) });
 			const findings = (await logOf(follower).check([])).filter(({ remedy }) => remedy?.includes(cure));
 			expect(findings).toHaveLength(name === "mariadb" ? 0 : 1);
+			const [granted] = await logOf(follower).grants!([]);
+			expect(granted?.text.includes("PROCESS")).toBe(name !== "mariadb");
 		});
 
 		test.skipIf(name === "mariadb")(

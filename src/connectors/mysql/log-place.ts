@@ -33,8 +33,7 @@ export interface LogBefore {
 export async function logBefore(connection: MysqlConnection, signal: AbortSignal | undefined): Promise<LogBefore> {
 	const { server } = connection;
 	if (server.flavour === "mariadb") return { position: null, ...(await preparedBefore(connection)) };
-	const [snapshotFile] = await connection.rows("SHOW STATUS LIKE 'binlog_snapshot_file'");
-	if ((snapshotFile?.[1] ?? "") !== "") return { position: null };
+	if (await tellsPlaces(connection)) return { position: null };
 	const { file, offset, server: name } = await logEnd(connection);
 	const [row] = await connection.rows("SELECT @@global.gtid_mode, @@global.gtid_executed");
 	const gtid = (row?.[1] ?? "").replaceAll(/\s/g, "");
@@ -50,12 +49,23 @@ function needsWait({ server }: MysqlConnection, gtidMode: string | null | undefi
 	return gtidMode !== "ON" || !atLeast(server, 5, 7);
 }
 
-/** A right without which `logBefore` fails, when it is missing. */
-export async function checkLogPlace(connection: MysqlConnection): Promise<Finding[]> {
-	const { server } = connection;
-	if (server.flavour === "mariadb") return [];
+/** Whether the server tells the place of each view: MariaDB, and Percona Server by the same variables. */
+async function tellsPlaces(connection: MysqlConnection): Promise<boolean> {
+	if (connection.server.flavour === "mariadb") return true;
+	const [row] = await connection.rows("SHOW STATUS LIKE 'binlog_snapshot_file'");
+	return (row?.[1] ?? "") !== "";
+}
+
+/** Whether `logBefore` takes the PROCESS right on this server. */
+export async function placeTakesProcess(connection: MysqlConnection): Promise<boolean> {
+	if (await tellsPlaces(connection)) return false;
 	const [row] = await connection.rows("SELECT @@global.gtid_mode");
-	if (!needsWait(connection, row?.[0])) return [];
+	return needsWait(connection, row?.[0]);
+}
+
+/** The right without which `logBefore` fails, when it is missing. */
+export async function checkLogPlace(connection: MysqlConnection): Promise<Finding[]> {
+	if (!(await placeTakesProcess(connection))) return [];
 	try {
 		await connection.rows("SELECT trx_id FROM information_schema.INNODB_TRX LIMIT 1");
 		return [];

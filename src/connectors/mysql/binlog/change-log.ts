@@ -14,6 +14,7 @@ import {
 import { readCatalog } from "../catalog.ts";
 import type { MysqlConnection } from "../connection.ts";
 import { describeTable } from "../describe.ts";
+import { placeTakesProcess } from "../log-place.ts";
 import { Charsets } from "./charsets.ts";
 import { Dump, type DumpStart } from "./dump.ts";
 import { type DescribedTable, type Dictionary, FollowedTables } from "./followed-tables.ts";
@@ -162,13 +163,16 @@ export class MysqlChangeLog implements ChangeLog {
 	}
 
 	grants(): Promise<Grant[]> {
-		return this.#connections.ask(async (connection) => [
-			{
-				title: "the change log of the whole server, which has no rights by table",
-				language: "sql",
-				text: `GRANT ${logRights(connection)} ON *.* TO ${connection.server.account};`,
-			},
-		]);
+		return this.#connections.ask(async (connection) => {
+			const rights = `${logRights(connection)}${(await placeTakesProcess(connection)) ? ", PROCESS" : ""}`;
+			return [
+				{
+					title: "the change log of the whole server, which has no rights by table",
+					language: "sql",
+					text: `GRANT ${rights} ON *.* TO ${connection.server.account};`,
+				},
+			];
+		});
 	}
 }
 
