@@ -5,6 +5,7 @@ import { typesPage } from "../src/app/types-page.ts";
 import { commandReference } from "../src/cli/reference.ts";
 import { configurationReference } from "../src/config/index.ts";
 import { ERRORS } from "../src/core/index.ts";
+import { apiReference } from "../src/server/reference.ts";
 
 const folder = join(import.meta.dirname, "..", "docs", "reference");
 
@@ -26,6 +27,7 @@ function errorsPage(): string {
 }
 
 const pages: Record<string, string> = {
+	"api.md": apiReference(),
 	"commands.md": commandReference(),
 	"configuration.md": await configurationReference(),
 	"errors.md": errorsPage(),

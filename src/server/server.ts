@@ -48,10 +48,13 @@ export interface RunningServer extends AsyncDisposable {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
 	const { service, host, publicUrl, tls } = options;
 	const identities = new Identities(service);
-	if (!isLoopback(host) && !identities.hasTokens())
-		throw new HeadraceError("E_USAGE", `${host} can be reached from elsewhere, and nobody has a token to log in with`, {
-			hint: "Make one first: `headrace serve token add <name> --role admin`.",
-		});
+	const far = !isLoopback(host) || publicUrl !== null;
+	if (far && !identities.hasTokens())
+		throw new HeadraceError(
+			"E_USAGE",
+			`${publicUrl?.origin ?? host} can be reached from elsewhere, and nobody has a token to log in with`,
+			{ hint: "Make one first: `headrace serve token add <name> --role admin`." },
+		);
 	const metrics = new Metrics();
 	const files = options.pageFolder === undefined ? new StaticFiles() : new StaticFiles(options.pageFolder);
 	// The port is part of what is allowed, and known only now when any was asked for.
@@ -91,7 +94,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 	return {
 		address,
 		port,
-		link: isLoopback(host) && publicUrl === null ? `${address}/#token=${identities.newLink()}` : null,
+		link: !far ? `${address}/#token=${identities.newLink()}` : null,
 		onRunEvent: (pipeline, event) => metrics.onRunEvent(pipeline, event),
 		async [Symbol.asyncDispose]() {
 			const closed = new Promise<void>((resolve) => server.close(() => resolve()));

@@ -103,7 +103,9 @@ function runLog(output: Output): (pipeline: string, event: RunEvent) => void {
 	return (pipeline, event) => {
 		const told = eventLine(event);
 		if (told === null) return;
-		const { level, task, message } = told.line;
+		const { level, task } = told.line;
+		const error = event.type === "run-finished" ? event.run.error : undefined;
+		const message = `${told.line.message}${error === undefined ? "" : ` with ${error.code}: ${error.message}`}`;
 		const line = stampedLine(output, `${pipeline}  ${task === null ? "" : `${task}  `}${message}`);
 		if (level === "error" || level === "warn") output.error(line);
 		else output.note(line);
