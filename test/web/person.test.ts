@@ -125,6 +125,12 @@ describe.skipIf(reason !== undefined)(title, () => {
 		const dialog = page.getByRole("dialog");
 
 		await page.goto(origin);
+		await page.getByRole("link", { name: "shop" }).click();
+		await page.getByRole("button", { name: "Check" }).click();
+		await dialog.getByText("Everything is there").waitFor();
+		await page.keyboard.press("Escape");
+		await page.goBack();
+
 		await page.getByRole("button", { name: "Run shop" }).click();
 		await dialog.getByRole("button", { name: "Show what it would do" }).click();
 		await dialog.getByText("raw.orders").waitFor();

@@ -93,7 +93,7 @@ function preview(): BackfillPreview {
 function answer(method: string, path: string): unknown {
 	const [, , noun, rawName = "", verb] = path.split("/");
 	const name = decodeURIComponent(rawName);
-	if (method === "POST" && verb === "test") return check;
+	if (method === "POST" && (verb === "test" || verb === "check")) return check;
 	if (method === "POST" && verb === "plan") return plan;
 	if (method === "POST" && path.endsWith("/backfill/preview")) return preview();
 	if (method === "POST") return { job: sample.jobs.jobs[0] };

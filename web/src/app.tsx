@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Link, Route, Switch, useLocation } from "wouter-preact";
+import { CheckDialogs } from "./check-dialog.tsx";
 import { signedOut } from "./client.ts";
 import { AccessPage } from "./pages/access.tsx";
 import { AuditPage } from "./pages/audit.tsx";
@@ -37,6 +38,7 @@ export function App(): JSX.Element {
 				<Pages />
 			</Shell>
 			<Dialogs />
+			<CheckDialogs />
 		</>
 	);
 }

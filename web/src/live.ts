@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type { ServerEvent } from "../../src/server/api.ts";
 import { pipelineApi } from "./addresses.ts";
+import { signedOut } from "./client.ts";
 import { refresh } from "./resource.ts";
 
 type Progress = Extract<ServerEvent, { type: "progress" }>;
@@ -49,9 +50,12 @@ function isAbout(path: string, { kind, pipeline }: { readonly kind: string; read
 	return path !== "/api/pipelines" || kind !== "table";
 }
 
-/** Listens to the server for as long as the page is open; a browser goes on by itself after a pause of the network. */
+/**
+ * Listens to the server while the page is seen; a browser goes on by itself after a pause of the network. Tabs that are
+ * not seen do not listen: a browser has six connections to a server, over HTTP/1.1, for all its tabs.
+ */
 export function listen(): void {
-	if (source !== null) return;
+	if (source !== null || document.hidden || signedOut.value) return;
 	const events = new EventSource("/api/events");
 	source = events;
 	for (const kind of KINDS)
@@ -78,8 +82,16 @@ export function listen(): void {
 		refreshSoon("open", "");
 	});
 	events.addEventListener("error", () => {
+		// Whether it is the server that is gone is seen by asking it.
+		refreshSoon("lost", "");
 		if (events.readyState !== EventSource.CLOSED) return;
 		source = null;
 		setTimeout(listen, RECONNECT_MS);
 	});
 }
+
+document.addEventListener("visibilitychange", () => {
+	if (!document.hidden) return listen();
+	source?.close();
+	source = null;
+});

@@ -50,16 +50,17 @@ async function follow(runId: string, signal: AbortSignal, draw: (log: Log) => vo
 	});
 }
 
+/** Takes each line as it comes, while the page is seen; what came meanwhile follows when it is seen again. */
 function stream(
 	runId: string,
 	after: number | null,
 	signal: AbortSignal,
 	take: (lines: readonly LogLine[], complete: boolean) => void,
 ): void {
-	const events = new EventSource(`${runApi(runId)}/log/stream${after === null ? "" : `?after=${after}`}`);
-	let last = after ?? -1;
+	let last = after ?? 0;
 	let waiting: LogLine[] = [];
 	let timer: ReturnType<typeof setTimeout> | undefined;
+	let events: EventSource | null = null;
 	const flush = (complete: boolean) => {
 		clearTimeout(timer);
 		timer = undefined;
@@ -67,20 +68,33 @@ function stream(
 		waiting = [];
 		take(lines, complete);
 	};
-	events.addEventListener("line", ({ data }) => {
-		const line = JSON.parse(data) as LogLine;
-		// After a reconnection a server may send again what was there.
-		if (line.line <= last) return;
-		last = line.line;
-		waiting.push(line);
-		timer ??= setTimeout(() => flush(false), DRAW_MS);
-	});
-	events.addEventListener("end", () => {
-		events.close();
-		flush(true);
-	});
-	signal.addEventListener("abort", () => {
+	const close = () => {
+		events?.close();
+		events = null;
+	};
+	const open = () => {
+		events = new EventSource(`${runApi(runId)}/log/stream?after=${last}`);
+		events.addEventListener("line", ({ data }) => {
+			const line = JSON.parse(data) as LogLine;
+			// After a reconnection a server may send again what was there.
+			if (line.line <= last) return;
+			last = line.line;
+			waiting.push(line);
+			timer ??= setTimeout(() => flush(false), DRAW_MS);
+		});
+		events.addEventListener("end", () => {
+			stop.abort();
+			flush(true);
+		});
+	};
+	const stop = new AbortController();
+	const over = AbortSignal.any([signal, stop.signal]);
+	over.addEventListener("abort", () => {
 		clearTimeout(timer);
-		events.close();
+		close();
 	});
+	document.addEventListener("visibilitychange", () => (document.hidden ? close() : events === null && open()), {
+		signal: over,
+	});
+	if (!document.hidden) open();
 }

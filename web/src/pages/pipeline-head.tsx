@@ -3,6 +3,7 @@ import { Link } from "wouter-preact";
 import type { PipelineDetail, PipelineSummary } from "../../../src/server/api.ts";
 import { askCancelJob, askPause, askRetryMany, askUnpause } from "../actions.tsx";
 import { pipelineUrl, runUrl } from "../addresses.ts";
+import { showCheck } from "../check-dialog.tsx";
 import { useShortcut } from "../keys.ts";
 import { Mark, StateText } from "../parts/mark.tsx";
 import { Ago } from "../parts/time.tsx";
@@ -81,6 +82,9 @@ function Actions({ pipeline }: { readonly pipeline: PipelineDetail }): JSX.Eleme
 	});
 	return (
 		<div class="actions">
+			<button type="button" class="button" disabled={off} onClick={() => showCheck(pipeline.pipeline)}>
+				Check
+			</button>
 			{failed ? (
 				<button type="button" class="button" disabled={off} onClick={() => askRetryMany([pipeline])}>
 					Retry failed

@@ -1,0 +1,83 @@
+import type { Calendar, TablePage } from "../../src/server/api.ts";
+import { receiptOf } from "./sample-run.ts";
+import { ago, chance, DAY_MS, fresh, iso, midnightMs, shopRuns } from "./sample-runs.ts";
+
+export const calendar: Calendar = {
+	pipeline: "shop",
+	unit: "day",
+	timezone: "UTC",
+	from: iso(midnightMs - 92 * DAY_MS),
+	to: iso(midnightMs),
+	intervals: Array.from({ length: 92 }, (_, index) => {
+		const startMs = midnightMs - (92 - index) * DAY_MS;
+		const state =
+			index > 30 && index < 36
+				? "missing"
+				: index === 91 || index === 70
+					? "failed"
+					: index === 52
+						? "stopped"
+						: index === 90
+							? "queued"
+							: "succeeded";
+		return {
+			interval: { start: iso(startMs), end: iso(startMs + DAY_MS) },
+			name: iso(startMs).slice(0, 10),
+			state,
+			run_id: state === "missing" || state === "queued" ? null : shopRuns.at(-1)!.run_id,
+			rows: 400_000,
+			seconds: 88,
+		};
+	}),
+};
+
+export const tablePage: TablePage = {
+	pipeline: "shop",
+	table: "prod.orders",
+	into: "raw.prod_orders",
+	mode: "incremental",
+	write: "merge",
+	key: ["id"],
+	freshness: { ...fresh, late_after_seconds: 93_600 },
+	position: { text: "modified > 2026-11-20 01:59:58.120331", committed_at: ago(4000), load_id: "0192" },
+	last: receiptOf(0),
+	history: shopRuns.map((run, index) => ({
+		run_id: run.run_id,
+		started_at: run.started_at,
+		state: index === 14 ? "failed" : "succeeded",
+		rows: index === 14 ? 0 : Math.round(38_000 + chance(index) * 9000),
+		rows_deleted: 40 + index,
+		bytes: Math.round(4_400_000 + chance(index) * 900_000),
+		seconds: 40 + chance(index) * 30,
+	})),
+	columns: [
+		["id", "bigint unsigned", "DECIMAL(20,0)", "exact", null],
+		["customer_id", "int", "INTEGER", "exact", null],
+		["total", "decimal(10,2)", "DECIMAL(10,2)", "exact", null],
+		["placed_at", "datetime(6)", "TIMESTAMP", "exact", null],
+		["delivered_at", "datetime", "TIMESTAMP", "lossy", "0000-00-00 becomes NULL (types.zero_date)"],
+		["channel", "varchar(20)", "VARCHAR(80)", "exact", null],
+	].map(([name, source_type, destination_type, fidelity, note]) => ({
+		name,
+		source_type,
+		destination_type,
+		fidelity,
+		note,
+	})) as TablePage["columns"],
+	columns_at: ago(4000),
+	schema_changes: [
+		{
+			run_id: shopRuns.at(-1)!.run_id,
+			at: ago(4000),
+			changes: [{ column: "channel", change: "added", action: "added" }],
+		},
+		{
+			run_id: shopRuns.at(-9)!.run_id,
+			at: ago(8 * 86_400),
+			changes: [
+				{ column: "total", change: "widened decimal(8,2) → decimal(10,2)", action: "widened" },
+				{ column: "legacy_flag", change: "dropped", action: "kept" },
+			],
+		},
+	],
+};
