@@ -76,6 +76,9 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 				// Idle in a transaction, and one that waits for its lock: neither is on its way into the log.
 				await using idle = await database.connect();
 				await idle.query("start transaction; insert into t values (1000, 1)");
+				await using blocked = await database.connect();
+				await blocked.query("start transaction; insert into kept (v) values (0)");
+				const waiting = blocked.query("delete from t where id = 1000; commit");
 				for (let count = 0; count < SNAPSHOTS; count++) {
 					await using snapshot = await source.snapshot({ readers: 2, forLog: true });
 					const place = await snapshot.logPlace!();
@@ -88,6 +91,7 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 					read.push({ ...place, cut: place.until ?? place.position, rows });
 				}
 				await idle.query("rollback");
+				await waiting;
 			} finally {
 				stops.now = true;
 				await Promise.all(writing);
@@ -155,14 +159,14 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 		test.skipIf(name === "mariadb")(
 			"a statement that goes on is waited for, until the snapshot is given up",
 			async () => {
-				await database.query("create table slow (id int primary key) engine=innodb; insert into slow values (1)");
+				await database.query("create table slow (id int primary key) engine=innodb");
 				await using other = await database.connect();
-				const running = other.query("update slow set id = id + sleep(1.5)");
+				await other.query("start transaction; insert into slow values (1)");
+				const running = other.query("select sleep(1.5); commit");
 				const abort = new AbortController();
 				setTimeout(() => abort.abort(), 400);
 				const opening = source.snapshot({ readers: 1, forLog: true, signal: abort.signal });
 				expect((await codeOf(opening)).code).toBe("E_STOPPED");
-				await database.query("select id from slow");
 				await running;
 			},
 		);

@@ -119,12 +119,13 @@ async function preparedBefore(connection: MysqlConnection): Promise<Pick<LogBefo
 /**
  * Waits until every transaction that is in the log now is visible to views that are opened later. Such a one stands in
  * InnoDB's list until it is visible; so those that are listed are waited for, but for the ones that were not about to commit:
- * their session rests, or they wait for a lock, roll back or change further rows, which nothing does between log and commit.
+ * they have changed nothing, their session rests, or they wait for a lock, roll back or change further rows, which nothing
+ * does between log and commit.
  * @throws E_RIGHTS, E_TIMEOUT
  */
 async function waitForCommits(connection: MysqlConnection, signal: AbortSignal | undefined): Promise<void> {
 	await connection.rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
-	let pending = await listed(connection);
+	let pending = new Map([...(await listed(connection))].filter(([, { rowsChanged }]) => rowsChanged !== "0"));
 	const begunMs = performance.now();
 	while (pending.size > 0) {
 		if (signal?.aborted) throw stopped(signal);
