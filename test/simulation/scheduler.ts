@@ -31,6 +31,8 @@ export class SimulatedProcess {
 	killed = false;
 	ended = false;
 	readonly turns: Turn[] = [];
+	/** Calls that may take as long as the world likes: what follows a log waits for what comes. */
+	waiting = 0;
 	#doom: Doom | null;
 	#skipped = 0;
 
@@ -59,9 +61,18 @@ export class SimulatedProcess {
 	/** One call to the outside: a turn before its effect and a turn before its answer. */
 	async call<T>(label: string, effect: () => Promise<T> | T): Promise<T> {
 		await this.#turn(label, "before");
-		const answer = await effect();
+		const answer = await (label === "stream.next" ? this.#wait(effect) : effect());
 		await this.#turn(label, "after");
 		return answer;
+	}
+
+	async #wait<T>(effect: () => Promise<T> | T): Promise<T> {
+		this.waiting++;
+		try {
+			return await effect();
+		} finally {
+			this.waiting--;
+		}
 	}
 
 	#turn(label: string, moment: Turn["moment"]): Promise<void> {
@@ -105,6 +116,9 @@ export function advance(process: SimulatedProcess, random: Random): string {
 	return where;
 }
 
+/** After so many microtasks a call that may wait does wait. */
+const WAIT_MICROTASKS = 100;
+
 /**
  * Lets the processes go on until each is at a turn or at its end. All of that is microtasks, so it needs no turn of the
  * event loop, which would cost more than the rest; only one that hangs gets there.
@@ -112,7 +126,8 @@ export function advance(process: SimulatedProcess, random: Random): string {
 export async function settle(processes: readonly SimulatedProcess[]): Promise<void> {
 	for (let i = 0; i < 500; i++) {
 		await null;
-		if (processes.every((process) => !process.alive || process.turns.length > 0)) return;
+		const mayWait = i > WAIT_MICROTASKS;
+		if (processes.every(({ alive, turns, waiting }) => !alive || turns.length > 0 || (mayWait && waiting > 0))) return;
 	}
 	await new Promise((resolve) => setImmediate(resolve));
 }

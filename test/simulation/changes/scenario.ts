@@ -99,7 +99,7 @@ class ChangeScenario {
 		await this.#converge();
 		// Runs that slept through all of it wake up: none of them may still change anything.
 		for (const process of zombies) process.paused = false;
-		await this.#finish(zombies);
+		await this.#finish(zombies, true);
 		await this.#converge();
 	}
 
@@ -120,10 +120,12 @@ class ChangeScenario {
 	}
 
 	/** Lets these processes, and no others, go on to their end without faults. */
-	async #finish(processes: readonly SimulatedProcess[]): Promise<void> {
+	async #finish(processes: readonly SimulatedProcess[], stops = false): Promise<void> {
 		await settle(this.#processes);
 		for (let step = 0; processes.some((process) => process.alive); step++) {
 			if (step > CALM_STEPS_MAX) throw new Violation("a run ends");
+			// What follows without an end is told to.
+			if (stops) for (const process of processes) if (process.waiting > 0) process.abort.abort();
 			await this.#advanceOne(processes);
 		}
 	}
@@ -136,12 +138,13 @@ class ChangeScenario {
 		if (random.chance(0.25)) {
 			this.#note(`the application ${this.#writer.act()}`);
 			this.#laws.check();
+			if (alive.some(({ waiting }) => waiting > 0)) await settle(this.#processes);
 			return;
 		}
 		if (this.#world.options.purges && random.chance(0.005)) return this.#purge();
 		if (alive.length === 0 || (alive.length < RUNS_AT_ONCE && random.chance(alive[0]?.paused === true ? 0.3 : 0.03))) {
 			const refreshed = random.chance(0.12) ? [random.pick(this.#world.tables).name.name] : [];
-			this.#start(new Set(refreshed), this.#drawDoom());
+			this.#start(new Set(refreshed), this.#drawDoom(), random.chance(0.25));
 			return settle(this.#processes);
 		}
 		if (alive.length < RUNS_AT_ONCE && random.chance(0.02)) {
@@ -162,6 +165,7 @@ class ChangeScenario {
 	}
 
 	#purge(): void {
+		this.#laws.noteLog();
 		const { log } = this.#world.database;
 		const upTo = this.#random.integer(log.beginning, log.end);
 		log.purge(upTo);
@@ -172,7 +176,10 @@ class ChangeScenario {
 		const ready = processes.filter((process) => process.alive && !process.paused);
 		if (ready.length === 0) return;
 		const process = this.#random.pick(ready);
-		if (process.turns.length === 0) throw new Violation(`a run never hangs: ${process.name} waits for nothing`);
+		if (process.turns.length === 0) {
+			if (process.waiting > 0) return settle(this.#processes);
+			throw new Violation(`a run never hangs: ${process.name} waits for nothing`);
+		}
 		this.#note(advance(process, this.#random));
 		await settle(this.#processes);
 		if (this.#failure !== null) throw this.#failure;
@@ -197,13 +204,15 @@ class ChangeScenario {
 	}
 
 	/** A process that follows the log to its end, with retries, as the app does. */
-	#start(refreshed: ReadonlySet<string>, doom: Doom | null) {
+	#start(refreshed: ReadonlySet<string>, doom: Doom | null, follows = false) {
 		const process = new SimulatedProcess(`run${++this.#runs}`, doom);
 		const run = { process, isDone: false, error: "it was killed" };
 		const anew = new Set([...refreshed, ...this.#toRefresh]);
-		this.#note(`${process.name} begins${anew.size === 0 ? "" : `, reads ${[...anew].join(", ")} anew`}`);
+		this.#note(
+			`${process.name} begins${follows ? ", without an end" : ""}${anew.size === 0 ? "" : `, reads ${[...anew].join(", ")} anew`}`,
+		);
 		this.#processes = [...this.#processes.filter((other) => other.alive), process];
-		this.#work(process, anew)
+		this.#work(process, anew, follows)
 			.then(
 				() => {
 					run.isDone = true;
@@ -265,7 +274,7 @@ class ChangeScenario {
 		});
 	}
 
-	async #work(process: SimulatedProcess, refreshed: ReadonlySet<string>): Promise<void> {
+	async #work(process: SimulatedProcess, refreshed: ReadonlySet<string>, follow: boolean): Promise<void> {
 		const { source, destination, staging } = this.#portsOf(process);
 		const { staged, flushRows, chunked, concurrency } = this.#world.options;
 		const flow: FlowContext = {
@@ -295,7 +304,7 @@ class ChangeScenario {
 						changes: destination.changes!,
 						reader: PIPELINE,
 						flush: { seconds: 1, rows: flushRows, bytes: 1 << 20 },
-						follow: false,
+						follow,
 						concurrency,
 						temporaryDirectory: this.#world.temporaryFolder,
 						tableContext: () => flow,
