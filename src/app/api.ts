@@ -214,6 +214,8 @@ export interface StatusReport {
 	readonly last_run: RunReceipt | null;
 	/** Who holds the pipeline now, if anyone. */
 	readonly held_by: string | null;
+	/** Since when it is paused; null when it is not. */
+	readonly paused: { readonly at: string; readonly by: string; readonly reason: string | null } | null;
 	readonly positions: readonly StoredPosition[];
 	/** Tables whose last success is longer ago than `late_after`; a null table is the pipeline as a whole. */
 	readonly late: readonly {

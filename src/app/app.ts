@@ -42,7 +42,7 @@ import type {
 } from "./api.ts";
 import { waitingAlert } from "./api.ts";
 import { standingFindings } from "./change-standing.ts";
-import { type ChangeProject, changesOf, holdPipeline, requestChange, stateOf } from "./change-verbs.ts";
+import { type ChangeProject, changesOf, holdPipeline, pauseOf, requestChange, stateOf } from "./change-verbs.ts";
 import { compactPipeline } from "./compact.ts";
 import { lateMessage, lateTables } from "./freshness.ts";
 import { openHistory } from "./history.ts";
@@ -291,6 +291,7 @@ class LocalApp implements App {
 			pipeline: pipeline.name,
 			last_run: lastRun ?? null,
 			held_by: lease?.holder ?? null,
+			paused: pauseOf(this.#state, pipeline),
 			positions,
 			late: late.map((table) => ({
 				table: table.table === "" ? null : table.table,

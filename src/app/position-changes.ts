@@ -1,4 +1,4 @@
-import { type CheckedPipeline, matchesPattern, parsePattern, tableRule } from "../config/index.ts";
+import { type CheckedPipeline, matchesPattern, parsePattern, selectedTable, tableRule } from "../config/index.ts";
 import {
 	type ChangeLog,
 	type ChangesPosition,
@@ -80,7 +80,7 @@ async function planned(
 			hint: `Begin by \`headrace run ${name}\`.`,
 		});
 	if (request.kind === "set") return movedTo(log, before, request);
-	const tables = chosenTables(before, request.tables ?? [], name);
+	const tables = chosenTables(before, request.tables ?? [], pipeline);
 	let after = before;
 	for (const table of tables) {
 		if (request.kind === "pause") after = pauseTable(after, table);
@@ -97,18 +97,28 @@ async function planned(
 	return { after, tables, notes };
 }
 
-/** Tables that follow the log, by the names and patterns that were given; all of them when none were. */
-function chosenTables(position: ChangesPosition, wanted: readonly string[], pipeline: string): string[] {
+/** Tables that follow the log, by names and patterns of the source or the destination; all of them when none were. */
+function chosenTables(position: ChangesPosition, wanted: readonly string[], pipeline: CheckedPipeline): string[] {
 	const all = Object.keys(position.tables);
 	if (wanted.length === 0) return all;
 	const chosen = wanted.flatMap((text) => {
 		const pattern = parsePattern(text);
-		const matches = all.filter((table) => matchesPattern(pattern, tableNameOf(table)));
+		const matches = all.filter((table) => {
+			const source = tableNameOf(table);
+			const into = selectedTable(pipeline, source)?.into;
+			return matchesPattern(pattern, source) || (into !== undefined && matchesPattern(pattern, into));
+		});
 		if (matches.length === 0)
-			throw new HeadraceError("E_UNKNOWN_TABLE", `no table ${JSON.stringify(text)} of ${pipeline} follows its log`, {
-				hint:
-					all.length === 0 ? "None does." : `These do: ${all.slice(0, 10).join(", ")}${all.length > 10 ? ", …" : ""}.`,
-			});
+			throw new HeadraceError(
+				"E_UNKNOWN_TABLE",
+				`no table ${JSON.stringify(text)} of ${pipeline.name} follows its log`,
+				{
+					hint:
+						all.length === 0
+							? "None does."
+							: `These do: ${all.slice(0, 10).join(", ")}${all.length > 10 ? ", …" : ""}.`,
+				},
+			);
 		return matches;
 	});
 	return all.filter((table) => chosen.includes(table));

@@ -9,7 +9,7 @@ import {
 	type Source,
 	type TableName,
 } from "../core/index.ts";
-import { changeColumns, changeTarget } from "../flow/index.ts";
+import { changeTarget, columnsAdded } from "../flow/index.ts";
 import type { PlanColumn, PlanOptions, RunInterval } from "./api.ts";
 import { evolvePlans } from "./evolution.ts";
 import type { TablePlan } from "./planned-table.ts";
@@ -84,7 +84,7 @@ function withChangeColumns(plan: TablePlan, destination: Destination): TablePlan
 	const { task } = plan;
 	if (task === null || task.mode !== "cdc") return plan;
 	const [write, deletes] = [task.write as ChangesWrite, task.deletes ?? "hard"] as const;
-	const added = changeColumns(write, deletes, destination).map(
+	const added = columnsAdded(write, deletes, destination).map(
 		({ name, destinationType }): PlanColumn => ({
 			name,
 			source_type: "",

@@ -15,7 +15,7 @@ import {
 } from "../core/index.ts";
 import {
 	type ColumnMasks,
-	changeColumns,
+	columnsAdded,
 	maskedSchemaVersion,
 	maskedType,
 	maskNote,
@@ -102,7 +102,7 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 	checkMasks(selected, masks, { cursor, deleted, key: sourceKey }, fault);
 	checkChangeOptions(selected, table, { write }, fault);
 	const { planned, targets } = mapColumns(context, selected, columns, { rename, masks }, fault);
-	const added = following === null ? [] : changeColumns(following.write, following.deletes, context.destination);
+	const added = following === null ? [] : columnsAdded(following.write, following.deletes, context.destination);
 	for (const message of collisions([...targets, ...added], context.destination))
 		fault("E_NAME_COLLISION", `${source}: ${message}`, "columns");
 

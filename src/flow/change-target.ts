@@ -34,7 +34,7 @@ const ADDED: Readonly<Record<ChangesWrite, (deletes: Deletes) => Added>> = {
 };
 
 /** Columns that following a log adds behind a table's own; no source has them. Times are those of commits. */
-export function changeColumns(
+export function columnsAdded(
 	write: ChangesWrite,
 	deletes: Deletes,
 	destination: Pick<Destination, "mapType">,
@@ -48,7 +48,7 @@ export function changeColumns(
 }
 
 /**
- * The table as changes of a log land in it: its own columns, then those of `changeColumns`. What `append` writes of a
+ * The table as changes of a log land in it: its own columns, then those of `columnsAdded`. What `append` writes of a
  * delete is no more than the log tells of it, which may be the key alone: its columns may be NULL.
  */
 export function changeTarget(
@@ -62,5 +62,5 @@ export function changeTarget(
 		write === "append"
 			? target.columns.map((column) => (key.has(column.name) ? column : { ...column, nullable: true }))
 			: target.columns;
-	return { ...target, columns: [...own, ...changeColumns(write, deletes, destination)] };
+	return { ...target, columns: [...own, ...columnsAdded(write, deletes, destination)] };
 }

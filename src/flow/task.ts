@@ -47,7 +47,7 @@ export interface TableTask {
 	readonly types: TypePolicy;
 	/** Columns whose values are hidden before anything else sees them. */
 	readonly masks?: ColumnMasks;
-	/** With mode cdc its last columns are those of `changeColumns`. */
+	/** With mode cdc its last columns are those of `columnsAdded`. */
 	readonly target: TargetTable;
 	readonly mode: Mode;
 	readonly write: Write;

@@ -141,7 +141,7 @@ describe.skipIf(missing("postgres15"))("tables that follow PostgreSQL's log", ()
 		expect((await succeed("pause", "shop", "--table", "public.acc*")).stdout).toMatch(
 			/^paused: public\.accounts {2}\(at /,
 		);
-		expect((await succeed("pause", "shop", "--table", "accounts")).stdout).toMatch(
+		expect((await succeed("pause", "shop", "--table", "raw.accounts")).stdout).toMatch(
 			/^nothing to change: public\.accounts/,
 		);
 		const before = await clock();
@@ -176,6 +176,7 @@ describe.skipIf(missing("postgres15"))("tables that follow PostgreSQL's log", ()
 		expect(await follower).toMatchObject({ code: 0 });
 		expect(await run("run", "shop")).toMatchObject({ code: 75, stderr: expect.stringContaining("E_PAUSED") });
 		expect(await changesOf("shop")).toMatchObject({ state: "paused" });
+		expect((await succeed("status", "shop")).stdout).toMatch(/! paused since \S+ \S+ UTC by \S+/);
 		await succeed("resume", "shop");
 		await succeed("run", "shop");
 	});

@@ -65,6 +65,11 @@ type Middle = Omit<PipelineInput, "from" | "to">;
 function inputOf(args: Arguments, from: Connection, name: string): Middle {
 	const tables = args.list("tables");
 	const mode = args.text("mode");
+	if (mode === "cdc" && args.text("save") === undefined)
+		throw usageError(
+			"copy follows no change log: a source may keep its log for whoever does, until the disk is full",
+			"Add --save <file>, then use `headrace run`: the pipeline has a name that can be resumed, and taken away.",
+		);
 	const into = args.text("into");
 	const cursor = args.text("cursor");
 	const key = args.list("key");

@@ -76,6 +76,10 @@ function print({ output }: VerbContext, report: AlertedReport): void {
 		last === null ? "no run yet" : `last run ${timeText(last.started_at)} ${runStateText(last.state, paint)}`;
 	const held = report.held_by === null ? "" : `  ${paint("cyan", `held by ${report.held_by}`)}`;
 	output.print(`${paint("bold", printable(report.pipeline))}  ${state}${held}`);
+	if (report.paused !== null)
+		output.print(
+			`  ${paint("yellow", "! paused")} since ${timeText(report.paused.at)} by ${printable(report.paused.by)}${report.paused.reason === null ? "" : `: ${printable(report.paused.reason)}`}`,
+		);
 	for (const table of last?.tables ?? [])
 		if (table.error !== null && table.state !== "succeeded")
 			output.print(
