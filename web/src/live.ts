@@ -12,12 +12,14 @@ export const draining = signal(false);
 
 const KINDS = ["reset", "job", "run", "table", "pipeline", "history"] as const;
 const REFRESH_MS_MIN = 700;
+const PROGRESS_REFRESH_MS = 5000;
 const RECONNECT_MS = 5000;
 
 let source: EventSource | null = null;
 /** What the events since the last refresh were about; a refresh waits when there are any. */
 let waiting: { readonly kind: string; readonly pipeline: string }[] = [];
 let tookMs = 0;
+let refreshedAtMs = 0;
 
 export function progressKey(runId: string, table: string): string {
 	return `${runId}\n${table}`;
@@ -36,7 +38,8 @@ function refreshSoon(kind: string, pipeline: string): void {
 			waiting = [];
 			const startMs = performance.now();
 			await refresh((path) => about.some((each) => isAbout(path, each)));
-			tookMs = performance.now() - startMs;
+			refreshedAtMs = performance.now();
+			tookMs = refreshedAtMs - startMs;
 		},
 		Math.max(REFRESH_MS_MIN, tookMs * 4),
 	);
@@ -67,6 +70,8 @@ export function listen(): void {
 	events.addEventListener("progress", ({ data }) => {
 		const event = JSON.parse(data) as Progress;
 		progress.value = new Map(progress.value).set(progressKey(event.run_id, event.table), event);
+		// A change stream tells of nothing else while it moves its lag and its position.
+		if (performance.now() - refreshedAtMs > PROGRESS_REFRESH_MS) refreshSoon("progress", event.pipeline);
 	});
 	events.addEventListener("run", ({ data }) => {
 		const event = JSON.parse(data) as Extract<ServerEvent, { type: "run" }>;

@@ -73,8 +73,12 @@ function ChangesView({ data }: { readonly data: ChangeCapture }): JSX.Element {
 				</div>
 				<div>
 					<dt>Lag</dt>
-					<dd>{duration(data.lag_seconds)}</dd>
-					<dd class="quiet small">since the last change in the destination was committed</dd>
+					<dd>{data.bytes_behind === 0 ? "none" : duration(data.lag_seconds)}</dd>
+					<dd class="quiet small">
+						{data.bytes_behind === 0 && data.lag_seconds !== null
+							? `the last change was ${duration(data.lag_seconds)} ago`
+							: "since the last change in the destination was committed"}
+					</dd>
 				</div>
 				<div>
 					<dt>Behind</dt>
@@ -108,7 +112,7 @@ function ChangesView({ data }: { readonly data: ChangeCapture }): JSX.Element {
 				<div>
 					<dt>Measured</dt>
 					<dd>
-						<Ago at={data.measured_at} />
+						<Ago at={data.measured_at} never="not yet" />
 					</dd>
 				</div>
 			</dl>

@@ -84,9 +84,15 @@ export function ScheduleText({ pipeline }: { readonly pipeline: PipelineSummary 
 
 export function FreshText({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
 	const { last_success_at, late, late_after_seconds, message } = pipeline.freshness;
+	// A change stream has no end that could have succeeded: what it is behind says how fresh its tables are.
+	const isStream =
+		pipeline.lag_seconds !== null &&
+		pipeline.modes.every((mode) => mode === "cdc") &&
+		pipeline.last_runs.at(-1)?.state === "running";
 	return (
 		<>
-			{late ? <StateText state="warning" word="late" /> : null} <Ago at={last_success_at} never="never loaded" />
+			{late ? <StateText state="warning" word="late" /> : null}{" "}
+			{isStream ? "follows the log" : <Ago at={last_success_at} never="never loaded" />}
 			{late_after_seconds === null ? null : (
 				<div class="quiet small nowrap" title={message ?? ""}>
 					late after {roughly(late_after_seconds)}

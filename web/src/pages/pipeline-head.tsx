@@ -66,7 +66,8 @@ function HeadState({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.El
 	if (pipeline.paused !== null) return <StateText state="paused" />;
 	return last === undefined ? null : (
 		<Link href={runUrl(last.run_id)}>
-			<StateText state={last.state} /> <Ago at={last.finished_at ?? last.started_at} />
+			<StateText state={last.state} /> {last.finished_at === null ? "since " : ""}
+			<Ago at={last.finished_at ?? last.started_at} />
 		</Link>
 	);
 }
