@@ -220,8 +220,9 @@ class Capture {
 							bytes: moved,
 						});
 				},
-				onCommit: async () => {
+				onCommit: async (position) => {
 					this.#hasMoved = true;
+					await this.#work.onPosition?.(position);
 					await onProgress();
 				},
 			},

@@ -12,6 +12,7 @@ import type { RunInterval, RunOptions } from "./api.ts";
 import { captureReceipts, captureStreams } from "./capture.ts";
 import { changeNotices, throwIfForbidden } from "./evolution.ts";
 import { runHooks } from "./hooks.ts";
+import { keepPosition } from "./kept-position.ts";
 import type { HeldLease } from "./lease.ts";
 import type { TablePlan } from "./planned-table.ts";
 import type { PolicyPlan } from "./policy-plan.ts";
@@ -126,6 +127,7 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 			bufferBytesMax: Math.floor(session.bufferBytesMax / parallel),
 			readers: Math.max(1, Math.floor(session.concurrency / parallel)),
 			tablesAtOnce: parallel,
+			...(state === null ? {} : { onPosition: keepPosition(state, pipeline.name) }),
 			...(context.requests === undefined ? {} : { requests: context.requests }),
 		};
 		const work = [...plans.entries()].filter(([, plan]) => plan.selected.options.mode !== "cdc");

@@ -1,6 +1,7 @@
 import type { CheckedPipeline } from "../config/index.ts";
 import {
 	type AttemptError,
+	type ChangesPosition,
 	type FileFormat,
 	HeadraceError,
 	type PositionRow,
@@ -40,6 +41,8 @@ export interface TableWork {
 	readonly bufferBytesMax: number;
 	readonly readers: number;
 	readonly tablesAtOnce: number;
+	/** Told where a change stream stands, after each of its commits. */
+	readonly onPosition?: (position: ChangesPosition) => Promise<void>;
 	/** What may be asked of it while it follows a change log. */
 	readonly requests?: ChangeRequests;
 }

@@ -110,6 +110,8 @@ export function httpApp(options: HttpOptions): Hono<{ Bindings: Bindings }> {
 			const address = c.env?.incoming?.socket.remoteAddress ?? "";
 			const who = whoOf(c.req.raw, getCookie(c, cookie), address);
 			const params = Object.fromEntries(Object.entries(c.req.param() as Record<string, string>));
+			// Its stream would begin, and nobody would read it.
+			if (each.media !== undefined && c.req.raw.method === "HEAD") return new Response(null, { status: 405 });
 			const audit = new Audit(service, each, { who, address, params });
 			try {
 				if (each.role !== null) demand(who, each.role);

@@ -44,11 +44,24 @@ export class Metrics {
 	readonly #failures = new Map<string, { readonly labels: Labels; count: number }>();
 	readonly #runs = new Map<string, { readonly labels: Labels; count: number }>();
 	readonly #seconds = new Map<string, Histogram>();
+	/** Runs that follow a change stream: they end in months, and their rows count before. */
+	readonly #following = new Set<string>();
+	readonly #followed = new Map<string, { readonly labels: Labels; rows: number; bytes: number }>();
 
 	/** An event of a run. */
 	onRunEvent(pipeline: string, event: RunEvent): void {
-		if (event.type === "table-finished") this.#table(pipeline, event.receipt);
-		else if (event.type === "run-finished") this.#run(pipeline, event.run);
+		if (event.type === "run-started" && event.run.origin?.trigger === "continuous")
+			this.#following.add(event.run.run_id);
+		else if (event.type === "progress" && event.phase === "load" && this.#following.has(event.runId)) {
+			const { table, rows, bytes } = event;
+			this.#followed.set(`${event.runId}\n${table}`, { labels: { pipeline, table }, rows, bytes });
+		} else if (event.type === "table-finished") {
+			this.#followed.delete(`${event.runId}\n${event.receipt.table}`);
+			this.#table(pipeline, event.receipt);
+		} else if (event.type === "run-finished") {
+			this.#following.delete(event.run.run_id);
+			this.#run(pipeline, event.run);
+		}
 	}
 
 	#table(pipeline: string, receipt: TableReceipt): void {
@@ -85,11 +98,21 @@ export class Metrics {
 	}
 
 	#counters({ version }: ServerContext): Family[] {
-		const rows = new Family("headrace_rows_loaded_total", "counter", "Rows loaded by tables that ended.");
-		const bytes = new Family("headrace_bytes_total", "counter", "Bytes moved by tables that ended.");
-		for (const { labels, ...sums } of this.#tables.values()) {
-			rows.add(labels, sums.rows);
-			bytes.add(labels, sums.bytes);
+		const rows = new Family(
+			"headrace_rows_loaded_total",
+			"counter",
+			"Rows loaded by tables that ended, or follow a change stream.",
+		);
+		const bytes = new Family("headrace_bytes_total", "counter", "Bytes moved by them.");
+		const sums = new Map([...this.#tables].map(([key, sum]) => [key, { ...sum }]));
+		for (const { labels, rows, bytes } of this.#followed.values()) {
+			const key = `${labels["pipeline"]}\n${labels["table"]}`;
+			const sum = sums.get(key) ?? { labels, rows: 0, bytes: 0 };
+			sums.set(key, { labels, rows: sum.rows + rows, bytes: sum.bytes + bytes });
+		}
+		for (const { labels, ...sum } of sums.values()) {
+			rows.add(labels, sum.rows);
+			bytes.add(labels, sum.bytes);
 		}
 		const runs = new Family("headrace_runs_total", "counter", "Runs that ended, by their state.");
 		for (const { labels, count } of this.#runs.values()) runs.add(labels, count);

@@ -58,7 +58,7 @@ function detailOf(context: ServerContext, receipt: RunReceipt): RunDetail {
 		requested_by: origin?.by ?? null,
 		due_at: origin?.due_at ?? null,
 		params: origin?.params ?? {},
-		held: context.service.live.get(id) !== null,
+		held: (context.service.live.get(id)?.jobId ?? null) !== null,
 		stages: stagesOf(context, run),
 		previous_run_id: server.neighbour(id, -1),
 		next_run_id: server.neighbour(id, 1),

@@ -1,7 +1,11 @@
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { receipt } from "../../src/conformance/state-store-receipts.ts";
 import { ROUTES } from "../../src/server/http.ts";
 import { serverEvent } from "../../src/server/schemas/events.ts";
 import { logLine } from "../../src/server/schemas/runs.ts";
+import { openStreams } from "../../src/server/sse.ts";
+import { openStateStore } from "../../src/state/index.ts";
 import { type Answer, type Asking, type Listener, listen, openWorld, tokenOf, until, type World } from "./world.ts";
 
 let world: World;
@@ -26,6 +30,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
 	expect(server.errors).toEqual([]);
+	await until(() => (openStreams() + world.service.events.listeners === 0 ? true : undefined));
 	await server[Symbol.asyncDispose]();
 	await world[Symbol.asyncDispose]();
 });
@@ -185,6 +190,11 @@ describe("a run from its request to its page", () => {
 		expect((await ask("/api/pipelines/shop/tables/none")).status).toBe(404);
 	});
 
+	test("a stream that nobody would read is not begun", async () => {
+		expect((await server.ask("/api/events", { token, method: "HEAD" })).status).toBe(405);
+		expect(openStreams()).toBe(0);
+	});
+
 	test("nothing that succeeded can be repeated or cancelled; what failed is", async () => {
 		expect((await ask(`/api/runs/${runId}/retry`, { method: "POST" })).status).toBe(409);
 		expect((await ask(`/api/runs/${runId}/cancel`, { method: "POST" })).status).toBe(409);
@@ -275,6 +285,24 @@ test("a broken file is shown with its place, runs nothing, stops no other, and i
 	await world.service.refresh();
 	expect(await broken()).toMatchObject({ problems: [], schedule: { words: "At 00:00" } });
 	expect((await ask("/api/pipelines/fresh")).json.schedule.words).toBe("Every 90 minutes");
+});
+
+test("what another process runs is noticed, also in its log", async () => {
+	const lastId = world.service.events.lastId;
+	await using other = await openStateStore(join(world.directory, ".headrace", "state.db"));
+	await other.appendLog("run-of-another", []);
+	await other.saveRun({ ...receipt("run-of-another", 1), pipeline: "shop", state: "running", finished_at: null });
+	await world.service.refresh();
+	expect(world.service.events.since(lastId)?.map(({ event }) => event.type)).toEqual(["history"]);
+	const line = { at: "2026-01-01T00:00:00.000Z", level: "info", task: null } as const;
+	const stream = eventsOf("/api/runs/run-of-another/log/stream", {}, ({ event }) => event === "end");
+	await other.appendLog("run-of-another", [{ ...line, message: "one" }]);
+	await other.saveRun({ ...receipt("run-of-another", 1), pipeline: "shop", state: "succeeded" });
+	await other.appendLog("run-of-another", [{ ...line, message: "two" }]);
+	const messages = (await stream).map(({ data }) => data.message ?? data.state);
+	expect(messages.slice(0, 1)).toEqual(["one"]);
+	expect(messages.at(-1)).toBe("succeeded");
+	expect((await ask("/api/runs/run-of-another")).json).toMatchObject({ trigger: "command", requested_by: null });
 });
 
 test("a schedule is held and goes on", async () => {

@@ -38,6 +38,8 @@ export interface WorldOptions {
 	/** In place of the real one. */
 	readonly app?: Partial<App>;
 	readonly jobsMax?: number;
+	/** Reads what the pipelines say, in place of the shop. */
+	readonly realSource?: boolean;
 	/** A world of before, to go on with. */
 	readonly directory?: string;
 }
@@ -65,7 +67,8 @@ export async function openWorld(options: WorldOptions): Promise<World> {
 	const state = await openStateStore(join(directory, ".headrace", "state.db"), { redact: redactor.redact });
 	const { clock } = options;
 	const nowMs = clock === undefined ? Date.now : () => clock.nowMs();
-	const real = await openApp({ directory, state, nowMs, redact: redactor.redact, source: shopSource().source });
+	const source = options.realSource === true ? {} : { source: shopSource().source };
+	const real = await openApp({ directory, state, nowMs, redact: redactor.redact, ...source });
 	const notices: string[] = [];
 	const sinks: World["sinks"] = [];
 	const service = new Service(
