@@ -26,8 +26,15 @@ export interface CliOptions {
 /** Runs the command line as a user does, without a terminal. */
 export function headrace(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
 	const started = performance.now();
-	// The stand-ins take the place of modules in src.
-	const env = { ...process.env, HEADRACE_SOURCES: "1", NO_COLOR: undefined, FORCE_COLOR: undefined, ...options.env };
+	const env = {
+		...process.env,
+		NODE_COMPILE_CACHE: process.env["HEADRACE_TESTS_CACHE"],
+		NO_COLOR: undefined,
+		FORCE_COLOR: undefined,
+		// The stand-ins take the place of modules in src.
+		...(options.standIns === true ? { HEADRACE_SOURCES: "1" } : {}),
+		...options.env,
+	};
 	const node = options.standIns === true ? ["--import", join(import.meta.dirname, "stand-ins.ts")] : [];
 	const child = spawn(process.execPath, [...node, BIN, ...args], {
 		cwd: options.cwd,

@@ -110,7 +110,7 @@ test("a reader that goes away does not disturb", async () => {
 });
 
 test("-v tells where an error came from, -q only the error", async () => {
-	expect((await headrace(["rnu", "-v"])).stderr).toContain("program.ts");
+	expect((await headrace(["rnu", "-v"])).stderr).toMatch(/program[\w-]*\.[jt]s/);
 	expect((await headrace(["rnu", "-q"])).stderr).toContain("E_USAGE");
 });
 

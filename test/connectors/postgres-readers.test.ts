@@ -90,6 +90,24 @@ describe.each(SERVERS)("readers of %s while a table is loaded", (server) => {
 			expect(await loads.lines("select 'raw.t'::regclass::oid")).not.toEqual(oid);
 		});
 
+		test("are not locked out while a load that adds a column goes on", async () => {
+			await loads.load(rows(10, "old"));
+			let during: string[] = [];
+			await loads.load([["100", "new", "5"]], {
+				write: "append",
+				key: [],
+				columns: "id int64, name text, more int32",
+				verify: async () => {
+					during = await loads.lines("select count(*), count(more) from raw.t");
+				},
+			});
+			expect(during).toEqual(["10|0"]);
+			expect(await loads.lines("select count(*), count(more) from raw.t")).toEqual(["11|1"]);
+		});
+
+		// Fifteen seconds of patience each, and a lock_timeout is the same in every version: one server.
+		if (server !== SERVERS[0]) return;
+
 		test("that never let go neither stop the load nor others: the rows are exchanged within the table", async () => {
 			await loads.load(rows(10, "old"));
 			await reader.query("begin isolation level repeatable read; select * from raw.t");
@@ -106,21 +124,6 @@ describe.each(SERVERS)("readers of %s while a table is loaded", (server) => {
 			await loads.load(rows(3, "last"));
 			expect(await loads.lines("select count(*) from raw.t")).toEqual(["3"]);
 		}, 60_000);
-
-		test("are not locked out while a load that adds a column goes on", async () => {
-			await loads.load(rows(10, "old"));
-			let during: string[] = [];
-			await loads.load([["100", "new", "5"]], {
-				write: "append",
-				key: [],
-				columns: "id int64, name text, more int32",
-				verify: async () => {
-					during = await loads.lines("select count(*), count(more) from raw.t");
-				},
-			});
-			expect(during).toEqual(["10|0"]);
-			expect(await loads.lines("select count(*), count(more) from raw.t")).toEqual(["11|1"]);
-		});
 
 		test("that hold a table which needs a column more: the load gives up and can be repeated", async () => {
 			await loads.load(rows(2, "old"));
