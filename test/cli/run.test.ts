@@ -90,7 +90,7 @@ describe("run", () => {
 		["run shop --table nothing", 2, "E_UNKNOWN_TABLE"],
 		["run shop --interval soon", 2, "E_INVALID_VALUE"],
 		["run shop --stage lode", 2, "--stage is check, extract or load"],
-		["run shop --follow", 2, "E_NOT_BUILT_IN"],
+		["run shop --follow", 2, "--follow is for tables of mode cdc"],
 		["run shop --params x", 2, "--params needs key=value"],
 		["run shop --failed 1999", 2, "has no run 1999"],
 		["run shop --memory 1MB", 2, "64MB"],
