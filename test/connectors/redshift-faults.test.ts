@@ -47,6 +47,31 @@ describe.skipIf(missing(BACKEND))("faults of Redshift (stand-in)", () => {
 		expect(warehouse.redshift.log.filter((text) => text.startsWith("COPY"))).toHaveLength(1);
 	});
 
+	test("a table that another run of the stream makes meanwhile is no conflict: the rows of both are in it", async () => {
+		const target = targetOf(fixture, "made_twice");
+		const [first, second] = await Promise.all(
+			["day 1", "day 2"].map(async (stream) => {
+				const row = (await fixture.destination.takeOver("backfill", [stream])).get(stream)!;
+				return {
+					pipeline: "backfill",
+					stream,
+					epoch: row.epoch,
+					target,
+					write: "append",
+				} satisfies Partial<LoadRequest>;
+			}),
+		);
+		const maker = await Loader.takeOver(fixture.destination, target);
+		const load = (rows: typeof OLD, change: Partial<LoadRequest>) =>
+			maker.destination.load(maker.request(rows, { ...change, loadId: `${change.stream}`.padEnd(26, "0") }));
+		// The first has found no table by then, and its rows are ready.
+		const run = async () => void (await load(NEW, second!));
+		const hits = warehouse.redshift.faults.add({ statement: /^LOCK/, effect: { kind: "before", run } });
+		await load(OLD, first!);
+		expect(hits()).toBe(1);
+		expect(sorted(await fixture.rows(target.name, target.columns))).toEqual(sorted([...OLD, ...NEW]));
+	});
+
 	test("error 1023 again and again is E_CONFLICT, and nothing is left", async () => {
 		warehouse.redshift.faults.add({ statement: /^COMMIT/, times: 99, effect: { kind: "1023" } });
 		expect((await failure(loader.load(NEW, MERGE))).code).toBe("E_CONFLICT");
