@@ -46,19 +46,20 @@ describe.skipIf(missing("mariadb"))("a run into Snowflake (stand-in) killed at a
 		"%s at %s: the old rows or the new ones, and the next run finishes",
 		async (table, point, moved) => {
 			await shop.change(++round);
-			const old = { rows: await copy.rows(table), moves: await copy.moves(table) };
+			const old = await copy.look(table);
 			const wanted = await copy.expected(table);
 			await copy.killAt(table, point);
-			expect((await copy.moves(table)) - old.moves).toBe(moved ? 1 : 0);
-			const left = await copy.rows(table);
+			const { rows: left, moves } = await copy.look(table);
+			expect(moves - old.moves).toBe(moved ? 1 : 0);
 			// Of a whole table the position is first, and the swap is finished by the next run; all else is one transaction.
 			const isSwap = table === "accounts" && (point === "c10" || point.startsWith("c15"));
 			if (isSwap) expect([old.rows, wanted]).toContainEqual(left);
 			else expect(left).toEqual(moved ? wanted : old.rows);
 
 			await copy.project.succeed(...copy.words(table));
-			expect(await copy.rows(table)).toEqual(wanted);
-			await copy.expectClean();
+			const { rows, contents } = await copy.look(table);
+			expect(rows).toEqual(wanted);
+			await copy.expectClean(contents);
 			expect(snowflake.openTransactions()).toBe(0);
 			const swaps = snowflake.table("_HEADRACE", "SWAPS")!;
 			expect(await snowflake.query(`SELECT * FROM ${swaps.physical}`)).toEqual([]);

@@ -61,6 +61,17 @@ export function s3Connection({ endpoint, region, accessKeyId, secretAccessKey }:
 	return `lake: { type: s3, bucket: lake, prefix: staging/, region: ${region}, endpoint: "${endpoint}", path_style: true, ${keys}${more} }\n`;
 }
 
+/** What is in the destination, and of one table its rows and how often its position has moved. */
+export interface Look {
+	readonly contents: Contents;
+	readonly rows: readonly string[] | undefined;
+	readonly moves: number;
+}
+
+function movesIn({ positions }: Contents, table: ShopTable): number {
+	return positions.find((row) => row.stream.includes(`.${table}`))?.seq ?? 0;
+}
+
 /** A project that copies one shop, table by table, directly or by way of staged files. */
 export class ShopCopy implements AsyncDisposable {
 	readonly project: Project;
@@ -123,8 +134,15 @@ export class ShopCopy implements AsyncDisposable {
 
 	/** How often a table's position has moved. */
 	async moves(table: ShopTable): Promise<number> {
-		const { positions } = await this.read();
-		return positions.find((row) => row.stream.includes(`.${table}`))?.seq ?? 0;
+		return movesIn(await this.read(), table);
+	}
+
+	/** All of it at one look: opening a database takes longer than reading it. */
+	async look(table: ShopTable): Promise<Look> {
+		const contents = await this.read();
+		const name = `${this.shop.schema}.${table}`;
+		const rows = this.into === "folder" ? await readFolder(this.project.path("out"), name) : contents.tables.get(name);
+		return { contents, rows, moves: movesIn(contents, table) };
 	}
 
 	/** Runs a table until it is killed at `point`. */
@@ -135,8 +153,8 @@ export class ShopCopy implements AsyncDisposable {
 	}
 
 	/** Nothing of a run but its result: no staged file, no temporary one, no half-built table. */
-	async expectClean(): Promise<void> {
-		expect(leftovers(await this.read())).toEqual([]);
+	async expectClean(contents?: Contents): Promise<void> {
+		expect(leftovers(contents ?? (await this.read()))).toEqual([]);
 		expect(this.project.files("staged")).toEqual([]);
 		expect(this.project.files(".headrace/tmp")).toEqual([]);
 		expect(this.#s3?.keys("lake", "staging/") ?? []).toEqual([]);
@@ -165,17 +183,19 @@ const SHOWN = {
  * then makes source and destination equal; its receipt is given. The source stands still meanwhile.
  */
 export async function crashOnce(copy: ShopCopy, table: ShopTable, point: string): Promise<RunReceipt> {
-	const old = { rows: await copy.rows(table), moves: await copy.moves(table) };
+	const old = await copy.look(table);
 	const wanted = await copy.expected(table);
 
 	const killed = await copy.project.start(copy.words(table), { env: { HEADRACE_CRASH: point } }).ended;
 	expect(killed.signal, `${killed.stdout}${killed.stderr}`).toBe("SIGKILL");
 	const committed = SHOWN[copy.into].includes(point);
-	expect(await copy.rows(table)).toEqual(committed ? wanted : old.rows);
-	if (old.moves > 0) expect((await copy.moves(table)) - old.moves).toBe(committed ? 1 : 0);
+	const left = await copy.look(table);
+	expect(left.rows).toEqual(committed ? wanted : old.rows);
+	if (old.moves > 0) expect(left.moves - old.moves).toBe(committed ? 1 : 0);
 
 	const [run] = await copy.project.succeed(...copy.words(table));
-	expect(await copy.rows(table)).toEqual(wanted);
-	await copy.expectClean();
+	const { rows, contents } = await copy.look(table);
+	expect(rows).toEqual(wanted);
+	await copy.expectClean(contents);
 	return run!;
 }
