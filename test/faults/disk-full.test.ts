@@ -5,7 +5,7 @@ import { envelopeOf, Project } from "./project.ts";
 import { Shop } from "./shop.ts";
 import { assertConsistent, leftovers, readWarehouse } from "./warehouse.ts";
 
-const ROWS = 200_000;
+const ROWS = 120_000;
 const prlimit = spawnSync("prlimit", ["--version"]).status === 0;
 if (!prlimit) console.error("skipped: a full disk: prlimit is not installed (apt-get install util-linux)");
 

@@ -390,7 +390,10 @@ async function abortTransaction(session: SessionState, id: string): Promise<Resu
 	for (const other of session.world.sessions.values())
 		if (other.transaction?.id === id && (other.user === session.user || session.role === "ACCOUNTADMIN")) {
 			session.world.lock.cancel(other);
-			await other.rollback().catch(() => {});
+			// The engine takes no ROLLBACK while a statement goes on, and the lock must not be free before it has one.
+			if (other !== session) await other.tail.catch(() => {});
+			if (other.transaction?.id !== id) break;
+			await other.rollback();
 			return textResult(["SYSTEM$ABORT_TRANSACTION"], [["Aborted transaction id."]]);
 		}
 	return textResult(["SYSTEM$ABORT_TRANSACTION"], [["Transaction not found."]]);
