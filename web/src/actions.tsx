@@ -169,7 +169,10 @@ export function askPause(pipelines: readonly string[]): void {
 		confirm: `Pause ${plural(pipelines.length, "pipeline")}`,
 		preview: (
 			<>
-				<p>The schedule is held until somebody resumes it. A run at work goes on, and runs by hand are possible.</p>
+				<p>
+					The schedule is held until somebody resumes it, and a change stream stops. A run at work goes on, and runs by
+					hand are possible.
+				</p>
 				<Names of={pipelines} />
 				<label class="field">
 					<span>Reason, for the others (may be empty)</span>

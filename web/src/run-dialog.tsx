@@ -62,10 +62,12 @@ function RunForm(props: {
 	const { data } = useResource<PipelineDetail>(pipelineApi(pipeline));
 	const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
 	const [fullRefresh, setFullRefresh] = useState(false);
+	const [interval, setIntervalText] = useState("");
 	const [params, setParams] = useState<Readonly<Record<string, string>>>({});
 	const request: RunRequest = {
 		...(chosen.size === 0 ? {} : { tables: [...chosen] }),
 		...(fullRefresh ? { full_refresh: true } : {}),
+		...(interval.trim() === "" ? {} : { interval: interval.trim() }),
 		...(Object.keys(params).length === 0 ? {} : { params }),
 	};
 	props.onChange(request);
@@ -93,6 +95,17 @@ function RunForm(props: {
 					</div>
 				</details>
 			)}
+			{data?.can_backfill === true ? (
+				<label class="field">
+					<span>Interval of tables that have intervals</span>
+					<input
+						class="input"
+						placeholder="the last one that is over"
+						value={interval}
+						onInput={(event) => setIntervalText(event.currentTarget.value)}
+					/>
+				</label>
+			) : null}
 			{Object.entries(data?.params ?? {}).map(([name, value]) => (
 				<label key={name} class="field">
 					<span>

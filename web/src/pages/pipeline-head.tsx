@@ -4,9 +4,11 @@ import type { PipelineDetail, PipelineSummary } from "../../../src/server/api.ts
 import { askCancelJob, askPause, askRetryMany, askUnpause } from "../actions.tsx";
 import { pipelineUrl, runUrl } from "../addresses.ts";
 import { showCheck } from "../check-dialog.tsx";
+import { roughly } from "../format.ts";
 import { useShortcut } from "../keys.ts";
 import { Mark, StateText } from "../parts/mark.tsx";
 import { Ago } from "../parts/time.tsx";
+import { now } from "../resource.ts";
 import { askRun } from "../run-dialog.tsx";
 import { mayOperate } from "../session.tsx";
 import { hasNoRun, jobText } from "./pipeline-cells.tsx";
@@ -66,8 +68,12 @@ function HeadState({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.El
 	if (pipeline.paused !== null) return <StateText state="paused" />;
 	return last === undefined ? null : (
 		<Link href={runUrl(last.run_id)}>
-			<StateText state={last.state} /> {last.finished_at === null ? "since " : ""}
-			<Ago at={last.finished_at ?? last.started_at} />
+			<StateText state={last.state} />{" "}
+			{last.finished_at === null ? (
+				`for ${roughly(Math.max(0, now.value - Date.parse(last.started_at)) / 1000)}`
+			) : (
+				<Ago at={last.finished_at} />
+			)}
 		</Link>
 	);
 }
