@@ -424,3 +424,19 @@ function damagePages(): void {
 function deadPid(): number {
 	return spawnSync(process.execPath, ["-e", ""]).pid;
 }
+
+test("what is asked of a follower is taken once, answered, and can be withdrawn until it is taken", async () => {
+	await using store = await open();
+	const { requests } = store;
+	const first = requests.ask("shop", "one");
+	const second = requests.ask("shop", "two");
+	requests.ask("other", "three");
+	expect([requests.isAsked("shop"), requests.isAsked("nobody")]).toEqual([true, false]);
+	expect(requests.withdraw(second)).toBe(true);
+	expect(requests.take("shop")).toEqual([{ id: first, request: "one" }]);
+	expect([requests.take("shop"), requests.isAsked("shop")]).toEqual([[], false]);
+	expect([requests.withdraw(first), requests.answerOf(first)]).toEqual([false, null]);
+	requests.answer(first, "done");
+	expect(requests.answerOf(first)).toBe("done");
+	expect(requests.take("other")).toHaveLength(1);
+});

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -195,6 +195,25 @@ describe.skipIf(missing("postgres15"))("tables that follow PostgreSQL's log", ()
 		await succeed("resync", "shop");
 		const { runs } = await dataOf<{ runs: { tables: { rows_loaded: number }[] }[] }>("run", "shop");
 		expect(runs[0]!.tables.map((table) => table.rows_loaded)).toEqual([3, 2]);
+	});
+
+	test("a follower of another project is fenced off by a change of the position, and says so", async () => {
+		const elsewhere = mkdtempSync(join(tmpdir(), "headrace-elsewhere-"));
+		writeFileSync(join(elsewhere, "mirror.yaml"), readFileSync(join(directory, "mirror.yaml")));
+		await succeed("run", "mirror");
+		let told = "";
+		const follower = headrace(["run", "mirror", "--follow"], {
+			cwd: elsewhere,
+			onStderr: (text) => {
+				told = text;
+			},
+		});
+		await expect.poll(() => told, { timeout: 30_000 }).toContain("public.ledger  started");
+		await succeed("pause", "mirror", "--table", "raw.accounts");
+		await source.query("insert into accounts values (100, 'x'); delete from accounts where id = 100");
+		expect(await follower).toMatchObject({ code: 75, stderr: expect.stringContaining("E_FENCED") });
+		await succeed("resume", "mirror", "--table", "raw.accounts");
+		rmSync(elsewhere, { recursive: true });
 	});
 
 	test("a slot that is gone is said by check and status, and resync is the cure; history is kept in PostgreSQL too", async () => {

@@ -3,6 +3,7 @@ import type { Arguments } from "../arguments.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
 import { intervalOf, planOptions, readPipeline } from "../project.ts";
 import { reportRuns } from "../run-report.ts";
+import { refuseIfPaused } from "./pause.ts";
 
 /** `headrace tasks run <pipeline> [task] [interval]` */
 export function run(context: VerbContext, args: Arguments): Promise<VerbResult> {
@@ -12,6 +13,7 @@ export function run(context: VerbContext, args: Arguments): Promise<VerbResult> 
 /** One task of a run, or all; a test reads everything and records nothing. */
 export async function runTask(context: VerbContext, args: Arguments, test: boolean): Promise<VerbResult> {
 	const pipeline = await readPipeline(context, args.required(0));
+	if (!test) await refuseIfPaused(context, pipeline);
 	const task = args.optional(1);
 	const interval = await intervalOf(pipeline, args.optional(2));
 	const options: RunOptions = {
