@@ -21,7 +21,7 @@ const RUNS_MAX = 10_000;
  * success is longer ago than `late_after`. A pipeline whose runs have all failed is late as a whole.
  */
 export async function lateTables(
-	state: StateStore,
+	state: Pick<StateStore, "lastSuccesses" | "runs">,
 	pipeline: CheckedPipeline,
 	nowMs: number,
 ): Promise<readonly LateTable[]> {

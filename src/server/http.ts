@@ -150,7 +150,9 @@ export function httpApp(options: HttpOptions): Hono<{ Bindings: Bindings }> {
 		return c.text(text, 200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
 	});
 	app.get("/livez", (c) => c.text("ok\n"));
-	app.get("/readyz", (c) => (service.draining ? c.text("draining\n", 503) : c.text("ok\n")));
+	app.get("/readyz", (c) =>
+		service.ready ? c.text("ok\n") : c.text(service.draining ? "draining\n" : "starting\n", 503),
+	);
 	app.all("/api/*", () => {
 		throw new RequestFailure(
 			404,

@@ -12,7 +12,7 @@ import { param, type Route, type RouteRequest, route, type ServerContext } from 
 import { scheduleWords } from "./schedule-words.ts";
 import { pauseRequest } from "./schemas/access.ts";
 import { grid, pipelineDetail, pipelineSummary } from "./schemas/pipelines.ts";
-import { squareOf } from "./squares.ts";
+import { squareOf, squareOfSums } from "./squares.ts";
 
 const LAST_RUNS = 14;
 const DAY_MS = 86_400_000;
@@ -35,12 +35,16 @@ export async function freshnessOf(
 	const nothing = { last_success_at: null, seconds: null, late_after_seconds: null, late: false, message: null };
 	if (pipeline === null) return nothing;
 	const nowMs = service.clock.nowMs();
-	const successes = (await service.state.lastSuccesses(pipeline.name)).filter((each) => {
+	const successes = (await service.successes(pipeline.name)).filter((each) => {
 		const rule = tableRule(pipeline, each.table);
 		return table === undefined ? rule !== undefined && !rule.skip : each.table === table;
 	});
+	const history = {
+		lastSuccesses: async () => [...(await service.successes(pipeline.name))],
+		runs: (query: { readonly limit: number }) => service.state.runs({ ...query, pipeline: pipeline.name }),
+	};
 	const oldest = successes.map(({ at }) => at).sort()[0] ?? null;
-	const late = (await lateTables(service.state, pipeline, nowMs)).filter(
+	const late = (await lateTables(history, pipeline, nowMs)).filter(
 		(each) => table === undefined || each.table === table || each.table === "",
 	);
 	const own = table === undefined ? undefined : tableRule(pipeline, table)?.options.lateAfterMs;
@@ -73,12 +77,10 @@ async function scheduleOf({ service }: ServerContext, pipeline: CheckedPipeline)
 async function summaryOf(
 	context: ServerContext,
 	entry: CatalogEntry,
-	loaded: ReadonlyMap<string, { readonly rows: number; readonly bytes: number }>,
+	{ loaded, squares }: ReturnType<typeof looksOf>,
 ): Promise<PipelineSummary> {
 	const { service } = context;
 	const { name, file, pipeline, errors } = entry;
-	const runs = await service.state.runs({ pipeline: name, limit: LAST_RUNS });
-	const nowMs = service.clock.nowMs();
 	const waiting = (await service.state.alerts(name)).filter(({ state }) => state === "waiting");
 	const modes = pipeline?.tables.filter(({ skip }) => !skip).map(({ options }) => options.mode) ?? [];
 	return {
@@ -91,7 +93,7 @@ async function summaryOf(
 		modes: [...new Set(modes)],
 		schedule: pipeline === null ? null : await scheduleOf(context, pipeline),
 		paused: service.paused(name),
-		last_runs: runs.map((run) => squareOf(run, nowMs)).reverse(),
+		last_runs: (squares.get(name) ?? []).map((run) => squareOfSums(run, service.clock.nowMs())),
 		jobs: service.jobs.open(name).map((job) => jobOf(context, job)),
 		held_by: (await service.state.leaseHolder(`pipeline:${name}`))?.holder ?? null,
 		freshness: await freshnessOf(context, pipeline),
@@ -103,8 +105,13 @@ async function summaryOf(
 	};
 }
 
-function loadedToday({ service }: ServerContext) {
-	return service.state.server.loadedSince(new Date(service.clock.nowMs() - DAY_MS).toISOString());
+/** What summaries need of the history, by pipeline, in two questions however many pipelines there are. */
+function looksOf({ service }: ServerContext) {
+	const { server } = service.state;
+	return {
+		loaded: server.loadedSince(new Date(service.clock.nowMs() - DAY_MS).toISOString()),
+		squares: Map.groupBy(server.lastRuns(LAST_RUNS), ({ pipeline }) => pipeline),
+	};
 }
 
 function gridOf({ service }: ServerContext, name: string, runs: readonly RunReceipt[]): Grid {
@@ -147,7 +154,7 @@ async function detailOf(context: ServerContext, entry: CatalogEntry): Promise<Pi
 	const runs = await service.state.runs({ pipeline: name, limit: LAST_RUNS });
 	const alerts = (await service.state.alerts(name)).filter(({ state }) => state === "waiting").map(waitingAlert);
 	return {
-		...(await summaryOf(context, entry, loadedToday(context))),
+		...(await summaryOf(context, entry, looksOf(context))),
 		grid: gridOf(context, name, runs),
 		staging: pipeline?.staging?.name ?? null,
 		retries: pipeline?.retries ?? null,
@@ -163,7 +170,7 @@ async function detailOf(context: ServerContext, entry: CatalogEntry): Promise<Pi
 
 /** A pipeline as the list has it. */
 async function onlySummary(request: RouteRequest<unknown, unknown>): Promise<PipelineSummary> {
-	return summaryOf(request.context, entryOf(request), loadedToday(request.context));
+	return summaryOf(request.context, entryOf(request), looksOf(request.context));
 }
 
 export const PIPELINE_ROUTES: readonly Route[] = [
@@ -174,10 +181,10 @@ export const PIPELINE_ROUTES: readonly Route[] = [
 		role: "viewer",
 		answer: z.strictObject({ pipelines: z.array(pipelineSummary).readonly() }).readonly(),
 		async handle({ context }) {
-			const loaded = loadedToday(context);
+			const looks = looksOf(context);
 			const pipelines: PipelineSummary[] = [];
 			for (const entry of context.service.catalog.entries.values())
-				pipelines.push(await summaryOf(context, entry, loaded));
+				pipelines.push(await summaryOf(context, entry, looks));
 			return { pipelines };
 		},
 	}),

@@ -1,4 +1,4 @@
-import type { LogLine, RunReceipt, TableReceipt } from "../core/state-store.ts";
+import type { LogLine, RunOrigin, RunReceipt, TableReceipt } from "../core/state-store.ts";
 
 /** How far a schedule has been served, and whether it is held. */
 export interface ScheduleRow {
@@ -95,6 +95,16 @@ export interface LogQuery {
 	readonly task?: string;
 	/** Lines that hold this text, whatever its case. */
 	readonly search?: string;
+}
+
+/** A run with its tables added up. */
+export interface RunSums
+	extends Pick<RunReceipt, "run_id" | "pipeline" | "interval" | "state" | "started_at" | "finished_at"> {
+	readonly trigger: RunOrigin["trigger"] | null;
+	readonly rows: number;
+	readonly bytes: number;
+	/** Of its tables together. */
+	readonly seconds: number;
 }
 
 /** One table in one run. */

@@ -83,6 +83,10 @@ test("of each interval and table the newest run counts; a run that was cut off l
 	expect(ids({})).toEqual(["i4", "i3"]);
 	expect(ids({ before: "i3" })).toEqual(["i2", "i1"]);
 	expect(ids({ state: "failed", before: "i4" })).toEqual(["i2", "i1"]);
+	expect(store.server.lastRuns(2).map(({ run_id, rows, trigger }) => [run_id, rows, trigger])).toEqual([
+		["i3", 5, null],
+		["i4", 5, null],
+	]);
 	expect(store.server.tableRuns("p", "e", 9).map(({ run_id }) => run_id)).toEqual(["i2", "i1"]);
 });
 

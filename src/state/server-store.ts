@@ -9,6 +9,7 @@ import type {
 	JobRow,
 	LogQuery,
 	NumberedLine,
+	RunSums,
 	RunsQuery,
 	ScheduleRow,
 	TableRun,
@@ -165,6 +166,36 @@ export class ServerStore {
 				)
 				.all(pipeline ?? null, state ?? null, before ?? null, limit)
 				.map((row) => receiptOf(database, row as unknown as RunRow)),
+		);
+	}
+
+	/** The last runs of every pipeline in short, oldest first. */
+	lastRuns(perPipeline: number): RunSums[] {
+		settleAbandonedRuns(this.#database);
+		return this.#database.use((database) =>
+			database
+				.prepare(
+					`SELECT r.*, r.details ->> '$.origin.trigger' AS trigger, coalesce(sum(t.receipt ->> '$.rows_loaded'), 0) AS rows,
+						coalesce(sum(t.receipt ->> '$.bytes'), 0) AS bytes, coalesce(sum(t.receipt ->> '$.seconds'), 0) AS seconds
+					FROM (
+						SELECT *, row_number() OVER (PARTITION BY pipeline ORDER BY started_at DESC, run_id DESC) AS age FROM runs) r
+						LEFT JOIN table_receipts t USING (run_id)
+					WHERE r.age <= ? GROUP BY r.run_id ORDER BY r.started_at, r.run_id`,
+				)
+				.all(perPipeline)
+				.map((row) => {
+					const { run_id, pipeline, interval_start, interval_end, state, started_at, finished_at } =
+						row as unknown as RunRow;
+					return {
+						...{ run_id, pipeline, state, started_at, finished_at },
+						interval:
+							interval_start === null || interval_end === null ? null : { start: interval_start, end: interval_end },
+						trigger: row["trigger"] as RunSums["trigger"],
+						rows: Number(row["rows"]),
+						bytes: Number(row["bytes"]),
+						seconds: Number(row["seconds"]),
+					};
+				}),
 		);
 	}
 

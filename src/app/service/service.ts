@@ -1,6 +1,6 @@
 import { basename, join } from "node:path";
 import type { CheckedPipeline, Env } from "../../config/index.ts";
-import { HeadraceError, type Lease, type RunEvent, toHeadraceErrors } from "../../core/index.ts";
+import { HeadraceError, type Lease, type RunEvent, type TableSuccess, toHeadraceErrors } from "../../core/index.ts";
 import type { Redactor } from "../../observe/index.ts";
 import { type Clock, JobQueue, nextTimes, Scheduler, SYSTEM_CLOCK } from "../../schedule/index.ts";
 import { openStateStore, processHolder, type ScheduleRow, type SqliteStateStore } from "../../state/index.ts";
@@ -70,8 +70,11 @@ export class Service implements AsyncDisposable {
 	readonly #ending = new AbortController();
 	#lease: Lease | null = null;
 	#leaseTimer: NodeJS.Timeout | undefined;
+	#started = false;
 	#draining = false;
 	#dataVersion = 0;
+	/** When tables were last loaded, as long as no run has ended since. */
+	readonly #successes = new Map<string, Promise<readonly TableSuccess[]>>();
 
 	constructor(options: ServiceOptions, state: SqliteStateStore, app: App) {
 		this.#options = options;
@@ -127,6 +130,7 @@ export class Service implements AsyncDisposable {
 		this.#dataVersion = state.server.dataVersion();
 		this.#schedule();
 		for (const job of this.jobs.restore()) this.#queue.add(job);
+		this.#started = true;
 		this.#scheduler.start();
 		this.#every(REFRESH_MS, () => this.refresh());
 		this.#leaseTimer = setInterval(() => void this.#renew().catch(() => {}), LEASE_MS / 3);
@@ -141,6 +145,22 @@ export class Service implements AsyncDisposable {
 
 	get draining(): boolean {
 		return this.#draining;
+	}
+
+	/** Whether it has the project, and is not about to give it up. */
+	get ready(): boolean {
+		return this.#started && !this.#draining;
+	}
+
+	/** When each table of a pipeline was last loaded; asked of the history once after each run, which may be long. */
+	successes(pipeline: string): Promise<readonly TableSuccess[]> {
+		const known = this.#successes.get(pipeline);
+		if (known !== undefined) return known;
+		const asked = this.state.lastSuccesses(pipeline);
+		this.#successes.set(pipeline, asked);
+		// What failed is asked again.
+		asked.catch(() => this.#successes.delete(pipeline));
+		return asked;
 	}
 
 	/** The pipelines whose files have no fault. */
@@ -159,7 +179,10 @@ export class Service implements AsyncDisposable {
 			this.#tell({ type: "pipeline", pipeline });
 		}
 		const version = this.state.server.dataVersion();
-		if (version !== this.#dataVersion) this.#tell({ type: "history" });
+		if (version !== this.#dataVersion) {
+			this.#successes.clear();
+			this.#tell({ type: "history" });
+		}
 		this.#dataVersion = version;
 	}
 
@@ -169,7 +192,10 @@ export class Service implements AsyncDisposable {
 	 */
 	add(request: JobRequest, interval?: string): Job {
 		const pipeline = this.catalog.pipeline(request.pipeline);
-		if (this.#draining) throw new HeadraceError("E_BUSY", "the server is about to stop", { hint: "Ask again later." });
+		if (!this.ready)
+			throw new HeadraceError("E_BUSY", `the server is about to ${this.#draining ? "stop" : "start"}`, {
+				hint: "Ask again later.",
+			});
 		if (this.followers.isWorking(request.pipeline))
 			throw new HeadraceError("E_BUSY", `${request.pipeline} follows its change stream`, {
 				hint: "Pause it first.",
@@ -240,6 +266,7 @@ export class Service implements AsyncDisposable {
 	}
 
 	#runEvent(pipeline: string, job: Job | null, event: RunEvent): void {
+		if (event.type === "run-finished" || event.type === "table-finished") this.#successes.delete(pipeline);
 		this.live.onEvent(pipeline, job?.id ?? null, event);
 		if (event.type === "run-started" && job !== null) {
 			const runIds = this.jobs.find(job.id)?.runIds ?? [];
@@ -272,6 +299,7 @@ export class Service implements AsyncDisposable {
 	/** What a schedule wanted is served, but for what this server's own stop cut off: that comes again. */
 	#jobEnded(job: Job, state: Job["state"]): void {
 		this.live.forget(job.id, job.pipeline);
+		this.#successes.delete(job.pipeline);
 		const due = this.#dues.get(job.id);
 		this.#dues.delete(job.id);
 		if (due !== undefined && !(this.#draining && state === "stopped")) this.#scheduler.done(job.pipeline, due);
