@@ -35,7 +35,7 @@ export async function startChromium(): Promise<Chromium> {
 	return {
 		async open(origin, options = {}) {
 			const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-			context.setDefaultTimeout(15_000);
+			context.setDefaultTimeout(30_000);
 			const page = await context.newPage();
 			const complaints: string[] = [];
 			const strangers: string[] = [];

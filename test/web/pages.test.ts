@@ -69,7 +69,7 @@ describe.skipIf(noBrowser !== null)(title, () => {
 		expect(found).toEqual([]);
 		expect(complaints).toEqual([]);
 		expect(strangers).toEqual([]);
-	});
+	}, 180_000);
 
 	test("a dialog fits a narrow screen, and says what it will do", async () => {
 		const { page } = await chromium.open(origin, { viewport: NARROW });

@@ -178,7 +178,7 @@ describe.skipIf(reason !== undefined)(title, () => {
 		await page.keyboard.press("a");
 		await page.getByRole("cell", { name: "pause", exact: true }).waitFor();
 		expect(complaints).toEqual([]);
-	});
+	}, 120_000);
 
 	test("cancels what can't connect; watches a run at work, its log as it comes, and cancels it", async () => {
 		const { page, complaints } = await chromium.open(server.address, { storageState: session });
