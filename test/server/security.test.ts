@@ -1,10 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type IncomingHttpHeaders, request } from "node:http";
+import { request as secureRequest } from "node:https";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ROUTES } from "../../src/server/http.ts";
+import { makeCertificates, tlsUnavailable } from "../support/certificates.ts";
 import { type Listener, listen, openWorld, SECRET, tokenOf, type World } from "./world.ts";
 
 let world: World;
@@ -333,4 +335,35 @@ test("elsewhere than on this machine it listens only when somebody has a token, 
 	} finally {
 		await open[Symbol.asyncDispose]();
 	}
+});
+
+test.skipIf(tlsUnavailable() !== undefined)("by HTTPS its cookie is Secure and bound to the host", async () => {
+	const { ca, certificate, key } = await makeCertificates(join(folder, "tls"));
+	const secure = await listen(world, { tls: { certificate, key } });
+	const ask = (path: string, body: string, headers: Record<string, string>) =>
+		new Promise<{ status: number; headers: IncomingHttpHeaders }>((resolve, reject) => {
+			const options = { host: "127.0.0.1", port: secure.port, path, method: "POST", ca: readFileSync(ca), headers };
+			const sent = secureRequest(options, (answer) => {
+				answer.resume();
+				resolve({ status: answer.statusCode ?? 0, headers: answer.headers });
+			});
+			sent.on("error", reject).end(body);
+		});
+	try {
+		expect(secure.link).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/#token=/);
+		const body = JSON.stringify({ token: new URL(secure.link!).hash.slice("#token=".length) });
+		const answer = await ask("/api/login", body, { "content-type": "application/json", origin: secure.address });
+		expect(answer.status).toBe(200);
+		expect(answer.headers["set-cookie"]![0]).toMatch(/^__Host-headrace_session_\d+=.*; Path=\/; .*; Secure$/);
+		expect(answer.headers["strict-transport-security"]).toBe("max-age=31536000");
+	} finally {
+		await secure[Symbol.asyncDispose]();
+	}
+	await expect(listen(world, { tls: { certificate: "none.pem", key } })).rejects.toMatchObject({
+		code: "E_FILE_NOT_FOUND",
+	});
+	await expect(listen(world, { port: server.port })).rejects.toMatchObject({
+		code: "E_CONNECT",
+		message: /EADDRINUSE/,
+	});
 });
