@@ -115,13 +115,14 @@ class Capture {
 		let isPrepared = false;
 		let tasks = [...this.#plans.values()].map((plan) => plan.task!);
 		const { requests } = this.#work;
+		const tellAsked = (message: string) => options.onEvent?.({ type: "notice", runId, level: "info", message });
 		using watch = requests === undefined ? null : new RequestWatch(requests, pipeline.name);
 		for (let count = 1, attempts = 1; ; count++, attempts++) {
 			try {
 				signal.throwIfAborted();
 				if (!isPrepared) await this.#hooks("before");
 				isPrepared = true;
-				while (!(await this.#attempt(tasks, onProgress, watch)) && !(await watch!.serve(session)))
+				while (!(await this.#attempt(tasks, onProgress, watch)) && !(await watch!.serve(session, tellAsked)))
 					tasks = await this.#replan();
 				await this.#hooks("after");
 				return { error: null, attempts, errors };

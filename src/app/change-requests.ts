@@ -35,14 +35,15 @@ export class RequestWatch implements Disposable {
 		return this.#asked.signal;
 	}
 
-	/** Does what is asked. Gives whether it is to end. */
-	async serve(session: Session): Promise<boolean> {
+	/** Does what is asked, and tells of it. Gives whether it is to end. */
+	async serve(session: Session, tell: (message: string) => void): Promise<boolean> {
 		let ends = false;
 		for (const { id, request } of this.#requests.take(this.#pipeline)) {
 			const asked = JSON.parse(request) as AskedRequest;
 			if (asked.kind === "end") ends = true;
 			const answer = asked.kind === "end" ? { ok: true as const, changed: null } : await answerOf(session, asked);
 			this.#requests.answer(id, JSON.stringify(answer));
+			tell(`asked by hand: ${asked.kind}${toldOf(answer)}`);
 		}
 		this.#asked = new AbortController();
 		return ends;
@@ -58,6 +59,14 @@ export class RequestWatch implements Disposable {
 	[Symbol.dispose](): void {
 		clearInterval(this.#timer);
 	}
+}
+
+function toldOf(answer: Answer): string {
+	if (!answer.ok) return ` failed with ${answer.code}: ${answer.message}`;
+	if (answer.changed === null) return "";
+	const { changed, tables, position } = answer.changed;
+	const about = tables.length === 0 ? "" : ` ${tables.join(", ")}`;
+	return `${about}, ${changed ? `reading goes on from ${position}` : "which it was already"}`;
 }
 
 async function answerOf(session: Session, request: PositionRequest): Promise<Answer> {
