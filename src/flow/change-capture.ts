@@ -17,6 +17,7 @@ import {
 	type PositionRow,
 	qualified,
 	type Snapshot,
+	type SourceTable,
 } from "../core/index.ts";
 import { ChangeFlush, type Flushed } from "./change-flush.ts";
 import {
@@ -67,6 +68,8 @@ export interface CaptureContext extends Omit<FlowContext, "verify" | "prepare"> 
 
 /** An idle log's position is committed this often: the source may then forget what is before. */
 const IDLE_COMMIT_MS = 30_000;
+/** Tables are planned anew so often before they are read as they were planned. */
+const PLANS_MAX = 5;
 
 /**
  * Follows a change log: reads the tables that do not follow it yet, as of a cut whose place in the log is known, then
@@ -84,8 +87,7 @@ export async function captureChanges(
 ): Promise<void> {
 	const capture = new Capture(context, tasks, rows);
 	while (true) {
-		await capture.readTables();
-		if ((await capture.follow()) === "ended") return;
+		if ((await capture.readTables()) === "read" && (await capture.follow()) === "ended") return;
 		await capture.replan();
 	}
 }
@@ -97,6 +99,8 @@ class Capture {
 	#row: PositionRow;
 	#position: ChangesPosition | null;
 	#committedMs = 0;
+	/** Plans that were made because columns changed before tables were read. */
+	#plans = 0;
 	/** Where the log was when tables were planned anew for it. */
 	readonly #plannedAt = new Map<string, string>();
 
@@ -133,25 +137,30 @@ class Capture {
 		if (this.#position !== null) this.#position = withoutTable(this.#position, name);
 	}
 
-	/** Reads what does not follow yet; what an earlier run has read of it stays, where it can. */
-	async readTables(): Promise<void> {
+	/**
+	 * Reads what does not follow yet; what an earlier run has read of it stays, where it can. `changed` when the tables
+	 * have other columns at the cut than they were planned with: the log tells only of what comes later.
+	 */
+	async readTables(): Promise<"read" | "changed"> {
 		await this.#beginAnew();
 		await this.#endKilled();
 		const names = tablesToRead(this.#position, [...this.#tasks.keys()]);
 		if (names.length === 0) {
 			await this.#forgetPassing();
-			return;
+			return "read";
 		}
 		const wanted = names.map((name) => this.#tasks.get(name)!);
 		const cut = await this.#openCut(wanted);
+		let done: "read" | "changed";
 		try {
-			await this.#readAt(cut, names, wanted);
+			done = await this.#readAt(cut, names, wanted);
 		} catch (error) {
 			// The error that counts is the first.
 			await this.#close(cut).catch(() => undefined);
 			throw error;
 		}
 		await this.#close(cut);
+		return done;
 	}
 
 	async #close(cut: LogCut | null): Promise<void> {
@@ -159,7 +168,11 @@ class Capture {
 		await this.#forgetPassing();
 	}
 
-	async #readAt(cut: LogCut | null, names: readonly string[], wanted: readonly TableTask[]): Promise<void> {
+	async #readAt(
+		cut: LogCut | null,
+		names: readonly string[],
+		wanted: readonly TableTask[],
+	): Promise<"read" | "changed"> {
 		const { log, source, signal, concurrency } = this.#context;
 		const request = { readers: Math.max(1, concurrency), forLog: true, ...(signal === undefined ? {} : { signal }) };
 		await using snapshot = await source.snapshot(cut === null ? request : { ...request, cut });
@@ -173,6 +186,7 @@ class Capture {
 				`${strict.map((task) => task.stream).join(", ")}: this server can't tell the exact place of a snapshot in its log, which tables without a key and histories need`,
 				{ hint: "Give the tables a key and write merge." },
 			);
+		if (await this.#haveOtherColumns(wanted)) return "changed";
 		// What was committed while the view was opened may be in it, wherever the place is.
 		const until = place.until ?? (place.exact ? place.position : await log.end(signal));
 		const begun = names.map((name) => ({ name, goesOn: isRepeatable(this.#tasks.get(name)!) }));
@@ -188,6 +202,17 @@ class Capture {
 			position = endReading(position, name, until, log, mixed.has(name) ? undefined : place.position);
 		await this.#commit(position);
 		crashPoint("cdc-read");
+		return "read";
+	}
+
+	/** A plan that does not help is not made again and again. */
+	async #haveOtherColumns(wanted: readonly TableTask[]): Promise<boolean> {
+		const described = await this.#context.source.describe(
+			wanted.map(({ table, types }) => ({ table: table.name, types })),
+		);
+		const text = ({ columns }: SourceTable) =>
+			JSON.stringify(columns.map(({ name, nativeType }) => [name, nativeType]));
+		return wanted.some(({ table }, index) => text(table) !== text(described[index]!)) && this.#plans++ < PLANS_MAX;
 	}
 
 	/** When no table follows any more, the log is begun anew: the place that it was read to may be gone. */

@@ -169,16 +169,20 @@ export class ChangeFlush implements AsyncDisposable {
 			const overlaps = entry.until !== undefined && log.compare(position.at, entry.until) < 0;
 			let end = boundary.transactions.length;
 			isChanged ||= draft.isPassed;
+			const isKnown = (at: string) => entry.from !== undefined && log.compare(at, entry.from) <= 0;
 			if (draft.schema !== null) {
 				isChanged = true;
-				if (readsAgain(draft.schema, task) || overlaps) left.push(name);
+				// Before the table was read: it has the columns, and what it has is passed over.
+				const isOld = draft.firstAfter !== null && isKnown(place(draft.firstAfter));
+				if (!isOld && (readsAgain(draft.schema, task) || overlaps)) left.push(name);
 				else if (draft.firstAfter !== null) {
 					end = draft.firstAfter;
-					cut.set(name, place(end - 1));
+					const at = place(end - 1);
+					cut.set(name, isKnown(at) ? entry.from! : at);
 				}
 			}
 			let first = 0;
-			if (entry.from !== undefined) while (first < end && log.compare(place(first), entry.from) <= 0) first++;
+			while (first < end && isKnown(place(first))) first++;
 			const isPassed = (transaction: number) => transaction < first || transaction >= end;
 			const { until } = entry;
 			const isOverlap = (transaction: number) => until !== undefined && log.compare(place(transaction), until) <= 0;

@@ -7,10 +7,10 @@ import {
 	type ChangeStream,
 	type ChangeTransaction,
 } from "../../core/changes.ts";
-import type { SourceTable } from "../../core/table.ts";
+import type { SourceTable, TableName } from "../../core/table.ts";
 import { type MemoryColumn, tableId } from "./database.ts";
 import { describeShape } from "./describe.ts";
-import type { LoggedChange, LoggedEntry, MemoryLog, RowChange, TableShape } from "./log.ts";
+import type { LoggedEntry, MemoryLog, RowChange, TableShape } from "./log.ts";
 import { poolOf } from "./pools.ts";
 import { stopped } from "./readers.ts";
 import { convertValue, type Row, type Value, writeValue } from "./values.ts";
@@ -49,6 +49,8 @@ interface PendingRow {
 export class MemoryChangeStream implements ChangeStream {
 	readonly #options: MemoryStreamOptions;
 	readonly #followed: ReadonlyMap<string, SourceTable>;
+	/** The columns that whoever reads knows of. */
+	readonly #known: Map<string, SourceTable>;
 	readonly #shapes = new Map<readonly MemoryColumn[], Pending>();
 	#transactions: ChangeTransaction[] = [];
 	#place: number;
@@ -60,6 +62,7 @@ export class MemoryChangeStream implements ChangeStream {
 		this.#options = options;
 		this.#place = options.from;
 		this.#followed = new Map(options.request.tables.map((table) => [tableId(table.name), table]));
+		this.#known = new Map(this.#followed);
 	}
 
 	async acknowledge(position: string): Promise<void> {
@@ -94,10 +97,15 @@ export class MemoryChangeStream implements ChangeStream {
 		for (const change of entry.changes) {
 			const followed = this.#followed.get(tableId(change.table.name));
 			if (followed === undefined) continue;
+			if (change.kind === "schema") {
+				yield* this.#learn(change.table.name, change.after, change);
+				continue;
+			}
+			yield* this.#learn(change.table.name, change.table);
 			if (change.kind === "row") yield* this.#add(change.table, change.change);
 			else {
 				yield* this.#rowsPending();
-				yield this.#other(change);
+				yield { kind: "truncate", table: this.#pendingOf(change.table).table, transaction: this.#transactions.length };
 			}
 		}
 		this.#place = entry.number;
@@ -106,17 +114,18 @@ export class MemoryChangeStream implements ChangeStream {
 		this.#transactions.push({ position: position(entry.number), committedAt, id: String(id) });
 	}
 
-	#other(change: Exclude<LoggedChange, { kind: "row" }>): ChangeEvent {
-		const table = this.#pendingOf(change.table).table;
-		if (change.kind === "truncate") return { kind: "truncate", table, transaction: this.#transactions.length };
-		const { after, rereads, statement } = change;
-		return {
-			kind: "schema",
-			before: table,
-			after: after === null ? null : this.#pendingOf(after).table,
-			rereads,
-			statement,
-		};
+	/** What the columns are from here on: said when they are not those that were known, whatever made them so. */
+	*#learn(
+		name: TableName,
+		shape: TableShape | null,
+		statement: { readonly rereads: boolean; readonly statement: string } = { rereads: false, statement: "alter" },
+	): Generator<ChangeEvent, void, undefined> {
+		const known = this.#known.get(tableId(name));
+		const after = shape === null ? null : this.#pendingOf(shape).table;
+		if (known === undefined || (after !== null && isSame(known, after) && !statement.rereads)) return;
+		yield* this.#rowsPending();
+		if (after !== null) this.#known.set(tableId(name), after);
+		yield { kind: "schema", before: known, after, rereads: statement.rereads, statement: statement.statement };
 	}
 
 	*#add(shape: TableShape, { before, after }: RowChange): Generator<ChangeEvent, void, undefined> {

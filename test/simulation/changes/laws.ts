@@ -25,7 +25,7 @@ function sameRows(law: string, found: readonly string[], wanted: readonly string
 		refuse(law, `\n  destination ${a.join(" ")}\n  source      ${b.join(" ")}`);
 }
 
-const text = (row: Row) => row.map((value) => value ?? "~").join("|");
+const text = (row: Row) => [0, 1, 2, 3].map((place) => row[place] ?? "~").join("|");
 
 /** Looks at every state that a reader of the destination could see, and at what the source was told. */
 export class ChangeLaws {
@@ -240,9 +240,9 @@ function flag(table: WarehouseTable, name: string): (row: Row) => boolean {
 	return (row) => column < 0 || row[column] === null;
 }
 
-/** Rows with the columns of the source, in its order. */
+/** Rows with the columns of the source, in its order. Those that were added later are NULL before. */
 function projected(table: WarehouseTable, holds: (row: Row) => boolean = () => true): Row[] {
-	const places = ["id", "v", "big"].map((name) => columnOf(table, targetName(name)));
+	const places = ["id", "v", "big", "extra"].map((name) => columnOf(table, targetName(name)));
 	return table.rows.filter(holds).map((row) => places.map((place) => row[place] ?? null));
 }
 

@@ -1,4 +1,5 @@
 import { plainFormat } from "../../../src/conformance/index.ts";
+import { tableId } from "../../../src/connectors/memory/database.ts";
 import {
 	MemoryDatabase,
 	MemoryFolder,
@@ -33,6 +34,8 @@ export interface ChangeWorldOptions {
 	readonly reordered: boolean;
 	/** Changes of keys happen. */
 	readonly moves: boolean;
+	/** Columns are added. */
+	readonly alters: boolean;
 	/** The source may forget a part of its log that is needed. */
 	readonly purges: boolean;
 	readonly batchRowsMax: number;
@@ -58,6 +61,7 @@ export function drawChangeOptions(random: Random): ChangeWorldOptions {
 		proves: random.chance(0.5),
 		reordered: random.chance(0.5),
 		moves: random.chance(0.6),
+		alters: random.chance(0.3),
 		purges: random.chance(0.2),
 		batchRowsMax: random.integer(1, 3),
 		flushRows: random.integer(1, 6),
@@ -88,7 +92,8 @@ export class ChangeWorld {
 	/** What happens at the source while a snapshot is opened. */
 	whileOpening: () => void = () => {};
 	readonly temporaryFolder: string;
-	#described: Promise<SourceTable[]> | null = null;
+	/** By the list of columns that a table has. */
+	readonly #described = new Map<unknown, SourceTable>();
 
 	constructor(options: ChangeWorldOptions, temporaryFolder: string) {
 		this.options = options;
@@ -140,10 +145,17 @@ export class ChangeWorld {
 	/** What a plan would make of the tables. `refreshed`: those that are to be read anew. */
 	async tasks(refreshed: ReadonlySet<string>): Promise<TableTask[]> {
 		const { source, destination } = this.ports();
-		this.#described ??= source.describe(this.tables.map(({ name }) => ({ table: name, types: DEFAULT_TYPE_POLICY })));
-		const described = await this.#described;
+		const tables: SourceTable[] = [];
+		for (const { name } of this.tables) {
+			const { columns } = this.database.table(name);
+			const [described] = this.#described.has(columns)
+				? [this.#described.get(columns)!]
+				: await source.describe([{ table: name, types: DEFAULT_TYPE_POLICY }]);
+			this.#described.set(columns, described!);
+			tables.push(described!);
+		}
 		return this.tables.map((followed, index): TableTask => {
-			const table = described[index]!;
+			const table = tables[index]!;
 			const { write, deletes, target, keyed } = followed;
 			const columns = this.#columnsOf(table);
 			const own = columns.map(({ name, type, nullable }) => ({
@@ -166,10 +178,19 @@ export class ChangeWorld {
 				deletes,
 				allowEmpty: true,
 				fullRefresh: refreshed.has(table.name.name),
-				schemaVersion: "1",
+				schemaVersion: String(columns.length),
+				...this.#reading(followed, columns),
 				timezone: "UTC",
 			};
 		});
+	}
+
+	/** As a plan decides it: rows that are there are read once more for the values of a column that is new. */
+	#reading({ target, write }: Followed, columns: SourceTable["columns"]): Pick<TableTask, "reading"> {
+		const known = this.warehouse.state.tables.get(tableId(target));
+		const isNew = ({ name }: { name: string }) =>
+			known?.columns.every((column) => column.name !== targetName(name)) === true;
+		return write === "merge" && columns.some(isNew) ? { reading: "again" } : {};
 	}
 
 	readonly #orders = new Map<SourceTable, SourceTable["columns"]>();
@@ -177,7 +198,7 @@ export class ChangeWorld {
 	/** The same list each time: batches are pooled by it. */
 	#columnsOf(table: SourceTable): SourceTable["columns"] {
 		if (!this.options.reordered) return table.columns;
-		const known = this.#orders.get(table) ?? [table.columns[2]!, table.columns[0]!, table.columns[1]!];
+		const known = this.#orders.get(table) ?? [...table.columns.slice(2), table.columns[0]!, table.columns[1]!];
 		this.#orders.set(table, known);
 		return known;
 	}

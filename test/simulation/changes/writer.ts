@@ -49,6 +49,7 @@ export class ChangeWriter {
 		}
 		if (unlogged.length > 0) return this.#change(random.pick(unlogged));
 		if (this.#open.length === 0 && random.chance(0.1)) return this.#truncate();
+		if (this.#open.length === 0 && this.#world.options.alters && random.chance(0.2)) return this.#alter();
 		return "does nothing";
 	}
 
@@ -103,6 +104,15 @@ export class ChangeWriter {
 		return `truncates ${name.name}`;
 	}
 
+	#alter(): string {
+		const { name } = this.#random.pick(this.#world.tables);
+		const { columns } = this.#world.database.table(name);
+		if (columns.length > 3) return "does nothing";
+		this.#world.database.alterTable(name, [...columns, { name: "extra", type: { kind: "text" }, nullable: true }]);
+		this.#note();
+		return `adds a column to ${name.name}`;
+	}
+
 	#change(open: Open): string {
 		const table = this.#random.pick(this.#world.tables);
 		const key = this.#random.integer(0, KEYS - 1);
@@ -113,7 +123,7 @@ export class ChangeWriter {
 		const isThere = this.#isThere(open, table, key);
 		open.touched.set(lock(table, key), true);
 		if (!isThere || (!table.keyed && this.#random.chance(0.5))) {
-			transaction.insert(table.name, { id: key, v, big: this.#random.chance(0.2) ? null : big });
+			transaction.insert(table.name, { id: key, v, big: this.#random.chance(0.2) ? null : big, ...this.#extra(table) });
 			return `inserts ${key} ${v} into ${table.name.name}`;
 		}
 		if (this.#random.chance(0.25)) {
@@ -124,13 +134,23 @@ export class ChangeWriter {
 		const to = this.#random.integer(0, KEYS - 1);
 		const moves = this.#world.options.moves && table.keyed && to !== key && this.#random.chance(0.3);
 		const isFree = moves && !this.#isLocked(open, table, to) && !this.#isThere(open, table, to);
-		const values = { ...(isFree ? { id: to } : {}), v, ...(this.#random.chance(0.4) ? { big } : {}) };
+		const values = {
+			...(isFree ? { id: to } : {}),
+			v,
+			...(this.#random.chance(0.4) ? { big } : {}),
+			...this.#extra(table),
+		};
 		transaction.update(table.name, { id: key }, values);
 		if (isFree) {
 			open.touched.set(lock(table, key), false);
 			open.touched.set(lock(table, to), true);
 		}
 		return `updates ${key} of ${table.name.name} to ${JSON.stringify(values)}`;
+	}
+
+	#extra({ name }: Followed): { readonly extra?: string } {
+		const has = this.#world.database.table(name).columns.length > 3;
+		return has && this.#random.chance(0.5) ? { extra: `x${this.#count}` } : {};
 	}
 
 	#isLocked(own: Open, table: Followed, key: number): boolean {
