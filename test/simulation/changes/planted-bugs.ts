@@ -85,7 +85,7 @@ const afterwards = (request: ApplyRequest, toPosition: string): ApplyRequest => 
 	loadId: `${request.loadId}b`,
 });
 
-const PLAIN: Partial<ChangeWorldOptions> = { purges: false, staged: false };
+const PLAIN: Partial<ChangeWorldOptions> = { alters: false, purges: false, staged: false };
 const OVERLAPPING: Partial<ChangeWorldOptions> = { ...PLAIN, cuts: "overlapping", second: "merge", third: "none" };
 
 export const PLANTED_CHANGE_BUGS: readonly PlantedChangeBug[] = [
