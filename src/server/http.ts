@@ -4,6 +4,7 @@ import type { Service } from "../app/service/service.ts";
 import { HeadraceError } from "../core/index.ts";
 import { ACCESS_ROUTES } from "./access.ts";
 import { hostAllowed, isSecure, type Listening, originAllowed } from "./addresses.ts";
+import { Audit } from "./audit.ts";
 import { CHANGE_ROUTES } from "./changes.ts";
 import { CONNECTION_ROUTES } from "./connections.ts";
 import { EVENT_ROUTES } from "./events.ts";
@@ -252,61 +253,4 @@ function cookieText(name: string, cookie: { value: string; seconds: number } | n
 	const value = cookie === null ? "" : cookie.value;
 	const age = cookie === null ? 0 : cookie.seconds;
 	return `${name}=${value}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict${secure ? "; Secure" : ""}`;
-}
-
-interface Asked {
-	readonly who: Identity | null;
-	readonly address: string;
-	readonly params: Readonly<Record<string, string>>;
-}
-
-interface AuditNote {
-	readonly subject?: string;
-	readonly detail?: string;
-	readonly who?: Identity;
-}
-
-/** Writes down who did what, also when it was refused. */
-class Audit {
-	readonly #service: Service;
-	readonly #route: Route;
-	readonly #request: Asked;
-	#note: AuditNote = {};
-
-	constructor(service: Service, route: Route, request: Asked) {
-		this.#service = service;
-		this.#route = route;
-		this.#request = request;
-	}
-
-	note(note: AuditNote): void {
-		this.#note = { ...this.#note, ...note };
-	}
-
-	failed(thrown: unknown): void {
-		const { status, body } = failureOf(thrown, this.#service.directory);
-		const [problem] = body.errors;
-		this.note({ detail: `${this.#note.detail ?? ""} ${problem?.code}: ${problem?.message}`.trim() });
-		this.end([401, 403, 429].includes(status) ? "refused" : "failed");
-	}
-
-	end(outcome: "done" | "refused" | "failed"): void {
-		const { action } = this.#route;
-		if (action === undefined) return;
-		const { address, params } = this.#request;
-		const who = this.#note.who ?? this.#request.who;
-		// Nobody's refused requests would only fill it; those of logins are kept.
-		if (who === null && outcome === "refused" && this.#route.role !== null) return;
-		this.#service.state.server.addAudit({
-			at: new Date(this.#service.clock.nowMs()).toISOString(),
-			who: who?.name ?? "nobody",
-			role: who?.role ?? null,
-			via: who?.via ?? "none",
-			address: address === "" ? null : address,
-			action,
-			subject: (this.#note.subject ?? Object.values(params)[0] ?? "").slice(0, 300),
-			outcome,
-			detail: (this.#note.detail ?? "").slice(0, 2_000),
-		});
-	}
 }

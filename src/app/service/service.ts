@@ -1,12 +1,11 @@
 import { basename, join } from "node:path";
 import type { CheckedPipeline, Env } from "../../config/index.ts";
-import { HeadraceError, type Lease, type RunEvent, type TableSuccess, toHeadraceErrors } from "../../core/index.ts";
+import { HeadraceError, type RunEvent, type TableSuccess, toHeadraceErrors } from "../../core/index.ts";
 import type { Redactor } from "../../observe/index.ts";
 import { type Clock, JobQueue, nextTimes, Scheduler, SYSTEM_CLOCK } from "../../schedule/index.ts";
-import { openStateStore, processHolder, type ScheduleRow, type SqliteStateStore } from "../../state/index.ts";
+import { openStateStore, type ScheduleRow, type SqliteStateStore } from "../../state/index.ts";
 import type { App } from "../api.ts";
 import { namedInterval, openApp } from "../app.ts";
-import { abortableDelay } from "../retry.ts";
 import { Catalog, type CatalogEntry } from "./catalog.ts";
 import { ChangeWatch, followsChanges } from "./change-watch.ts";
 import { dueIntervals, hasIntervals, startMs } from "./due.ts";
@@ -14,10 +13,10 @@ import { EventLog } from "./event-log.ts";
 import { Followers } from "./followers.ts";
 import { type Job, type JobRequest, Jobs } from "./jobs.ts";
 import { LiveRuns, type ServiceEvent } from "./live-runs.ts";
+import { takeProjectOver } from "./project-lease.ts";
 import { runJob } from "./run-job.ts";
+import { ScheduleBook } from "./schedule-book.ts";
 
-const LEASE = "serve";
-const LEASE_MS = 60_000;
 const REFRESH_MS = 2_000;
 const ALARMS_MS = 60_000;
 const CHANGES_MS = 15_000;
@@ -63,13 +62,12 @@ export class Service implements AsyncDisposable {
 	readonly #options: ServiceOptions;
 	readonly #queue: JobQueue<Job>;
 	readonly #scheduler: Scheduler;
-	readonly #schedules: Map<string, ScheduleRow>;
+	readonly #book: ScheduleBook;
 	/** The newest time of a job's schedule; several that came while it waited are one. */
 	readonly #dues = new Map<string, number>();
 	readonly #timers: NodeJS.Timeout[] = [];
 	readonly #ending = new AbortController();
-	#lease: Lease | null = null;
-	#leaseTimer: NodeJS.Timeout | undefined;
+	#lease: AsyncDisposable | null = null;
 	#started = false;
 	#draining = false;
 	#dataVersion = 0;
@@ -101,14 +99,11 @@ export class Service implements AsyncDisposable {
 			},
 		});
 		this.changes = new ChangeWatch(state, this.clock);
-		this.#schedules = new Map(state.server.schedules().map((row) => [row.pipeline, row]));
+		this.#book = new ScheduleBook(state.server);
 		this.#scheduler = new Scheduler({
 			clock: this.clock,
-			served: (name) => this.#schedules.get(name)?.dueMs ?? null,
-			saveServed: (name, dueMs) => {
-				state.server.saveDue(name, dueMs);
-				this.#schedules.set(name, { pipeline: name, paused: this.#schedules.get(name)?.paused ?? null, dueMs });
-			},
+			served: (name) => this.#book.served(name),
+			saveServed: (name, dueMs) => this.#book.saveServed(name, dueMs),
 			onDue: (name, due) => this.#due(name, due),
 		});
 		this.#queue = new JobQueue<Job>({
@@ -125,7 +120,13 @@ export class Service implements AsyncDisposable {
 	 */
 	async start(): Promise<void> {
 		const { state } = this;
-		this.#lease = await this.#takeOver();
+		const { takeOverMs, onNotice, signal } = this.#options;
+		this.#lease = await takeProjectOver(state, {
+			...(takeOverMs === undefined ? {} : { waitMs: takeOverMs }),
+			...(signal === undefined ? {} : { signal }),
+			onNotice,
+			onLost: (error) => this.#ending.abort(error),
+		});
 		await this.catalog.refresh();
 		this.#dataVersion = state.server.dataVersion();
 		this.#schedule();
@@ -133,7 +134,6 @@ export class Service implements AsyncDisposable {
 		this.#started = true;
 		this.#scheduler.start();
 		this.#every(REFRESH_MS, () => this.refresh());
-		this.#leaseTimer = setInterval(() => void this.#renew().catch(() => {}), LEASE_MS / 3);
 		this.#every(ALARMS_MS, () => this.#lookForLate());
 		this.#every(CHANGES_MS, () => this.changes.look(this.sound().filter(followsChanges)));
 	}
@@ -223,7 +223,7 @@ export class Service implements AsyncDisposable {
 	}
 
 	paused(pipeline: string): ScheduleRow["paused"] {
-		return this.#schedules.get(pipeline)?.paused ?? null;
+		return this.#book.paused(pipeline);
 	}
 
 	/** The next times of a pipeline's schedule, at most so many; none while it is held. */
@@ -255,8 +255,7 @@ export class Service implements AsyncDisposable {
 
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.drain(0);
-		clearInterval(this.#leaseTimer);
-		if (this.#lease !== null) await this.state.releaseLease(this.#lease);
+		await this.#lease?.[Symbol.asyncDispose]();
 		await this.app[Symbol.asyncDispose]();
 		await this.state[Symbol.asyncDispose]();
 	}
@@ -335,9 +334,7 @@ export class Service implements AsyncDisposable {
 	}
 
 	async #setPause(pipeline: string, paused: ScheduleRow["paused"]): Promise<void> {
-		this.state.server.savePause(pipeline, paused);
-		const dueMs = this.#schedules.get(pipeline)?.dueMs ?? null;
-		this.#schedules.set(pipeline, { pipeline, dueMs, paused });
+		this.#book.savePause(pipeline, paused);
 		this.#schedule();
 		this.#tell({ type: "pipeline", pipeline });
 	}
@@ -363,33 +360,7 @@ export class Service implements AsyncDisposable {
 	#beginCatchUp({ name, pipeline }: CatalogEntry): void {
 		if (pipeline === null || !pipeline.catchup || !hasIntervals(pipeline)) return;
 		const start = startMs(pipeline);
-		if (start === null || (this.#schedules.get(name)?.dueMs ?? null) !== null) return;
-		this.state.server.saveDue(name, start);
-		this.#schedules.set(name, { pipeline: name, paused: this.paused(name), dueMs: start });
-	}
-
-	/** A server that was killed in another container is known to be dead only when its lease is over. */
-	async #takeOver(): Promise<Lease> {
-		const { state } = this;
-		const { takeOverMs = LEASE_MS + 5_000, onNotice, signal } = this.#options;
-		const deadlineMs = performance.now() + takeOverMs;
-		for (let told = false; ; told = true) {
-			const lease = await state.acquireLease(LEASE, processHolder(), LEASE_MS);
-			if (lease !== null) return lease;
-			signal?.throwIfAborted();
-			const holder = (await state.leaseHolder(LEASE))?.holder ?? "it ended just now";
-			const message = `another server has this project (${holder})`;
-			if (performance.now() >= deadlineMs)
-				throw new HeadraceError("E_BUSY", message, { hint: "Stop it first, or serve another folder." });
-			if (!told) onNotice(`! ${message}: waiting until it ends`);
-			await abortableDelay(Math.min(1_000, takeOverMs), signal ?? new AbortController().signal);
-		}
-	}
-
-	async #renew(): Promise<void> {
-		if (this.#lease === null || (await this.state.renewLease(this.#lease, LEASE_MS))) return;
-		this.#lease = null;
-		this.#ending.abort(new HeadraceError("E_FENCED", "another server has taken this project over"));
+		if (start !== null && this.#book.served(name) === null) this.#book.saveServed(name, start);
 	}
 
 	async #lookForLate(): Promise<void> {
