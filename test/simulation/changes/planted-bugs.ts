@@ -151,14 +151,26 @@ export const PLANTED_CHANGE_BUGS: readonly PlantedChangeBug[] = [
 		bug: "each table is committed by itself",
 		world: { ...PLAIN, second: "merge", flushRows: 6 },
 		law: /I4/,
-		plant: byApply(async (changes, request) => {
-			const [first, ...rest] = request.parts;
-			if (first === undefined || rest.length === 0) return changes.apply(request);
-			const toPosition = request.toPosition;
-			const one = await changes.apply({ ...request, parts: [first] });
-			const more = await changes.apply({ ...afterwards(request, toPosition), parts: rest });
-			return { parts: [...one.parts, ...more.parts] };
-		}),
+		plant: (ports) => {
+			const { destination } = ports;
+			const changes = destination.changes!;
+			/** Commits that the flow does not know of. */
+			let more = 0;
+			const apply: DestinationChanges["apply"] = async (given) => {
+				const request = { ...given, seq: given.seq + more };
+				const [first, ...rest] = request.parts;
+				if (first === undefined || rest.length === 0) return changes.apply(request);
+				const one = await changes.apply({ ...request, parts: [first] });
+				more++;
+				const others = await changes.apply({ ...afterwards(request, request.toPosition), parts: rest });
+				return { parts: [...one.parts, ...others.parts] };
+			};
+			const takeOver: typeof destination.takeOver = (pipeline, streams) => {
+				if (streams.includes(CHANGES_STREAM)) more = 0;
+				return destination.takeOver(pipeline, streams);
+			};
+			return { ...ports, destination: overlay(destination, { takeOver, changes: overlay(changes, { apply }) }) };
+		},
 	},
 	{
 		bug: "after an error the transaction is committed",
