@@ -1,9 +1,10 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import { setFlagsFromString } from "node:v8";
 import { parseDuration } from "../../config/index.ts";
 import { EXIT, HeadraceError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
-import { createJsonLog, eventLine, stamped } from "../../observe/index.ts";
+import { createJsonLog, eventLine, plural, stamped } from "../../observe/index.ts";
 import type { Arguments } from "../arguments.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
 import type { Output } from "../output.ts";
@@ -49,9 +50,11 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 		onError: (error) => output.errorLine(error),
 	});
 	sinks.push(server.onRunEvent);
+	// As for a run: a young generation that grows only holds memory.
+	setFlagsFromString("--semi-space-growth-factor=1");
 	await service.start();
 	const count = service.catalog.entries.size;
-	output.note(stampedLine(output, `${service.project}: ${count} pipelines, ${server.address}`));
+	output.note(stampedLine(output, `${service.project}: ${plural(count, "pipeline")}, ${server.address}`));
 	if (count === 0) output.note(stampedLine(output, "no pipelines here; start with `headrace init`"));
 	const { address, link } = server;
 	// Not through the redaction: whoever starts it is to read it.
