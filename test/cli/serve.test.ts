@@ -85,7 +85,7 @@ test("a server that is killed in a run goes on with it when it is started again"
 	second.child.kill("SIGTERM");
 	expect(await second.ended).toBe(143);
 	expect(second.out.stderr).toContain("shop  run succeeded");
-}, 60_000);
+}, 180_000);
 
 test("SIGTERM stops what is at work cleanly, after a while, and the command line sees what the server did", async () => {
 	const server = await serve(20, "--drain", "0s", "--log-format", "json");
@@ -97,7 +97,7 @@ test("SIGTERM stops what is at work cleanly, after a while, and the command line
 	const { stdout } = await headrace(["-C", directory, "runs", "show", run_ids[0], "--json"]);
 	const [run] = (JSON.parse(stdout) as { data: { runs: { state: string; origin: object }[] } }).data.runs;
 	expect(run).toMatchObject({ state: "stopped", origin: { trigger: "manual", by: "link" } });
-}, 60_000);
+}, 180_000);
 
 test("tokens are made, listed and taken back by the command line; the token itself is shown once", async () => {
 	const run = (...args: string[]) => headrace(["-C", directory, "serve", "token", ...args]);
@@ -109,4 +109,4 @@ test("tokens are made, listed and taken back by the command line; the token itse
 	expect((await run("revoke", "grafana")).code).toBe(0);
 	expect((await run("revoke", "grafana")).stderr).toContain("there is no token");
 	expect((await run("add", "x", "--role", "owner")).code).toBe(2);
-}, 60_000);
+}, 180_000);

@@ -609,7 +609,7 @@ describe("database files", () => {
 		const path = newPath();
 		const engineModule = join(import.meta.dirname, "../../src/engine/index.ts");
 		const script = `import { Engine } from ${JSON.stringify(engineModule)};
-			await Engine.open({ path: ${JSON.stringify(path)} }); console.log("open"); setTimeout(() => {}, 60_000);`;
+			await Engine.open({ path: ${JSON.stringify(path)} }); console.log("open"); setTimeout(() => {}, 180_000);`;
 		const holder = spawn(process.execPath, ["--input-type=module-typescript", "-e", script], {
 			stdio: ["ignore", "pipe", "inherit"],
 		});

@@ -29,7 +29,7 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 			server = await startServer(name, { settings: { sync_binlog: 1, read_only: 1, ...settings } });
 			database = await freshDatabase(server);
 			source = await openSource(server, { database: database.name });
-		}, 60_000);
+		}, 180_000);
 		afterAll(async () => {
 			await source?.[Symbol.asyncDispose]();
 			await database?.drop();
@@ -124,7 +124,7 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 				await replay(cut, until, true);
 				for (const [table, kept] of rows) expect(sorted(kept)).toEqual(stored.get(table));
 			}
-		}, 60_000);
+		}, 180_000);
 
 		test("a transaction that was prepared before the snapshot comes from the log once it is committed", async () => {
 			await database.query("create table x (id int primary key) engine=innodb");

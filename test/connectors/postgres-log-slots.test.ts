@@ -243,7 +243,7 @@ describe.each(SERVERS)("%s", (server) => {
 			expect(findings.some(({ message }) => message.includes("has given up the slot"))).toBe(true);
 			await source[Symbol.asyncDispose]();
 		},
-		60_000,
+		180_000,
 	);
 
 	on(

@@ -79,7 +79,7 @@ describe.each(SERVERS)("%s", (server) => {
 			expect(new Set(rows.map(({ transaction }) => transaction))).toEqual(new Set([0, 1]));
 			await expect.poll(() => streamed(at)).toBe(true);
 		},
-		60_000,
+		180_000,
 	);
 
 	on(
@@ -116,7 +116,7 @@ describe.each(SERVERS)("%s", (server) => {
 			expect(events.map(({ kind }) => kind)).toEqual(["schema", "boundary"]);
 			await expect.poll(() => streamed(at)).toBe(true);
 		},
-		60_000,
+		180_000,
 	);
 
 	on(

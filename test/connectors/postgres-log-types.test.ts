@@ -86,7 +86,7 @@ describe.each(SERVERS)("%s", (server) => {
 				expect(failures).toEqual([]);
 				expect(rows.length).toBeGreaterThan(TYPES.length * 6);
 			},
-			60_000,
+			180_000,
 		);
 
 		test("a conversion that only a SELECT can do is refused by name", async () => {

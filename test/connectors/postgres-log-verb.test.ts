@@ -41,7 +41,7 @@ describe.each(SERVERS)("%s", (server) => {
 			const rest = await headrace(["changes", url, "--from", first]);
 			expect(rest.stdout.split("\n")[0]).toBe('UpdateRows public.orders id=7 status="new" => "paid"');
 		},
-		60_000,
+		180_000,
 	);
 
 	on(

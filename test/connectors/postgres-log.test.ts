@@ -245,7 +245,7 @@ describe.each(SERVERS)("%s", (server) => {
 			await using crumbs = await sourceOf(through, at.database.name);
 			expect((await follow(crumbs, tables, { from })).rows).toEqual(rows);
 		},
-		60_000,
+		180_000,
 	);
 
 	on("each row's transaction has the time and the place of its commit", async () => {

@@ -123,7 +123,7 @@ describe.each(SERVERS)("readers of %s while a table is loaded", (server) => {
 			expect(await loads.lines("select count(*) from pg_class where relname ~ '^_headrace_new'")).toEqual(["0"]);
 			await loads.load(rows(3, "last"));
 			expect(await loads.lines("select count(*) from raw.t")).toEqual(["3"]);
-		}, 60_000);
+		}, 180_000);
 
 		test("that hold a table which needs a column more: the load gives up and can be repeated", async () => {
 			await loads.load(rows(2, "old"));
@@ -134,6 +134,6 @@ describe.each(SERVERS)("readers of %s while a table is loaded", (server) => {
 			await reader.query("commit");
 			await loads.load([["5", "new", "5"]], { ...change, write: "merge" });
 			expect(await loads.lines("select count(*), count(more) from raw.t")).toEqual(["3|1"]);
-		}, 60_000);
+		}, 180_000);
 	});
 });

@@ -79,7 +79,7 @@ describe.skipIf(missing(BACKEND))("faults of Redshift (stand-in)", () => {
 		expect(sorted(await rows())).toEqual(sorted(OLD));
 		await loader.load(NEW, MERGE);
 		expect(sorted(await rows())).toEqual(sorted([...OLD, ...NEW]));
-	}, 60_000);
+	}, 180_000);
 
 	test.each([
 		["before the COMMIT is done", "cut-before", false],
@@ -146,7 +146,7 @@ describe.skipIf(missing(BACKEND))("faults of Redshift (stand-in)", () => {
 		expect(sorted(await rows())).toEqual(sorted(OLD));
 		await loader.load(NEW, MERGE);
 		expect(sorted(await rows())).toEqual(sorted([...OLD, ...NEW]));
-	}, 60_000);
+	}, 180_000);
 
 	test("a bad row behind many good ones: the load is back, and the error names the row", async () => {
 		const count = 100_000;

@@ -48,7 +48,7 @@ describe.skipIf(missing("mariadb") ?? missing(BACKEND))("runs from MariaDB into 
 				await shop.change(++round);
 				await crashOnce(copy, table, point);
 			},
-			60_000,
+			180_000,
 		);
 	});
 

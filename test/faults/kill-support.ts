@@ -129,7 +129,7 @@ const CHOSEN_KILLS = process.env["KILLS"];
 const CHOSEN_SEED = process.env["SEED"];
 
 /** How long a test of so many kills may take. */
-export const killTimeoutMs = (kills: number): number => 60_000 + Number(CHOSEN_KILLS ?? kills) * 8_000;
+export const killTimeoutMs = (kills: number): number => 180_000 + Number(CHOSEN_KILLS ?? kills) * 8_000;
 
 /**
  * Kills runs until `kills` of them were hit before their end; after each the destination is whole, and after the next

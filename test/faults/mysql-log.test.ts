@@ -21,7 +21,7 @@ describe.skipIf(missing("mariadb"))("faults of a change log", () => {
 		await server.query("shop", "create table t (id int primary key, v varchar(500))");
 		source = await openSource(server);
 		table = await describeOne(source, "shop", "t");
-	}, 60_000);
+	}, 180_000);
 	afterAll(async () => {
 		await source?.[Symbol.asyncDispose]();
 		await server?.stop();
@@ -134,7 +134,7 @@ describe.skipIf(missing("mariadb"))("faults of a change log", () => {
 		const second = await insert(3);
 		const after = await follow(again, [table], { from: before.position });
 		expect([...before.rows, ...after.rows].map(({ values }) => values["id"])).toEqual([...first, ...second]);
-	}, 60_000);
+	}, 180_000);
 
 	test("check tells what changes would be lost by, each with its cure", async () => {
 		await server.query(

@@ -57,5 +57,5 @@ test.skipIf(missing("postgres15"))(
 		await http.ask("/api/pipelines/notes/unpause", { token, method: "POST" });
 		await until(() => copied("1 2 3"));
 	},
-	60_000,
+	180_000,
 );
