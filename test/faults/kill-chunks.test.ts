@@ -4,7 +4,7 @@ import { killAtRandom, killShop, killTimeoutMs } from "./kill-support.ts";
 
 /** Tables of four chunks are read in chunks: `accounts` in each run, `orders` when all of them are read. */
 beforeAll(() => {
-	process.env["HEADRACE_CHUNK_ROWS"] = "120";
+	process.env["HEADRACE_CHUNK_ROWS"] = "200";
 });
 afterAll(() => {
 	delete process.env["HEADRACE_CHUNK_ROWS"];
