@@ -21,9 +21,10 @@ describe.each([
 		async () => {
 			await using shop = await killShop(server);
 			await shop.sql(shop.dialect === "mysql" ? "analyze table accounts, orders" : "analyze accounts, orders");
-			const { chunksReused } = await killAtRandom(shop, killing);
-			// Row versions tell which chunks a writer left alone; InnoDB tells it of the whole table.
-			if (server === "postgres15") expect(chunksReused).toBeGreaterThan(0);
+			const { killed, chunksReused } = await killAtRandom(shop, killing);
+			// Row versions tell which chunks a writer left alone; InnoDB tells it of the whole table. A few kills may all hit
+			// where no chunk waits: that those which do are kept is proved at set points, in chunks.test.ts.
+			if (server === "postgres15" && killed >= 20) expect(chunksReused).toBeGreaterThan(0);
 		},
 		killTimeoutMs(killing.kills),
 	);
