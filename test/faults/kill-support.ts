@@ -135,7 +135,10 @@ export const killTimeoutMs = (kills: number): number => 180_000 + Number(CHOSEN_
  * Kills runs until `kills` of them were hit before their end; after each the destination is whole, and after the next
  * plain run equal to the source. Gives how many chunks of killed runs the next ones kept.
  */
-export async function killAtRandom(shop: Shop, killing: Killing): Promise<{ readonly killed: number; readonly chunksReused: number }> {
+export async function killAtRandom(
+	shop: Shop,
+	killing: Killing,
+): Promise<{ readonly killed: number; readonly chunksReused: number }> {
 	const { staging, target, snowflake, s3, warehouse } = killing;
 	const kills = Number(CHOSEN_KILLS ?? killing.kills);
 	const random = new Random(Number(CHOSEN_SEED ?? killing.seed));
