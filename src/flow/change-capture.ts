@@ -347,8 +347,10 @@ class Capture {
 		}
 		for (const [name, from] of flushed.cut) {
 			this.#plannedAt.set(name, from);
-			const { [name]: known, ...others } = position.tables;
-			position = { ...position, tables: { ...others, [name]: { ...known, from } } };
+			// It stays behind: what was read at a later cut may be in it as before.
+			const until = this.#position!.tables[name]?.until;
+			const entry = { from, ...(until !== undefined && log.compare(until, from) > 0 ? { until } : {}) };
+			position = { ...position, tables: { ...position.tables, [name]: entry } };
 		}
 		const isIdle = flushed.parts.length === 0 && !flushed.isChanged;
 		if (isIdle && !oneShot && Date.now() - this.#committedMs < IDLE_COMMIT_MS) return false;
