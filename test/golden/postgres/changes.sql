@@ -93,11 +93,12 @@ FROM (
 WHERE s._headrace_place = 1 AND t."id" = s."id" AND t."_headrace_valid_to" IS NULL;
 
 INSERT INTO "raw"."versions" ("id", "name", "_headrace_valid_from", "_headrace_operation", "_headrace_position", "_headrace_valid_to")
-SELECT "id", "name", "_headrace_valid_from", "_headrace_operation", "_headrace_position", _headrace_next_at FROM (
-	SELECT "id", "name", "_headrace_valid_from", "_headrace_operation", "_headrace_position",
+SELECT s."id", s."name", s."_headrace_valid_from", s."_headrace_operation", s."_headrace_position", n._headrace_next_at
+FROM "pg_temp"."_headrace_stage_1" AS s JOIN (
+	SELECT _headrace_row AS _headrace_place,
 		lead("_headrace_valid_from") OVER (PARTITION BY "id" ORDER BY _headrace_row) AS _headrace_next_at
 	FROM "pg_temp"."_headrace_stage_1"
-) AS s
+) AS n ON s._headrace_row = n._headrace_place
 WHERE s."_headrace_operation" <> 'delete';
 
 UPDATE _headrace.positions SET seq = seq + 1, position = $1, load_id = $2, schema_version = $3,
