@@ -188,8 +188,7 @@ function keptRows({ task, isPassed }: ChangedTable, { batch, operations, transac
 function refuseMoved({ task, rows, isOverlap }: ChangedTable, bases: readonly (readonly (Base | null)[])[]): void {
 	for (const [index, { transactions }] of rows.entries())
 		for (const [row, base] of bases[index]!.entries()) {
-			if (base === null || !isOverlap(transactions[row]!)) continue;
-			if (rows[base.batch]!.operations[base.row] !== ChangeOperation.before) continue;
+			if (base?.isMoved !== true || !isOverlap(transactions[row]!)) continue;
 			const table = qualified(task.table.name);
 			throw new HeadraceError(
 				"E_BASE_MISSING",

@@ -8,6 +8,8 @@ export interface Base {
 	/** The row whose key the table's row has. */
 	readonly batch: number;
 	readonly row: number;
+	/** The key has changed since: the table's row has another one. */
+	readonly isMoved: boolean;
 }
 
 /** The last that the log said of a key, as far as it was read. */
@@ -45,7 +47,7 @@ export function resolveAbsent(
 			const known = states.get(key);
 			const gone: State = { batch, row, base: null, isGone: true };
 			if (event.operations[row] === ChangeOperation.before) {
-				before = known ?? { batch, row, base: { absent: ALL, batch, row }, isGone: false };
+				before = known ?? { batch, row, base: { absent: ALL, batch, row, isMoved: true }, isGone: false };
 				states.set(key, gone);
 				continue;
 			}
@@ -54,8 +56,9 @@ export function resolveAbsent(
 				continue;
 			}
 			const origin = before ?? known;
+			const filled = fill(events, places, { batch, row }, origin);
+			const base = filled === null || before === null ? filled : { ...filled, isMoved: true };
 			before = null;
-			const base = fill(events, places, { batch, row }, origin);
 			bases[batch]![row] = base;
 			states.set(key, { batch, row, base, isGone: false });
 		}
@@ -79,10 +82,10 @@ function fill(
 ): Base | null {
 	const absent = absentOf(events[batch]!, places[batch]!, row);
 	if (absent.size === 0) return null;
-	if (origin === undefined || origin.isGone) return { absent, batch, row };
+	if (origin === undefined || origin.isGone) return { absent, batch, row, isMoved: false };
 	const { base } = origin;
 	// Only its key is here: the table has the row.
-	if (base?.absent === ALL) return { absent, batch: base.batch, row: base.row };
+	if (base?.absent === ALL) return { absent, batch: base.batch, row: base.row, isMoved: true };
 	const still = new Set<number>();
 	for (const place of absent) {
 		const into = events[batch]!.batch.columns[places[batch]![place]!]!;
@@ -90,7 +93,9 @@ function fill(
 		if (base?.absent.has(place) === true) still.add(place);
 		else if (from !== undefined) into.copyValue(row, from, origin.row);
 	}
-	return still.size === 0 || base === null ? null : { absent: still, batch: base.batch, row: base.row };
+	return still.size === 0 || base === null
+		? null
+		: { absent: still, batch: base.batch, row: base.row, isMoved: base.isMoved };
 }
 
 /** Whether the table has a row by this key afterwards. */
