@@ -16,7 +16,9 @@ class Poller {
 
 	constructor(client: TextClient, sql: string, parameters?: readonly unknown[]) {
 		this.#done = (async () => {
-			while (!this.#stopped) {
+			// Once more after `stop`: what was committed before it is seen.
+			for (let isLast = false; !isLast; ) {
+				isLast = this.#stopped;
 				const started = performance.now();
 				const [row] = await client.arrays(sql, parameters);
 				this.longestMs = Math.max(this.longestMs, performance.now() - started);
