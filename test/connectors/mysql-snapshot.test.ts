@@ -1,9 +1,12 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Snapshot, Source, SourceTable } from "../../src/core/index.ts";
-import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
+import { freshDatabase, ownServers, sharedServer, type TestDatabase } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
 import { describeOne, MYSQL_SERVERS, openSource, readAll } from "./mysql-support.ts";
+
+// What is proved here depends on the open transactions of the whole server.
+ownServers();
 
 describe.each(MYSQL_SERVERS)("snapshots of %s", (server) => {
 	describe.skipIf(missing(server))("a real server", () => {

@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Source, SourceTable } from "../../src/core/index.ts";
 import { openClient } from "../support/client.ts";
+import { ownServers } from "../support/shared.ts";
 import { missing, startServer } from "../support/start.ts";
 import { describeOne, openSource } from "./mysql-support.ts";
+
+// What is proved here depends on the open transactions of the whole server.
+ownServers();
 
 const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

@@ -1,12 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { RunReceipt, TableReceipt } from "../../src/core/index.ts";
-import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
+import { freshDatabase, ownServers, sharedServer, type TestDatabase } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
 import { CHUNKS_BEHIND, CHUNKS_DIRECT, CHUNKS_LOADED, CHUNKS_STAGED } from "./crash-points.ts";
 import { type CopyOptions, crashOnce, ShopCopy } from "./crash-support.ts";
 import { envelopeOf } from "./project.ts";
 import { Shop, type ShopTable } from "./shop.ts";
 import { queryWarehouse } from "./warehouse.ts";
+
+// What is proved here depends on the open transactions of the whole server.
+ownServers();
 
 /** Rows of each table, and of a chunk: ten chunks. */
 const ROWS = 1000;

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ownServers } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
 import { killAtRandom, killShop, killTimeoutMs } from "./kill-support.ts";
+
+// What is proved here depends on the open transactions of the whole server.
+ownServers();
 
 /** Tables of four chunks are read in chunks: `accounts` in each run, `orders` when all of them are read. */
 beforeAll(() => {

@@ -5,7 +5,11 @@ import { Shop } from "../faults/shop.ts";
 import { readWarehouse } from "../faults/warehouse.ts";
 import type { TextClient } from "../support/client.ts";
 import type { ServerName } from "../support/server.ts";
+import { ownServers } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
+
+// What is proved here depends on the open transactions of the whole server.
+ownServers();
 
 type Sight = "sees all transactions" | "sees its own only";
 

@@ -38,6 +38,16 @@ function askForAddress(socketPath: string, name: ServerName): Promise<ServerAddr
 	});
 }
 
+let isAlone = false;
+
+/**
+ * For a test file that looks at what is open on the whole server, where other files' transactions would be in the way:
+ * called at its top, its servers are its own and go with its process.
+ */
+export function ownServers(): void {
+	isAlone = true;
+}
+
 /**
  * The shared server of that name, with TLS on (not required); started by the first test that asks. Ask `available`
  * first and skip with its reason: a server that can't start is an error here.
@@ -45,7 +55,7 @@ function askForAddress(socketPath: string, name: ServerName): Promise<ServerAddr
 export async function sharedServer(name: ServerName): Promise<TestServer> {
 	let address = addresses.get(name);
 	if (address === undefined) {
-		const socketPath = inject("headraceServers");
+		const socketPath = isAlone ? undefined : inject("headraceServers");
 		// Without the globalSetup this process keeps a server of its own; it goes when the process does.
 		address = socketPath === undefined ? startShared(name) : askForAddress(socketPath, name);
 		addresses.set(name, address);
