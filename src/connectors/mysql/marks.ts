@@ -5,7 +5,8 @@ import { atLeast } from "./server.ts";
 
 /** InnoDB renews what INNODB_TRX shows only when nobody has read it for 0.1 s (CACHE_MIN_IDLE_TIME_NS). */
 const LIST_PAUSE_MS = 120;
-const LIST_TRIES = 10;
+const LIST_PAUSE_MAX_MS = 1_500;
+const LIST_TRIES = 20;
 
 /** What is known of the transactions at a cut. */
 export interface CutMarks {
@@ -127,7 +128,9 @@ export async function writingTransactions(connection: MysqlConnection, columns: 
 			return rows
 				.filter(([, readOnly, nonLocking]) => readOnly !== "1" && nonLocking !== "1")
 				.map(([, , , ...wanted]) => wanted);
-		await new Promise((resolve) => setTimeout(resolve, LIST_PAUSE_MS));
+		// Several that ask at one pace would keep the list old for each other: the pauses grow, by chance.
+		const more = Math.random() * Math.min(LIST_PAUSE_MAX_MS, LIST_PAUSE_MS * 2 ** attempt);
+		await new Promise((resolve) => setTimeout(resolve, LIST_PAUSE_MS + more));
 	}
 	return null;
 }
