@@ -6,6 +6,7 @@ import {
 	ChangeOperation,
 	DEFAULT_TYPE_POLICY,
 	HeadraceError,
+	isTold,
 	qualified,
 	type Source,
 	type SourceTable,
@@ -166,13 +167,10 @@ function* rowsOf(event: ChangedRows, before: Map<string, ChangeValues>): Generat
 	}
 }
 
-function valuesOf({ batch, absent }: ChangedRows, row: number): ChangeValues {
+function valuesOf(rows: ChangedRows, row: number): ChangeValues {
 	const values: [string, string | null][] = [];
-	for (const [index, column] of batch.columns.entries()) {
-		const bits = absent?.[index] ?? null;
-		const isTold = bits === null || ((bits[row >> 3]! >> (row & 7)) & 1) === 0;
-		if (isTold) values.push([column.name, valueText(column, row)]);
-	}
+	for (const [index, column] of rows.batch.columns.entries())
+		if (isTold(rows, index, row)) values.push([column.name, valueText(column, row)]);
 	return Object.fromEntries(values);
 }
 

@@ -134,6 +134,12 @@ export interface ChangedRows {
 	readonly absent?: readonly (Uint8Array | null)[];
 }
 
+/** Whether a row tells the column at a place of its batch. */
+export function isTold({ absent }: Pick<ChangedRows, "absent">, column: number, row: number): boolean {
+	const bits = absent?.[column];
+	return bits === undefined || bits === null || ((bits[row >> 3]! >> (row & 7)) & 1) === 0;
+}
+
 /** The columns of a table changed at this place of the log. Its rows before this had the old ones. */
 export interface ChangedSchema {
 	readonly kind: "schema";

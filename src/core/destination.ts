@@ -91,18 +91,7 @@ export interface DestinationChanges {
 /** `merge` keeps the last state of each key, `append` every change as a row, `history` every version of a key. */
 export type ChangesWrite = "merge" | "append" | "history";
 
-export interface ApplyRequest {
-	readonly pipeline: string;
-	/** For logs of the destination's own. */
-	readonly runId?: string;
-	readonly stream: string;
-	readonly loadId: string;
-	/** Expected values of the position row. */
-	readonly epoch: number;
-	readonly seq: number;
-	readonly fromPosition: string | null;
-	readonly toPosition: string;
-	readonly schemaVersion: string;
+export interface ApplyRequest extends PositionMove {
 	/** None: only the position moves. A table may come more than once. */
 	readonly parts: readonly ChangesPart[];
 	/** Bytes of batches that may be held. */
@@ -208,13 +197,7 @@ export interface DestinationParts {
 	sweep(pipeline: string, before: Date): Promise<void>;
 }
 
-export interface PartsRequest {
-	readonly pipeline: string;
-	readonly stream: string;
-	/** Expected values of the position row. */
-	readonly epoch: number;
-	readonly seq: number;
-	readonly fromPosition: string | null;
+export interface PartsRequest extends PositionExpected {
 	readonly target: TargetTable;
 	readonly bufferBytesMax: number;
 	readonly signal?: AbortSignal;
@@ -355,18 +338,25 @@ export interface PositionRow {
 	readonly committedAt: string | null;
 }
 
-export interface LoadRequest {
+/** What a stream's position row has to be, or the run has been fenced. */
+export interface PositionExpected {
 	readonly pipeline: string;
-	/** For logs of the destination's own. */
-	readonly runId?: string;
 	readonly stream: string;
-	readonly loadId: string;
-	/** Expected values of the position row. */
 	readonly epoch: number;
 	readonly seq: number;
 	readonly fromPosition: string | null;
+}
+
+/** Moves a stream's position, in the transaction of the rows that it is of. */
+export interface PositionMove extends PositionExpected {
+	/** For logs of the destination's own. */
+	readonly runId?: string;
+	readonly loadId: string;
 	readonly toPosition: string;
 	readonly schemaVersion: string;
+}
+
+export interface LoadRequest extends PositionMove {
 	readonly target: TargetTable;
 	readonly write: Write;
 	/** Newest row per key wins by this column; rows that tie: the later one read. */

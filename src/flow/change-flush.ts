@@ -16,7 +16,7 @@ import {
 	type Truncated,
 	timestampText,
 } from "../core/index.ts";
-import { type ChangedTable, ChangeRows, type ChangeTimes } from "./change-rows.ts";
+import { type ChangedTable, ChangeRows, type ChangeTimes, changeFields } from "./change-rows.ts";
 import { ChangeSpool, type Spooled } from "./change-spool.ts";
 import { ExtractCounter } from "./extract.ts";
 import { renamed, unbalanced } from "./outcome.ts";
@@ -246,7 +246,7 @@ class SpooledRows implements PartRows {
 		this.#spool = spool;
 		this.#spooled = spooled;
 		this.partial = of.task.write !== "append" && spooled.some(({ absent }) => absent?.includes(true) === true);
-		this.fields = new ChangeRows({ ...of, rows: [] }, this.counter, { partial: this.partial }).fields;
+		this.fields = changeFields(of.task, this.partial);
 	}
 
 	async *batches(): AsyncGenerator<Batch, void, undefined> {

@@ -67,7 +67,7 @@ export class ChangeRows {
 		if (bases !== null) refuseMoved(table, bases);
 		this.#bases = bases ?? (partial ? rows.map(() => []) : null);
 		this.partial = this.#bases !== null;
-		this.fields = fieldsOf(task, this.partial);
+		this.fields = changeFields(task, this.partial);
 	}
 
 	/** Rows that the destination gets. */
@@ -159,13 +159,12 @@ export class ChangeRows {
 /** Rows that are kept as they come have no row before them to complete them from. Of a delete, the key is enough. */
 function refusePartial(task: TableTask, rows: readonly ChangedRows[], kept: readonly Uint32Array[]): void {
 	for (const [index, event] of rows.entries())
-		for (const row of kept[index]!)
-			if (event.operations[row] !== ChangeOperation.delete && tellsPart(task, event, row))
-				throw new HeadraceError(
-					"E_BASE_MISSING",
-					`${task.stream}: the log tells only some columns of an updated row, and write append has nothing to complete it from`,
-					{ table: task.stream, hint: "Use write merge or history, or make the log tell whole rows." },
-				);
+		if (tellsPart(task, event, kept[index]!, (row) => event.operations[row] !== ChangeOperation.delete))
+			throw new HeadraceError(
+				"E_BASE_MISSING",
+				`${task.stream}: the log tells only some columns of an updated row, and write append has nothing to complete it from`,
+				{ table: task.stream, hint: "Use write merge or history, or make the log tell whole rows." },
+			);
 }
 
 /** Rows that the destination gets, in their order. */
@@ -198,7 +197,8 @@ function refuseMoved({ task, rows, isOverlap }: ChangedTable, bases: readonly (r
 		}
 }
 
-function fieldsOf({ target, write }: TableTask, partial: boolean): Field[] {
+/** See ChangesPart.input. */
+export function changeFields({ target, write }: TableTask, partial: boolean): Field[] {
 	const own = target.columns.filter(({ name }) => !(write === "history" && name === HISTORY_COLUMNS.validTo));
 	const fields: Field[] = own.map(({ name, type, nullable }) => ({ name, type, nullable }));
 	if (write === "merge") fields.push({ name: CHANGE_DELETED_COLUMN, type: { kind: "boolean" }, nullable: false });

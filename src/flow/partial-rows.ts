@@ -1,4 +1,4 @@
-import { type ChangedRows, ChangeOperation, type Column } from "../core/index.ts";
+import { type ChangedRows, ChangeOperation, type Column, isTold, isView } from "../core/index.ts";
 import type { TableTask } from "./task.ts";
 
 /** Where a row that does not tell all its columns gets them from: the table's row with the key of another row here. */
@@ -31,12 +31,8 @@ export function resolveAbsent(
 	kept: readonly Uint32Array[],
 ): readonly (readonly (Base | null)[])[] | null {
 	const places = events.map((event) => placesOf(task, event));
-	const isPartial = events.some(
-		(event, index) =>
-			event.absent !== undefined &&
-			kept[index]!.some((row) => tellsState(task, event, row) && absentOf(event, places[index]!, row).size > 0),
-	);
-	if (!isPartial) return null;
+	if (!events.some((event, index) => tellsPart(task, event, kept[index]!, (row) => tellsState(task, event, row))))
+		return null;
 	const states = new Map<string, State>();
 	const bases = events.map((event): (Base | null)[] => new Array<Base | null>(event.batch.rowCount).fill(null));
 	let before: State | null = null;
@@ -66,9 +62,16 @@ export function resolveAbsent(
 	return bases;
 }
 
-/** Whether a row does not tell all columns of the task. */
-export function tellsPart(task: TableTask, event: ChangedRows, row: number): boolean {
-	return event.absent !== undefined && absentOf(event, placesOf(task, event), row).size > 0;
+/** Whether one of the rows that count does not tell all columns of the task. */
+export function tellsPart(
+	task: TableTask,
+	event: ChangedRows,
+	kept: Uint32Array,
+	counts: (row: number) => boolean,
+): boolean {
+	if (event.absent === undefined) return false;
+	const places = placesOf(task, event).filter((place) => (event.absent?.[place] ?? null) !== null);
+	return places.length > 0 && kept.some((row) => counts(row) && places.some((place) => !isTold(event, place, row)));
 }
 
 /** Stands for all columns: of the row nothing is known but its key. */
@@ -110,14 +113,8 @@ function placesOf({ columns }: TableTask, { batch }: ChangedRows): number[] {
 	return columns.map(({ name }) => batch.columns.findIndex((column) => column.name === name));
 }
 
-function absentOf({ absent }: ChangedRows, places: readonly number[], row: number): Set<number> {
-	const found = new Set<number>();
-	if (absent === undefined) return found;
-	for (const [place, index] of places.entries()) {
-		const bits = absent[index];
-		if (bits !== undefined && bits !== null && ((bits[row >> 3]! >> (row & 7)) & 1) === 1) found.add(place);
-	}
-	return found;
+function absentOf(event: ChangedRows, places: readonly number[], row: number): Set<number> {
+	return new Set([...places.keys()].filter((place) => !isTold(event, places[place]!, row)));
 }
 
 /** A key as text that is equal for equal keys only. */
@@ -131,8 +128,8 @@ function keyReader({ target, columns }: TableTask, { batch }: ChangedRows): (row
 
 function valueKey(column: Column, row: number): string {
 	if (column.isNull(row)) return "-";
-	const { kind } = column.type;
-	const isView = kind === "text" || kind === "json" || kind === "binary" || kind === "list";
-	const bytes = isView ? column.bytes(row) : column.u8.subarray(row * column.width, (row + 1) * column.width);
+	const bytes = isView(column.type)
+		? column.bytes(row)
+		: column.u8.subarray(row * column.width, (row + 1) * column.width);
 	return `${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")}`;
 }

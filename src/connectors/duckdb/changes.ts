@@ -11,6 +11,7 @@ import {
 	HeadraceError,
 	keepsDeleted,
 	type LoadResult,
+	type PositionExpected,
 	qualified,
 } from "../../core/index.ts";
 import type { Engine } from "../../engine/index.ts";
@@ -35,7 +36,7 @@ import {
 	stageColumn,
 } from "../../sql/index.ts";
 import { alterTable } from "./alter.ts";
-import type { ControlTables, PositionExpected } from "./control.ts";
+import type { ControlTables } from "./control.ts";
 import { createSchema, loadSuffix, resultOf, tableChange } from "./load.ts";
 import { enter, type Turn } from "./locks.ts";
 import { describeTable, Place } from "./schema.ts";

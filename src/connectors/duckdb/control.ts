@@ -7,6 +7,8 @@ import {
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
+	type PositionExpected,
+	type PositionMove,
 	type PositionRow,
 	qualified,
 	type RecordedSchema,
@@ -18,10 +20,6 @@ import type { Session } from "./session.ts";
 /** Schema of what Headrace keeps for itself. */
 export const SCHEMA = "_headrace";
 const CONFLICT_ATTEMPTS = 20;
-
-type Moved = PositionExpected & Pick<LoadRequest, "loadId" | "toPosition" | "schemaVersion">;
-
-export type PositionExpected = Pick<LoadRequest, "pipeline" | "stream" | "epoch" | "seq" | "fromPosition">;
 
 /**
  * Positions, loads and recorded columns, in the database of the data: a DuckDB transaction writes one database file only, and data and
@@ -177,7 +175,7 @@ export class ControlTables {
 
 	async #insertLoad(
 		session: Session,
-		{ pipeline, fromPosition, toPosition }: Moved,
+		{ pipeline, fromPosition, toPosition }: PositionMove,
 		{ loadId, name, result }: { readonly loadId: string; readonly name: string; readonly result?: LoadResult },
 		committedAt: string,
 	): Promise<void> {
@@ -195,7 +193,7 @@ export class ControlTables {
 	}
 
 	/** The compare-and-set. @throws E_FENCED */
-	async #move(session: Session, request: Moved, committedAt: string): Promise<void> {
+	async #move(session: Session, request: PositionMove, committedAt: string): Promise<void> {
 		const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion, epoch, seq } = request;
 		const changed = await session.execute(
 			`UPDATE ${this.#positions}

@@ -11,6 +11,7 @@ import {
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
+	type PositionExpected,
 	type PositionRow,
 	type RecordedSchema,
 	type SqlRow,
@@ -22,7 +23,7 @@ import { Engine } from "../../engine/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
 import { statementsOf } from "./alter.ts";
 import { DuckdbChanges } from "./changes.ts";
-import { ControlTables, type PositionExpected } from "./control.ts";
+import { ControlTables } from "./control.ts";
 import { createSchema, type LoadContext, tableChange, targetOf } from "./load.ts";
 import { DuckdbParts } from "./parts.ts";
 import { rebuild } from "./rebuild.ts";

@@ -7,11 +7,12 @@ import {
 	type LoadResult,
 	type NewPart,
 	type PartsRequest,
+	type PositionExpected,
 	type UnfinishedLoad,
 } from "../../core/index.ts";
 import type { Engine } from "../../engine/index.ts";
 import { duckdbDialect, swapTable } from "../../sql/index.ts";
-import type { ControlTables, PositionExpected } from "./control.ts";
+import type { ControlTables } from "./control.ts";
 import { insertInput } from "./input.ts";
 import { createSchema, verifyRows } from "./load.ts";
 import { acquire } from "./locks.ts";

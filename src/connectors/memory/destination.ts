@@ -7,6 +7,7 @@ import type {
 	ExistingTable,
 	LoadRequest,
 	LoadResult,
+	PositionMove,
 	PositionRow,
 } from "../../core/destination.ts";
 import { HeadraceError } from "../../core/errors.ts";
@@ -162,9 +163,7 @@ async function commitChanges(
 	return { parts };
 }
 
-type Ranged = Pick<LoadRequest, "pipeline" | "stream" | "loadId" | "fromPosition" | "toPosition" | "schemaVersion">;
-
-function positionsAfter(before: WarehouseState, request: Ranged, old: PositionRow, committedAt: string) {
+function positionsAfter(before: WarehouseState, request: PositionMove, old: PositionRow, committedAt: string) {
 	const { pipeline, stream, loadId, toPosition, schemaVersion } = request;
 	return new Map(before.positions).set(streamId(pipeline, stream), {
 		stream,
@@ -178,7 +177,7 @@ function positionsAfter(before: WarehouseState, request: Ranged, old: PositionRo
 }
 
 function loadRow(
-	{ pipeline, fromPosition, toPosition }: Ranged,
+	{ pipeline, fromPosition, toPosition }: PositionMove,
 	of: { readonly loadId: string; readonly table: TableName; readonly result: LoadResult },
 	committedAt: string,
 ): LoadRow {

@@ -1,4 +1,4 @@
-import type { LoadRequest, PositionRow } from "../../core/destination.ts";
+import type { LoadRequest, PositionExpected, PositionRow } from "../../core/destination.ts";
 import { HeadraceError } from "../../core/errors.ts";
 import { qualified } from "../../core/table.ts";
 import { valueText } from "../../formats/value-text.ts";
@@ -6,7 +6,6 @@ import { stopped } from "./readers.ts";
 import type { Row } from "./values.ts";
 import { type MemoryWarehouse, streamId } from "./warehouse.ts";
 
-export type PositionExpected = Pick<LoadRequest, "pipeline" | "stream" | "epoch" | "seq" | "fromPosition">;
 export type RowsIncoming = Pick<LoadRequest, "input" | "target" | "signal">;
 
 /** The compare of the compare-and-set. @throws E_FENCED */

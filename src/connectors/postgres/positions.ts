@@ -7,6 +7,7 @@ import {
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
+	type PositionMove,
 	type PositionRow,
 	qualified,
 	type RecordedSchema,
@@ -121,7 +122,7 @@ export async function isCommitted(session: Session, loadId: string): Promise<boo
 }
 
 /** Asked before any work: a run that is fenced already must not read everything to learn it. @throws E_FENCED */
-export async function expectPosition(session: Session, request: Move): Promise<void> {
+export async function expectPosition(session: Session, request: PositionMove): Promise<void> {
 	const [found] = await session.rows(
 		`SELECT 1 FROM ${POSITIONS} WHERE pipeline = $1 AND stream = $2 AND epoch = $3 AND seq = $4
 		 AND position IS NOT DISTINCT FROM $5`,
@@ -154,13 +155,7 @@ export async function recordApply(writer: WriteSession, request: ApplyRequest, {
 		if (schema !== undefined) await recordSchema(writer, { pipeline: request.pipeline, schema, schemaVersion });
 }
 
-/** What moves a position row. */
-type Move = Pick<
-	LoadRequest,
-	"pipeline" | "stream" | "loadId" | "epoch" | "seq" | "fromPosition" | "toPosition" | "schemaVersion"
->;
-
-async function movePosition(writer: WriteSession, request: Move): Promise<void> {
+async function movePosition(writer: WriteSession, request: PositionMove): Promise<void> {
 	crashPoint("c09");
 	const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion, epoch, seq } = request;
 	// First: it waits for a run that is taking the stream over, and then finds its epoch.
@@ -181,7 +176,7 @@ interface RecordedLoad {
 
 async function recordLoads(
 	writer: WriteSession,
-	{ pipeline, fromPosition, toPosition }: Move,
+	{ pipeline, fromPosition, toPosition }: PositionMove,
 	loads: readonly RecordedLoad[],
 ): Promise<void> {
 	await writer.execute(
@@ -216,7 +211,7 @@ export async function inTransaction<T>(session: Session, work: () => Promise<T>)
 	}
 }
 
-function fenced(request: Move): HeadraceError {
+function fenced(request: PositionMove): HeadraceError {
 	return new HeadraceError(
 		"E_FENCED",
 		`the position of ${request.stream} is no longer the one this run began with: another run has moved it`,
