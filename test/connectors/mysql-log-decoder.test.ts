@@ -9,8 +9,8 @@ import { LogReader } from "../../src/connectors/mysql/binlog/log-reader.ts";
 import { nativeOfCatalog } from "../../src/connectors/mysql/native.ts";
 import { sourceColumn } from "../../src/connectors/mysql/types.ts";
 import { type ChangeEvent, DEFAULT_TYPE_POLICY, HeadraceError, type SourceTable } from "../../src/core/index.ts";
+import { brief, rowsOfEvent } from "./log-support.ts";
 import * as made from "./mysql-log-events.ts";
-import { brief, rowsOfEvent } from "./mysql-log-support.ts";
 
 const COLUMNS = [
 	["id", "int", "int(11)", null],

@@ -3,7 +3,7 @@ import type { Source } from "../../src/core/index.ts";
 import type { RunningServer } from "../support/server.ts";
 import { freshDatabase, type TestDatabase } from "../support/shared.ts";
 import { missing, startServer } from "../support/start.ts";
-import { brief, follow, logOf } from "./mysql-log-support.ts";
+import { brief, follow, logOf } from "./log-support.ts";
 import { codeOf, describeOne, openSource, readAll } from "./mysql-support.ts";
 
 const WRITERS = 4;

@@ -3,7 +3,7 @@ import { DEFAULT_TYPE_POLICY, type Source, type SourceTable, type TypePolicy } f
 import { MYSQL_CASES } from "../fidelity/mysql-cases.ts";
 import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
-import { follow, logOf } from "./mysql-log-support.ts";
+import { follow, logOf } from "./log-support.ts";
 import { MYSQL_SERVERS, openSource, readAll } from "./mysql-support.ts";
 import { TYPE_CASES } from "./mysql-type-cases.ts";
 

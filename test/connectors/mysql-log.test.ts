@@ -4,7 +4,7 @@ import { type BeforeImages, DEFAULT_TYPE_POLICY, type Source, type SourceTable }
 import { heldBytes } from "../support/held-memory.ts";
 import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
-import { brief, follow, logOf } from "./mysql-log-support.ts";
+import { brief, follow, logOf } from "./log-support.ts";
 import { codeOf, describeOne, MYSQL_SERVERS, openSource } from "./mysql-support.ts";
 
 describe.each(MYSQL_SERVERS)("the change log of %s", (server) => {

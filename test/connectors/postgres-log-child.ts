@@ -1,7 +1,8 @@
 /** Follows a table and appends its rows with their position to a file, each boundary as one write, until it is killed. */
 import { appendFileSync } from "node:fs";
 import { DEFAULT_TYPE_POLICY } from "../../src/core/index.ts";
-import { logOf, READER, rowsOfEvent } from "./postgres-log-support.ts";
+import { rowsOfEvent } from "./log-support.ts";
+import { logOf, READER } from "./postgres-log-support.ts";
 import { describeTable, sourceOf } from "./postgres-support.ts";
 
 const { login, database, from, until, file } = JSON.parse(process.argv[2]!) as {

@@ -1,7 +1,8 @@
 /** The life of slots and publications, and what becomes of a reader when others tamper with them. */
 import { describe, expect, test } from "vitest";
 import { missing, startServer } from "../support/start.ts";
-import { follow, liveStream, loggedDatabase, logOf, READER } from "./postgres-log-support.ts";
+import { follow } from "./log-support.ts";
+import { liveStream, loggedDatabase, logOf, READER } from "./postgres-log-support.ts";
 import { codeOf, describeTable, readAll, SERVERS, sourceOf } from "./postgres-support.ts";
 
 describe.each(SERVERS)("%s", (server) => {

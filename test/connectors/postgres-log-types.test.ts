@@ -1,7 +1,8 @@
 /** Law of full fidelity: whatever the type and the policy, the log gives what a snapshot of the same rows gives. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { missing } from "../support/start.ts";
-import { follow, type LoggedDatabase, loggedDatabase } from "./postgres-log-support.ts";
+import { follow } from "./log-support.ts";
+import { type LoggedDatabase, loggedDatabase } from "./postgres-log-support.ts";
 import { codeOf, policy, readTable, SERVERS } from "./postgres-support.ts";
 import { CASES, SCHEMA } from "./postgres-type-cases.ts";
 

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { createPostgresSource } from "../../src/connectors/postgres/index.ts";
 import { startProxy } from "../support/proxy.ts";
 import { missing } from "../support/start.ts";
-import { follow, liveStream, loggedDatabase } from "./postgres-log-support.ts";
+import { follow } from "./log-support.ts";
+import { liveStream, loggedDatabase } from "./postgres-log-support.ts";
 import { optionsOf, SERVERS, sourceOf } from "./postgres-support.ts";
 
 describe.each(SERVERS)("%s", (server) => {

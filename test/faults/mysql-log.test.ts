@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Dump } from "../../src/connectors/mysql/binlog/dump.ts";
 import { MysqlConnection } from "../../src/connectors/mysql/connection.ts";
 import { DEFAULT_TYPE_POLICY, Secret, type Source, type SourceTable } from "../../src/core/index.ts";
-import { brief, follow, logOf } from "../connectors/mysql-log-support.ts";
+import { brief, follow, logOf } from "../connectors/log-support.ts";
 import { codeOf, describeOne, openSource } from "../connectors/mysql-support.ts";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningServer } from "../support/server.ts";
