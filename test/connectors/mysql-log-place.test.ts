@@ -59,6 +59,12 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 			}
 		}
 
+		/** As monitoring does, but all the time: MariaDB's answers of several sessions overwrite each other. */
+		async function monitor(stops: { now: boolean }): Promise<void> {
+			await using client = await database.connect();
+			while (!stops.now) await client.query("show global status like 'binlog%'");
+		}
+
 		const tables = async () => Promise.all(["t", "kept"].map((table) => describeOne(source, database.name, table)));
 		const sorted = (rows: Iterable<readonly (string | null)[]>) =>
 			[...rows].map((row) => row.join()).sort((x, y) => (x < y ? -1 : 1));
@@ -70,6 +76,7 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 			const described = await tables();
 			const stops = { now: false };
 			const writing = Array.from({ length: WRITERS }, (_, index) => write(index + 1, stops));
+			const monitoring = [monitor(stops), monitor(stops)];
 			const read: { position: string; exact: boolean; cut: string; rows: Map<string, Map<string, string | null>> }[] =
 				[];
 			try {
@@ -94,7 +101,7 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 				await waiting;
 			} finally {
 				stops.now = true;
-				await Promise.all(writing);
+				await Promise.all([...writing, ...monitoring]);
 			}
 			const until = await logOf(source).end();
 			expect(read.map(({ exact }) => exact)).toEqual(read.map(() => name === "mariadb"));

@@ -7,6 +7,11 @@ import { stopped } from "./readers.ts";
 /** Tries to open all connections on one cut; under some thousand transactions a second a few are needed. */
 const TRIES_MAX = 50;
 const READERS_MAX = 16;
+/**
+ * Times that the server has to tell the same place of a view, one after the other. MariaDB answers by variables of the whole
+ * process (TC_LOG_BINLOG::set_status_variables): whoever runs SHOW STATUS at the same moment can put its own place there.
+ */
+const SAME_PLACES = 4;
 
 export interface Cut {
 	/** All see the same state. */
@@ -46,7 +51,8 @@ export async function openCut(
 		const before = await marksBefore(first);
 		let starts = 1;
 		let clock = await clockText(first);
-		let place = await beginView(first);
+		await beginView(first);
+		let place = await placeOf(first);
 		if (readers > 1 && place !== null) {
 			connections.push(...(await openMore(open, Math.min(readers, READERS_MAX) - 1)));
 			for (let attempt = 0; connections.length > 1; attempt++) {
@@ -57,10 +63,10 @@ export async function openCut(
 					break;
 				}
 				clock = await clockText(first);
-				const places = await Promise.all(connections.map(beginView));
+				await Promise.all(connections.map(beginView));
 				starts += connections.length;
-				place = places[0]!;
-				if (places.every((other) => other?.file === place?.file && other?.offset === place?.offset)) break;
+				place = await placeOf(first);
+				if (await allHavePlace(connections.slice(1), place)) break;
 			}
 		}
 		if (signal?.aborted) throw stopped(signal);
@@ -71,9 +77,32 @@ export async function openCut(
 	}
 }
 
-/** Begins the view; gives its binlog position when the server tells one. */
-async function beginView(connection: MysqlConnection): Promise<BinlogPlace | null> {
+async function beginView(connection: MysqlConnection): Promise<void> {
 	await connection.rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+}
+
+/** The place in the binlog of a view that has been begun. */
+async function placeOf(connection: MysqlConnection): Promise<BinlogPlace | null> {
+	let place = await toldPlace(connection);
+	for (let same = 1; place !== null && same < SAME_PLACES; same++) {
+		const again = await toldPlace(connection);
+		if (!isSamePlace(again, place)) same = 0;
+		place = again;
+	}
+	return place;
+}
+
+/** One after the other: side by side they would overwrite each other's answers. */
+async function allHavePlace(connections: readonly MysqlConnection[], place: BinlogPlace | null): Promise<boolean> {
+	for (const connection of connections) if (!isSamePlace(await placeOf(connection), place)) return false;
+	return true;
+}
+
+function isSamePlace(one: BinlogPlace | null, other: BinlogPlace | null): boolean {
+	return one?.file === other?.file && one?.offset === other?.offset;
+}
+
+async function toldPlace(connection: MysqlConnection): Promise<BinlogPlace | null> {
 	const rows = await connection.rows("SHOW STATUS LIKE 'binlog_snapshot_%'");
 	const status = new Map(rows.map(([name, value]) => [(name ?? "").toLowerCase(), value ?? ""]));
 	const file = status.get("binlog_snapshot_file") ?? "";
