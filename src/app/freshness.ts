@@ -1,5 +1,5 @@
-import { type CheckedPipeline, tableRule } from "../config/index.ts";
-import type { StateStore } from "../core/index.ts";
+import { type CheckedPipeline, parsePattern, querySource, tableRule } from "../config/index.ts";
+import { qualified, type StateStore } from "../core/index.ts";
 import { secondsText, timeText } from "../observe/index.ts";
 
 /** A table whose last success is too long ago. */
@@ -42,6 +42,30 @@ export async function lateTables(
 		if (rule === undefined || rule.skip || !isLate(at, lateAfterMs)) return [];
 		return [{ table, lastSuccess: at, since: at, lateAfterMs }];
 	});
+}
+
+/**
+ * Tables that were never loaded, as far as runs are kept: those that the file names, and of its patterns those that a
+ * run has planned. `planned` and `loaded` are named as receipts name tables.
+ */
+export function neverLoaded(
+	pipeline: CheckedPipeline,
+	{ planned, loaded }: { readonly planned: readonly string[]; readonly loaded: readonly string[] },
+): string[] {
+	const isLoaded = new Set(loaded);
+	const known = [...isLoaded, ...planned].map((table) => ({ table, rule: tableRule(pipeline, table) }));
+	const waiting = known.flatMap(({ table, rule }) =>
+		rule === undefined || rule.skip || isLoaded.has(table) ? [] : [table],
+	);
+	const taken = new Set(known.map(({ rule }) => rule));
+	// An exact name that no run got as far as planning.
+	const named = pipeline.tables.filter(
+		(rule) => !rule.skip && !taken.has(rule) && (rule.options.query !== undefined || parsePattern(rule.pattern).exact),
+	);
+	const names = named.map((rule) =>
+		rule.options.query === undefined ? rule.pattern : qualified(querySource(pipeline, rule)),
+	);
+	return [...new Set([...waiting, ...names])].sort();
 }
 
 /** `last success 2026-11-20 02:00:00 UTC, 26 h 00 min ago; late_after is 2 h 00 min`. */

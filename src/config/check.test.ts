@@ -52,6 +52,10 @@ describe("faults of a pipeline file", () => {
 			"from: mysql://u@127.0.0.1/a\nto: duckdb:out.duckdb\ntables:\n  a.b: { mode: incremental }\n",
 			["4:3 E_CURSOR_REQUIRED a.b has mode incremental and no cursor"],
 		],
+		[
+			body("schedule: continuous\ntables: { a.b: {}, a.c: skip }"),
+			["3:11 E_INVALID_VALUE schedule is continuous, which follows the change log, and no table has mode cdc"],
+		],
 		[entry("{ mode: interval }"), ["4:3 E_CURSOR_REQUIRED a.b has mode interval and no cursor"]],
 		[
 			entry("{ query: select 1, mode: interval }"),
@@ -193,6 +197,7 @@ describe("faults of a pipeline file", () => {
 		expect(await lines(body("defaults: { crusor: x }\ntables: { a: { mode: incremental } }"))).toEqual([
 			"3:13 E_UNKNOWN_KEY",
 		]);
+		expect(await lines(body("schedule: continuous\ntables: { a: { mode: cdk } }"))).toEqual(["4:22 E_INVALID_VALUE"]);
 		expect(await lines("to: ./b\ntables: { a: { mod: x } }")).toEqual(["1:1 E_INVALID_VALUE", "2:16 E_UNKNOWN_KEY"]);
 	});
 

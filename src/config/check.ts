@@ -86,9 +86,31 @@ export function checkPipeline(input: CheckInput): CheckedPipeline {
 		files: from?.type === "file" || from?.type === "s3",
 	};
 	const tables = checkTables(sound.tables ?? {}, context, faults);
+	checkContinuous(
+		{ settings, tables, whole: broken.every(([key]) => key !== "tables" && key !== "defaults") },
+		input,
+		faults,
+	);
 	const alerts = alertsOf(input, sound.alerts, resolved.origin, faults);
 	if (faults.length > 0 || from === undefined || to === undefined) throw new HeadraceErrors(distinct(faults));
 	return assemble({ input, settings, from, to, staging, tables, types, defaults: mergeOptions({}, [], base), alerts });
+}
+
+/** `schedule: continuous` follows a change log: without a table that reads one there is nothing to follow. */
+function checkContinuous(
+	{ settings, tables, whole }: { settings: Settings; tables: readonly TableRule[]; whole: boolean },
+	{ positions }: CheckInput,
+	faults: HeadraceError[],
+): void {
+	// A broken entry may have been the one with mode cdc.
+	if (settings.schedule?.kind !== "continuous" || !whole) return;
+	if (tables.some((rule) => !rule.skip && rule.options.mode === "cdc")) return;
+	faults.push(
+		invalidValue(
+			"schedule is continuous, which follows the change log, and no table has mode cdc: give one `mode: cdc`, or take `every 5m` or cron",
+			positions.value(["schedule"]),
+		),
+	);
 }
 
 interface Parts {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { waitingAlert } from "../app/api.ts";
-import { lateMessage, lateTables } from "../app/freshness.ts";
+import { lateMessage, lateTables, neverLoaded } from "../app/freshness.ts";
 import type { CatalogEntry } from "../app/service/catalog.ts";
 import { hasIntervals } from "../app/service/due.ts";
 import { type CheckedPipeline, tableRule } from "../config/index.ts";
@@ -32,7 +32,10 @@ export async function freshnessOf(
 	pipeline: CheckedPipeline | null,
 	table?: string,
 ): Promise<Freshness> {
-	const nothing = { last_success_at: null, seconds: null, late_after_seconds: null, late: false, message: null };
+	const nothing = {
+		...{ last_success_at: null, seconds: null, late_after_seconds: null, late: false, message: null },
+		never_loaded: [],
+	};
 	if (pipeline === null) return nothing;
 	const nowMs = service.clock.nowMs();
 	const successes = (await service.successes(pipeline.name)).filter((each) => {
@@ -47,6 +50,9 @@ export async function freshnessOf(
 	const late = (await lateTables(history, pipeline, nowMs)).filter(
 		(each) => table === undefined || each.table === table || each.table === "",
 	);
+	const loaded = successes.map((each) => each.table);
+	const planned = service.state.server.plannedTables(pipeline.name);
+	const never = table === undefined ? neverLoaded(pipeline, { planned, loaded }) : loaded.length === 0 ? [table] : [];
 	const own = table === undefined ? undefined : tableRule(pipeline, table)?.options.lateAfterMs;
 	const lateAfterMs = own ?? pipeline.lateAfterMs;
 	return {
@@ -55,6 +61,7 @@ export async function freshnessOf(
 		late_after_seconds: lateAfterMs === undefined ? null : lateAfterMs / 1000,
 		late: late.length > 0,
 		message: late[0] === undefined ? null : `${late[0].table} ${lateMessage(late[0], nowMs)}`.trim(),
+		never_loaded: never,
 	};
 }
 

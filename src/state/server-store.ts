@@ -129,6 +129,16 @@ export class ServerStore {
 		});
 	}
 
+	/** Tables of a pipeline that a run has planned, by name. */
+	plannedTables(pipeline: string): string[] {
+		return this.#database.use((database) =>
+			database
+				.prepare("SELECT table_name FROM table_columns WHERE pipeline = ? ORDER BY table_name")
+				.all(pipeline)
+				.map((row) => String(row["table_name"])),
+		);
+	}
+
 	/** The newest run of each table for each interval that begins in [from, to), in their order. */
 	intervals(pipeline: string, from: string, to: string): IntervalRow[] {
 		settleAbandonedRuns(this.#database);

@@ -167,10 +167,12 @@ describe("a run from its request to its page", () => {
 		expect(shop).toMatchObject({
 			schedule: { words: "At 02:00, Monday through Friday", timezone: "Europe/Berlin" },
 			last_runs: [{ run_id: runId, state: "succeeded", rows: 2 }],
-			freshness: { late: false, late_after_seconds: 93_600 },
+			freshness: { late: false, late_after_seconds: 93_600, never_loaded: [] },
 			rows_day: 2,
 			problems: [],
 		});
+		const visits = pipelines.find((each: { pipeline: string }) => each.pipeline === "visits");
+		expect(visits.freshness).toMatchObject({ last_success_at: null, never_loaded: ["shop.visits"] });
 		expect(new Date(shop.schedule.next_at).getTime()).toBeGreaterThan(Date.now());
 		const detail = (await ask("/api/pipelines/shop")).json;
 		expect(detail.next_runs).toHaveLength(5);

@@ -210,7 +210,7 @@ test("a held schedule runs nothing but what is asked for; when it goes on its la
 });
 
 test("a change stream is followed, begun again when it ends, and stopped by a pause and by a changed file", async () => {
-	const stream = "from: ./data\nto: duckdb:x.duckdb\nschedule: continuous\ntables: { shop.orders: {} }\n";
+	const stream = "from: ./data\nto: duckdb:x.duckdb\nschedule: continuous\ntables: { shop.orders: { mode: cdc } }\n";
 	const { world, calls, pass, clock } = await start("2026-01-01T12:00:00Z", { pipelines: { live: stream } });
 	await using _world = world;
 	await pass(0);

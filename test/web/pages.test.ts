@@ -9,6 +9,8 @@ const run = shopRuns.at(-1)!.run_id;
 
 const WIDE = { width: 1280, height: 800 };
 const NARROW = { width: 360, height: 740 };
+/** Windows beside others, tablets, telephones. */
+const WIDTHS = [1440, 1240, 1024, 800, 390];
 
 /** Each page, and a text that is there when it is drawn. */
 const PAGES: readonly (readonly [string, string, string])[] = [
@@ -70,6 +72,22 @@ describe.skipIf(noBrowser !== null)(title, () => {
 		expect(complaints).toEqual([]);
 		expect(strangers).toEqual([]);
 	}, 180_000);
+
+	test("nobody scrolls sideways to see all of the list of pipelines, which says what was never loaded", async () => {
+		const { page } = await chromium.open(origin, { viewport: WIDE });
+		await page.goto(origin);
+		await page.getByText("1 never loaded").waitFor();
+		const widths: string[] = [];
+		for (const width of WIDTHS) {
+			await page.setViewportSize({ width, height: 800 });
+			const hidden = await page.evaluate(
+				"[document.documentElement, document.querySelector('.scroll')].map((each) => each.scrollWidth - each.clientWidth)",
+			);
+			widths.push(`${width}: ${hidden}`);
+			if (width === 390) expect(await hindrances(page)).toEqual([]);
+		}
+		expect(widths).toEqual(WIDTHS.map((width) => `${width}: 0,0`));
+	}, 60_000);
 
 	test("a dialog fits a narrow screen, and says what it will do", async () => {
 		const { page } = await chromium.open(origin, { viewport: NARROW });

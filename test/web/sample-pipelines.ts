@@ -106,7 +106,7 @@ export const pipelines: readonly PipelineSummary[] = [
 				error: null,
 			},
 		],
-		freshness: { ...fresh, last_success_at: ago(1200), seconds: 1200 },
+		freshness: { ...fresh, last_success_at: ago(1200), seconds: 1200, never_loaded: ["web.refunds"] },
 		rows_day: 12_402_118,
 		bytes_day: 2_950_000_000,
 	},

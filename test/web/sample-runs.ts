@@ -88,4 +88,5 @@ export const fresh = {
 	late_after_seconds: null,
 	late: false,
 	message: null,
+	never_loaded: [],
 };

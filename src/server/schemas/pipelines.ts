@@ -56,11 +56,15 @@ export const job = z
 
 export const freshness = z
 	.strictObject({
-		last_success_at: time.nullable().describe("Of the table that is behind most"),
+		last_success_at: time.nullable().describe("Of the loaded table that is behind most"),
 		seconds: z.number().nullable().describe("Since then"),
 		late_after_seconds: z.number().nullable().describe("Null: no `late_after`, never late"),
 		late: z.boolean(),
 		message: z.string().nullable().describe("In words, when it is late"),
+		never_loaded: z
+			.array(z.string())
+			.readonly()
+			.describe("Tables that the file names, or a run has planned, and no run that is kept has loaded"),
 	})
 	.readonly();
 

@@ -83,7 +83,7 @@ export function ScheduleText({ pipeline }: { readonly pipeline: PipelineSummary 
 }
 
 export function FreshText({ pipeline }: { readonly pipeline: PipelineSummary }): JSX.Element {
-	const { last_success_at, late, late_after_seconds, message } = pipeline.freshness;
+	const { last_success_at, late, late_after_seconds, message, never_loaded } = pipeline.freshness;
 	// A change stream has no end that could have succeeded: what it is behind says how fresh its tables are.
 	const isStream =
 		pipeline.lag_seconds !== null &&
@@ -93,6 +93,12 @@ export function FreshText({ pipeline }: { readonly pipeline: PipelineSummary }):
 		<>
 			{late ? <StateText state="warning" word="late" /> : null}{" "}
 			{isStream ? "follows the log" : <Ago at={last_success_at} never="never loaded" />}
+			{/* One that has loaded nothing at all says so already; a stream's first load has no end yet. */}
+			{never_loaded.length === 0 || last_success_at === null || isStream ? null : (
+				<div class="small" title={never_loaded.join(", ")}>
+					<StateText state="warning" word={`${never_loaded.length} never loaded`} />
+				</div>
+			)}
 			{late_after_seconds === null ? null : (
 				<div class="quiet small nowrap" title={message ?? ""}>
 					late after {roughly(late_after_seconds)}

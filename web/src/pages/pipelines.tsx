@@ -228,13 +228,13 @@ function Row(props: {
 				<td>
 					<ScheduleText pipeline={pipeline} />
 				</td>
-				<td>
+				<td data-label="Fresh">
 					<FreshText pipeline={pipeline} />
 				</td>
-				<td class="number">
+				<td class="number" data-label="Lag">
 					{pipeline.lag_seconds === null ? <span class="quiet">–</span> : duration(pipeline.lag_seconds)}
 				</td>
-				<td class="number">
+				<td class="number" data-label="Last 24 h">
 					{count(pipeline.rows_day)} rows
 					<div class="quiet small">{bytes(pipeline.bytes_day)}</div>
 				</td>

@@ -85,7 +85,8 @@ function TableView({ data }: { readonly data: TableData }): JSX.Element {
 				<div>
 					<dt>Fresh</dt>
 					<dd>
-						{freshness.late ? <StateText state="warning" word="late" /> : null} <Ago at={freshness.last_success_at} />
+						{freshness.late ? <StateText state="warning" word="late" /> : null}{" "}
+						<Ago at={freshness.last_success_at} never="never loaded" />
 						{freshness.late_after_seconds === null ? "" : `; late after ${roughly(freshness.late_after_seconds)}`}
 					</dd>
 				</div>
