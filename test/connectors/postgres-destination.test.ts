@@ -178,6 +178,37 @@ describe.each(SERVERS)("destination %s", (server) => {
 			expect(await loads.lines("select * from raw.others")).toEqual(["1|a"]);
 		});
 
+		test("can load with what `grants` prints and nothing else, into schemas and tables that are there and that are not", async () => {
+			const few = { user: `few_${process.pid}_${server}`, password: "l" };
+			await using database = await Loads.open(server, few);
+			const { client, destination } = database;
+			await client.query(`create role ${few.user} login password '${few.password}'`);
+			try {
+				await client.query(`create schema "old ""one"; create table "old ""one".t (id bigint primary key, name text);
+					revoke temporary, create on database ${database.database.name} from public`);
+				const target = database.target();
+				const tables = ['old "one', "new"].map((schema) => ({ schema, name: "t" }));
+				const [grant, ...others] = await destination.grants!(tables);
+				expect(others).toEqual([]);
+				expect(grant!.language).toBe("sql");
+				await client.query(grant!.text);
+				for (const name of tables)
+					for (const write of ["replace", "merge", "append", "replace"] as const)
+						await database.load([[write === "append" ? "2" : "1", "a"]], { target: { ...target, name }, write });
+				expect(await database.lines('select * from "old ""one".t union all select * from new.t')).toEqual([
+					"1|a",
+					"1|a",
+				]);
+				const again = await destination.grants!(tables);
+				expect(again[0]!.text).not.toMatch(/CREATE SCHEMA|OWNER TO/);
+				await client.query(again[0]!.text);
+				const [powerful] = await loads.destination.grants!([]);
+				expect(powerful!.text).not.toContain("CREATE ROLE");
+			} finally {
+				await client.query(`drop owned by ${few.user} cascade; drop role ${few.user}`);
+			}
+		});
+
 		test("that owns all it needs is warned of nothing; a superuser is", async () => {
 			const findings = (await loads.destination.check()).map((finding) => finding.severity);
 			expect(findings.filter((severity) => severity !== "ok")).toEqual([]);

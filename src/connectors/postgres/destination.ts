@@ -5,6 +5,7 @@ import {
 	type DestinationSql,
 	type ExistingTable,
 	type Finding,
+	type Grant,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
@@ -18,6 +19,7 @@ import { PostgresChanges } from "./changes.ts";
 import type { PostgresOptions } from "./connect.ts";
 import { ControlConnection } from "./control.ts";
 import { destinationFindings } from "./destination-check.ts";
+import { destinationGrants } from "./destination-grants.ts";
 import { PostgresDestinationSql } from "./destination-sql.ts";
 import { ensureSchema, type LoadContext, targetOf } from "./load.ts";
 import { planDdl } from "./plan-ddl.ts";
@@ -70,6 +72,10 @@ class PostgresDestination implements Destination {
 
 	check(): Promise<Finding[]> {
 		return this.#control.run(destinationFindings);
+	}
+
+	grants(tables: readonly TableName[]): Promise<Grant[]> {
+		return this.#control.run((session, facts) => destinationGrants(session, facts, tables));
 	}
 
 	describe(table: TableName): Promise<ExistingTable | null> {
