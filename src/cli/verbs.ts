@@ -67,6 +67,7 @@ export const VERBS: readonly VerbSpec[] = [
 			{ flags: "--into <name>", describe: "name in the destination: raw.{table}" },
 			{ flags: "--key <columns>", describe: "key of the tables; default their primary key", list: true },
 			{ flags: "--cursor <column>", describe: "column that grows with every change, for incremental" },
+			{ flags: "--staging <address>", describe: "where files are staged on their way: s3://bucket/prefix" },
 			{ flags: "--save <file>", describe: "write the pipeline that it ran, secrets by reference" },
 			...LIMITS,
 		],

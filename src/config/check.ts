@@ -10,6 +10,7 @@ import type { CheckedPipeline, Connection, TableRule } from "./pipeline.ts";
 import { type Path, type Positions, sortByPlace } from "./positions.ts";
 import type { ReferenceScope } from "./references.ts";
 import { resolveReferences } from "./resolve.ts";
+import { unfitStaging } from "./staging.ts";
 import { BASE_TYPES, mergeOptions, typePolicy } from "./table-options.ts";
 
 export interface CheckInput {
@@ -57,22 +58,9 @@ export function checkPipeline(input: CheckInput): CheckedPipeline {
 	const from = connect("from");
 	const to = connect("to");
 	const staging = connect("staging");
-	if (staging !== undefined && staging.type !== "s3" && staging.type !== "file")
-		faults.push(invalidValue("staging must be an s3 connection or a folder", positions.value(["staging"])));
-	else if (to?.type === "redshift" && sound.staging === undefined)
-		faults.push(
-			invalidValue(
-				"to is Redshift, which reads staged files from S3: add staging, an s3 connection",
-				positions.value(["to"]),
-			),
-		);
-	else if (to?.type === "redshift" && staging?.type === "file")
-		faults.push(
-			invalidValue(
-				"staging must be an s3 connection: Redshift reads staged files from S3",
-				positions.value(["staging"]),
-			),
-		);
+	const unfit =
+		to === undefined || (staging === undefined && sound.staging !== undefined) ? null : unfitStaging(to, staging);
+	if (unfit !== null) faults.push(invalidValue(unfit.message, positions.value([unfit.key])));
 
 	const settings = checkSettings(sound, input, faults);
 	const types = typePolicy(BASE_TYPES, sound.types);

@@ -63,6 +63,7 @@ export type { Selection, SelectionOptions } from "./select.ts";
 export { querySource, resolveTables, selectedTable, tableRule } from "./select.ts";
 export { COUNT_FORM, parseCount, parseSize, SIZE_FORM } from "./sizes.ts";
 export type { SqlDialect } from "./sql-quotes.ts";
+export { unfitStaging } from "./staging.ts";
 export type { TemplateInput, TemplateValue, TemplateValues } from "./template.ts";
 export { hasInterval, hasTemplate, TABLE_VARIABLE } from "./template-names.ts";
 

@@ -149,7 +149,7 @@ describe.skipIf(missing(BACKEND))("faults of Redshift (stand-in)", () => {
 	}, 180_000);
 
 	test("a bad row behind many good ones: the load is back, and the error names the row", async () => {
-		const count = 100_000;
+		const count = 900_000;
 		async function* batches() {
 			yield* batchesOf(loader.target.columns, [...numberedRows(count - 1, 10_000), ["1", "y".repeat(65_536)]]);
 		}
@@ -157,7 +157,7 @@ describe.skipIf(missing(BACKEND))("faults of Redshift (stand-in)", () => {
 		const request = loader.request([], { ...MERGE, input: { kind: "batches", fields: columns, batches: batches() } });
 		const error = await failure(fixture.destination.load(request));
 		expect(error.code).toBe("E_VALUE");
-		expect(error.message).toMatch(/line 100000, of s3:/);
+		expect(error.message).toMatch(/line \d+, of s3:.*part-00005/);
 		expect(sorted(await rows())).toEqual(sorted(OLD));
 	}, 120_000);
 

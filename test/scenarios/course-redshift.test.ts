@@ -99,4 +99,25 @@ describe.skipIf(missing("mariadb") ?? missing(BACKEND))("the course's pipeline, 
 			expect(warehouse.s3.keys("lake", "staging/")).toEqual([]);
 		});
 	});
+
+	test("a folder goes there without a pipeline file, by way of the staging that is named", async () => {
+		await using warehouse = await openWarehouse();
+		using project = new Project({
+			"connections.yaml": `warehouse: ${redshiftConnection(warehouse)}\nlake: ${s3Connection(warehouse)}\n`,
+			"scores/nps.csv": "id,score\n1,10\n2,7\n",
+		});
+		const copy = ["copy", "./scores", "warehouse", "--into", "raw.{table}"];
+		for (const words of [[], ["--staging", "./staged"]])
+			expect(await project.run(...copy, ...words)).toMatchObject({
+				code: 2,
+				stdout: expect.stringContaining("--staging s3://bucket/prefix"),
+			});
+		await project.succeed(...copy, "--staging", "lake", "--save", "pipelines/scores.yaml");
+		expect(await warehouse.client.arrays("select * from raw.nps order by id")).toEqual([
+			["1", "10"],
+			["2", "7"],
+		]);
+		expect(warehouse.s3.keys("lake", "staging/")).toEqual([]);
+		expect(project.read("pipelines/scores.yaml")).toContain("staging: lake\n");
+	});
 });

@@ -8,6 +8,7 @@ import {
 	type PipelineInput,
 	pipelineText,
 	projectDirectory,
+	unfitStaging,
 } from "../../config/index.ts";
 import { type ErrorCode, HeadraceError, HeadraceErrors, toHeadraceErrors } from "../../core/errors.ts";
 import type { Arguments } from "../arguments.ts";
@@ -20,15 +21,19 @@ import { referencesFor, withReferences } from "../secret-references.ts";
 /** `headrace copy <from> <to>` */
 export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {
 	const { directory, env, output } = context;
-	const written = { from: args.required(0), to: args.required(1) };
+	const written = { from: args.required(0), to: args.required(1), staging: args.text("staging") };
 	const from = await loadConnection(directory, written.from, { env });
 	const to = await loadConnection(directory, written.to, { env });
-	output.redactor.addFrom([from, to]);
+	const staging = written.staging === undefined ? undefined : await loadConnection(directory, written.staging, { env });
+	const ends: Ends = { from, to, ...(staging !== undefined && { staging }) };
+	output.redactor.addFrom(Object.values(ends));
+	const unfit = unfitStaging(to, staging);
+	if (unfit !== null) throw usageError(unfit.message, "For this command: `--staging s3://bucket/prefix`.");
 	const options = planOptions(context, args);
 	const save = args.text("save");
 	const input = inputOf(args, from, save === undefined ? nameOf(from, to) : basename(save).replace(/\.ya?ml$/, ""));
-	const pipeline = await pipelineOf(input, { from, to }, context);
-	if (save !== undefined) await savePipeline(context, save, input, written, { from, to });
+	const pipeline = await pipelineOf(input, ends, context);
+	if (save !== undefined) await savePipeline(context, save, input, written, ends);
 	const work: RunsToReport["work"] = async (app, onEvent) => {
 		try {
 			// Somebody waits for this command: a mistyped host is told at once.
@@ -57,10 +62,14 @@ function withOptionHint(error: HeadraceError): HeadraceError {
 interface Ends {
 	readonly from: Connection;
 	readonly to: Connection;
+	readonly staging?: Connection;
 }
 
+/** The ends as they were given. */
+type Written = Readonly<Record<"from" | "to", string>> & { readonly staging: string | undefined };
+
 /** What a pipeline file would say, but for its ends. */
-type Middle = Omit<PipelineInput, "from" | "to">;
+type Middle = Omit<PipelineInput, "from" | "to" | "staging">;
 
 function inputOf(args: Arguments, from: Connection, name: string): Middle {
 	const tables = args.list("tables");
@@ -113,7 +122,7 @@ async function savePipeline(
 	context: VerbContext,
 	save: string,
 	middle: Middle,
-	written: { readonly from: string; readonly to: string },
+	written: Written,
 	ends: Ends,
 ): Promise<void> {
 	const { directory, output } = context;
@@ -126,7 +135,16 @@ async function savePipeline(
 	const names = referencesFor(ends.from, ends.to);
 	const from = withReferences(address(written.from, ends.from), names.from);
 	const to = withReferences(address(written.to, ends.to), names.to);
-	const text = await pipelineText({ ...middle, from: from.text, to: to.text });
+	const staging =
+		ends.staging === undefined || written.staging === undefined
+			? null
+			: withReferences(address(written.staging, ends.staging), "STAGING");
+	const text = await pipelineText({
+		...middle,
+		from: from.text,
+		to: to.text,
+		...(staging !== null && { staging: staging.text }),
+	});
 	if (output.redactor.redact(text) !== text)
 		throw usageError(
 			"the addresses hold a secret in a place that --save can't write by reference",
@@ -139,7 +157,7 @@ async function savePipeline(
 		if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
 		throw new HeadraceError("E_USAGE", `${file} is there already; --save writes no file over another`, { cause });
 	}
-	const needs = [...from.variables, ...to.variables];
+	const needs = [...from.variables, ...to.variables, ...(staging?.variables ?? [])];
 	const inside = relative(process.cwd(), file);
 	const shown = inside.startsWith("..") ? file : inside;
 	output.note(`saved ${shown}${needs.length === 0 ? "" : `; it takes ${needs.join(", ")} from the environment`}`);
