@@ -207,6 +207,14 @@ export const VERBS: readonly VerbSpec[] = [
 		load: () => import("./verbs/logs.ts"),
 	},
 	{
+		name: "report",
+		arguments: "<run>",
+		describe: "one static HTML file about a run: to print, to attach, to keep",
+		options: [{ flags: "--output <file>", describe: "where to write it; default report-<run>.html, `-` is stdout" }],
+		example: "headrace report 20261121T10",
+		load: () => import("./verbs/report.ts"),
+	},
+	{
 		name: "status",
 		arguments: "[pipeline]",
 		describe: "last run, who holds it, what is late, and positions",
@@ -368,7 +376,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
 };
 
 /** Verbs that the manual promises for later: calling one says so. */
-export const VERBS_TO_COME: readonly string[] = ["verify", "repair", "report", "export"];
+export const VERBS_TO_COME: readonly string[] = ["verify", "repair", "export"];
 
 /** The verb that a command line names, as far as that can be told before it is read; a group by its name alone. */
 export function verbNamed(argv: readonly string[]): string | undefined {

@@ -96,6 +96,11 @@ export async function pipelineText(input: PipelineInput): Promise<string> {
 	return (await import("./write-pipeline.ts")).pipelineText(input);
 }
 
+/** A pipeline file's settings to be shown, secrets masked. @throws HeadraceErrors */
+export async function settingsText(file: string, redact: (text: string) => string): Promise<string> {
+	return (await import("./settings-text.ts")).settingsText(file, redact);
+}
+
 /** The JSON Schema of a pipeline file. */
 export async function pipelineSchema(): Promise<JsonSchema> {
 	return (await import("./schema.ts")).pipelineSchema();

@@ -84,7 +84,7 @@ export function chunkNotes(table: TableReceipt): string[] {
 }
 
 /** Whether a table's receipt balances: rows read = rows staged = rows loaded + rejected. */
-function balances(table: TableReceipt, stage: ReceiptOptions["stage"]): boolean {
+export function balances(table: TableReceipt, stage: ReceiptOptions["stage"]): boolean {
 	if (stage === "check") return true;
 	if (stage === "extract") return table.rows_read === table.rows_staged;
 	return table.rows_read === table.rows_loaded + table.rows_rejected;
