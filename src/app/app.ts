@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import {
 	type CheckedPipeline,
 	intervalBoundaries,
@@ -18,7 +17,7 @@ import {
 } from "../core/index.ts";
 import { CHANGES_STREAM } from "../flow/index.ts";
 import { redactByLook } from "../observe/index.ts";
-import { openStateStore, type SqliteStateStore } from "../state/index.ts";
+import type { ProjectState } from "../state/index.ts";
 import { Alarms } from "./alarms.ts";
 import type {
 	AlertDelivery,
@@ -46,8 +45,10 @@ import { type ChangeProject, changesOf, holdPipeline, pauseOf, requestChange, st
 import { compactPipeline } from "./compact.ts";
 import { lateMessage, lateTables } from "./freshness.ts";
 import { openHistory } from "./history.ts";
+import { LEASE_MS } from "./lease.ts";
 import { planOf } from "./plan.ts";
 import type { TablePlan } from "./planned-table.ts";
+import { openProjectState } from "./project-state.ts";
 import { readOnly } from "./read-only.ts";
 import { type Recorder, recorded } from "./recorded.ts";
 import { openStaging } from "./registry.ts";
@@ -69,15 +70,18 @@ export interface AppOptions {
 	readonly redact?: (text: string) => string;
 	/** Told when the history was damaged and is begun anew. */
 	readonly onNotice?: (message: string) => void;
+	/** How long a run may say nothing before another one takes its pipeline; default a minute. */
+	readonly leaseMs?: number;
 	/** A state store that is open already; it stays open when the app is closed. */
-	readonly state?: SqliteStateStore;
+	readonly state?: ProjectState;
 }
 
 /** Opens a project: its state store, and everything that can be asked of its pipelines. */
 export async function openApp(options: AppOptions): Promise<App> {
 	const { redact, onNotice } = options;
 	if (options.state !== undefined) return new LocalApp(options, options.state);
-	const state = await openStateStore(join(options.directory, ".headrace", "state.db"), {
+	const state = await openProjectState({
+		directory: options.directory,
 		...(redact === undefined ? {} : { redact }),
 		...(onNotice === undefined ? {} : { onNotice }),
 	});
@@ -87,16 +91,18 @@ export async function openApp(options: AppOptions): Promise<App> {
 class LocalApp implements App {
 	readonly directory: string;
 	readonly #options: AppOptions;
-	readonly #state: SqliteStateStore;
+	readonly #state: ProjectState;
 	readonly #recorder: Recorder;
 	readonly #project: ChangeProject;
 
-	constructor(options: AppOptions, state: SqliteStateStore) {
+	constructor(options: AppOptions, state: ProjectState) {
 		this.directory = options.directory;
 		this.#options = options;
 		this.#state = state;
-		this.#recorder = { state, nowMs: options.nowMs ?? Date.now, redact: options.redact ?? redactByLook };
-		this.#project = { state, source: options.source, nowMs: this.#recorder.nowMs };
+		const nowMs = options.nowMs ?? (() => state.nowMs());
+		const leaseMs = options.leaseMs ?? LEASE_MS;
+		this.#recorder = { state, nowMs, redact: options.redact ?? redactByLook, leaseMs };
+		this.#project = { state, source: options.source, nowMs, leaseMs };
 	}
 
 	async run(pipeline: CheckedPipeline, options: RunOptions): Promise<RunReceipt[]> {
@@ -114,7 +120,7 @@ class LocalApp implements App {
 			async ({ held, logged, starts: [start] }) => {
 				await using session = await start!.attempt(() => openSession(pipeline, logged, this.#options.source));
 				const { requests } = this.#state;
-				const context = { state: this.#state, requests, options: logged, interval, held, start: start! };
+				const context = { state: held.state, requests, options: logged, interval, held, start: start! };
 				return [await runOnce(session, { ...context, onPlanned: this.#keepColumns(pipeline) })];
 			},
 		);
@@ -135,7 +141,7 @@ class LocalApp implements App {
 					const [index, interval] = next;
 					const start = starts[index]!;
 					const onPlanned = this.#keepColumns(pipeline);
-					const context = { state: this.#state, options: logged, interval, held, start, scope: byInterval, onPlanned };
+					const context = { state: held.state, options: logged, interval, held, start, scope: byInterval, onPlanned };
 					try {
 						receipts[index] = await runOnce(session, context);
 					} catch (thrown) {
@@ -158,7 +164,7 @@ class LocalApp implements App {
 				...(bad === 0 ? {} : { blocked: `not built: ${bad} of ${done.length} intervals failed` }),
 			};
 			const interval = intervals.at(-1) ?? null;
-			return [...done, await runOnce(session, { state: this.#state, options: logged, interval, held, start, scope })];
+			return [...done, await runOnce(session, { state: held.state, options: logged, interval, held, start, scope })];
 		});
 	}
 
@@ -291,7 +297,7 @@ class LocalApp implements App {
 			pipeline: pipeline.name,
 			last_run: lastRun ?? null,
 			held_by: lease?.holder ?? null,
-			paused: pauseOf(this.#state, pipeline),
+			paused: await pauseOf(this.#state, pipeline),
 			positions,
 			late: late.map((table) => ({
 				table: table.table === "" ? null : table.table,
@@ -402,12 +408,12 @@ class LocalApp implements App {
 		return async (plans: readonly TablePlan[]): Promise<void> => {
 			const seenAt = new Date().toISOString();
 			const rows = plans.map(({ source, columns, key }) => [source, { seenAt, columns, key }] as const);
-			this.#state.server.saveColumns(pipeline.name, new Map(rows));
+			await this.#state.server.saveColumns(pipeline.name, new Map(rows));
 		};
 	}
 
 	#lastInterval(pipeline: CheckedPipeline): RunInterval {
-		return bounds(lastInterval((this.#options.nowMs ?? Date.now)(), scheduleOf(pipeline), pipeline.timezone));
+		return bounds(lastInterval(this.#recorder.nowMs(), scheduleOf(pipeline), pipeline.timezone));
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

@@ -26,7 +26,8 @@ export class RequestWatch implements Disposable {
 	constructor(requests: ChangeRequests, pipeline: string) {
 		this.#requests = requests;
 		this.#pipeline = pipeline;
-		this.#timer = setInterval(() => this.#look(), LOOK_MS);
+		// A store that does not answer now is asked again in time.
+		this.#timer = setInterval(() => void this.#look().catch(() => {}), LOOK_MS);
 		this.#timer.unref();
 	}
 
@@ -38,22 +39,20 @@ export class RequestWatch implements Disposable {
 	/** Does what is asked, and tells of it. Gives whether it is to end. */
 	async serve(session: Session, tell: (message: string) => void): Promise<boolean> {
 		let ends = false;
-		for (const { id, request } of this.#requests.take(this.#pipeline)) {
+		for (const { id, request } of await this.#requests.take(this.#pipeline)) {
 			const asked = JSON.parse(request) as AskedRequest;
 			if (asked.kind === "end") ends = true;
 			const answer = asked.kind === "end" ? { ok: true as const, changed: null } : await answerOf(session, asked);
-			this.#requests.answer(id, JSON.stringify(answer));
+			await this.#requests.answer(id, JSON.stringify(answer));
 			tell(`asked by hand: ${asked.kind}${toldOf(answer)}`);
 		}
 		this.#asked = new AbortController();
 		return ends;
 	}
 
-	#look(): void {
-		// A store that does not answer now is asked again in time.
-		try {
-			if (this.#requests.isAsked(this.#pipeline)) this.#asked.abort();
-		} catch {}
+	async #look(): Promise<void> {
+		const asked = this.#asked;
+		if (await this.#requests.isAsked(this.#pipeline)) asked.abort();
 	}
 
 	[Symbol.dispose](): void {
@@ -90,10 +89,10 @@ export async function askFollower(
 	request: AskedRequest,
 	{ isHeld, signal }: { readonly isHeld: () => Promise<boolean>; readonly signal?: AbortSignal | undefined },
 ): Promise<{ readonly changed: PositionChanged | null } | null> {
-	const id = requests.ask(pipeline, JSON.stringify(request));
+	const id = await requests.ask(pipeline, JSON.stringify(request));
 	const until = Date.now() + TAKE_MS;
 	for (;;) {
-		const text = requests.answerOf(id);
+		const text = await requests.answerOf(id);
 		if (text !== null) {
 			const answer = JSON.parse(text) as Answer;
 			if (answer.ok) return { changed: answer.changed };
@@ -101,8 +100,8 @@ export async function askFollower(
 			throw new HeadraceError(code, answer.message, { pipeline, hint: answer.hint });
 		}
 		const isLate = Date.now() > until || signal?.aborted === true;
-		if ((isLate || !(await isHeld())) && requests.answerOf(id) === null) {
-			const isWithdrawn = requests.withdraw(id);
+		if ((isLate || !(await isHeld())) && (await requests.answerOf(id)) === null) {
+			const isWithdrawn = await requests.withdraw(id);
 			if (!isLate && isWithdrawn) return null;
 			throw new HeadraceError(
 				signal?.aborted === true ? "E_STOPPED" : "E_BUSY",

@@ -2,7 +2,7 @@ import { hostname, userInfo } from "node:os";
 import type { CheckedPipeline } from "../config/index.ts";
 import { type HeadraceError, type Source, type StoredPosition, toHeadraceErrors } from "../core/index.ts";
 import { CHANGES_STREAM } from "../flow/index.ts";
-import type { SqliteStateStore } from "../state/index.ts";
+import type { ProjectState } from "../state/index.ts";
 import type { ChangeStatus, PauseReport, PositionChanged, PositionRequest, StateReport } from "./api.ts";
 import { askFollower } from "./change-requests.ts";
 import { changeStatus, followsLog } from "./change-standing.ts";
@@ -12,10 +12,11 @@ import { type LookedSource, lookAtSource, openSession } from "./session.ts";
 
 /** What the verbs about change logs need of a project. */
 export interface ChangeProject {
-	readonly state: SqliteStateStore;
+	readonly state: ProjectState;
 	/** A source of the user's own instead of the pipeline's. */
 	readonly source?: Source | undefined;
 	readonly nowMs: () => number;
+	readonly leaseMs: number;
 }
 
 /**
@@ -23,11 +24,12 @@ export interface ChangeProject {
  * else here, which fences off followers elsewhere. Who asked for what is kept.
  */
 export async function requestChange(
-	{ state, source }: ChangeProject,
+	project: ChangeProject,
 	pipeline: CheckedPipeline,
 	request: PositionRequest,
 	signal: AbortSignal | undefined,
 ): Promise<PositionChanged> {
+	const { state, source } = project;
 	const isHeld = () => leaseIsHeld(state, pipeline);
 	try {
 		const asked = (await isHeld())
@@ -35,17 +37,17 @@ export async function requestChange(
 			: null;
 		const changed =
 			asked?.changed ??
-			(await withLease(state, pipeline, signal, async () => {
+			(await withLease(project, pipeline, signal, async (held) => {
 				await using session = await openSession(pipeline, {}, source);
 				const result = await changePosition(session, request);
-				await state.savePositions(pipeline.name, await session.destination.positions(pipeline.name));
+				await held.state.savePositions(pipeline.name, await session.destination.positions(pipeline.name));
 				return result;
 			}));
-		keepTrace(state, pipeline, request.kind, "done", detailOf(request, changed));
+		await keepTrace(state, pipeline, request.kind, "done", detailOf(request, changed));
 		return changed;
 	} catch (thrown) {
 		const [error] = toHeadraceErrors(thrown);
-		keepTrace(state, pipeline, request.kind, "failed", error?.code ?? "E_INTERNAL");
+		await keepTrace(state, pipeline, request.kind, "failed", error?.code ?? "E_INTERNAL");
 		throw thrown;
 	}
 }
@@ -57,8 +59,8 @@ export async function holdPipeline(
 	isPaused: boolean,
 ): Promise<PauseReport> {
 	const paused = isPaused ? { at: new Date().toISOString(), by: whoAsks(), reason: null } : null;
-	state.server.savePause(pipeline.name, paused);
-	keepTrace(state, pipeline, isPaused ? "pause" : "resume", "done", "the pipeline");
+	await state.server.savePause(pipeline.name, paused);
+	await keepTrace(state, pipeline, isPaused ? "pause" : "resume", "done", "the pipeline");
 	let ended = false;
 	const isHeld = () => leaseIsHeld(state, pipeline);
 	if (isPaused && followsLog(pipeline) && (await isHeld()))
@@ -80,7 +82,7 @@ export async function changesOf(
 	if (!followsLog(pipeline)) return null;
 	const known = positions.find(({ stream }) => stream === CHANGES_STREAM);
 	const isHeld = await leaseIsHeld(state, pipeline);
-	const now = { ms: nowMs(), isHeld, isPaused: pauseOf(state, pipeline) !== null };
+	const now = { ms: nowMs(), isHeld, isPaused: (await pauseOf(state, pipeline)) !== null };
 	let opened: LookedSource;
 	try {
 		opened = await lookAtSource(pipeline, custom);
@@ -111,11 +113,11 @@ export async function stateOf(project: ChangeProject, pipeline: CheckedPipeline)
 }
 
 /** Since when a pipeline is held, and by whom; null when it is not. */
-export function pauseOf(state: SqliteStateStore, pipeline: Pick<CheckedPipeline, "name">) {
-	return state.server.schedules().find((row) => row.pipeline === pipeline.name)?.paused ?? null;
+export async function pauseOf(state: ProjectState, pipeline: Pick<CheckedPipeline, "name">) {
+	return (await state.server.schedules()).find((row) => row.pipeline === pipeline.name)?.paused ?? null;
 }
 
-async function leaseIsHeld(state: SqliteStateStore, pipeline: CheckedPipeline): Promise<boolean> {
+async function leaseIsHeld(state: ProjectState, pipeline: CheckedPipeline): Promise<boolean> {
 	return (await state.leaseHolder(`pipeline:${pipeline.name}`)) !== null;
 }
 
@@ -133,14 +135,14 @@ function detailOf(request: PositionRequest, { position_before, position, tables 
 	return `${about}${tables.length === 0 ? "" : `: ${tables.join(", ")}`}`;
 }
 
-function keepTrace(
-	state: SqliteStateStore,
+async function keepTrace(
+	state: ProjectState,
 	pipeline: CheckedPipeline,
 	action: string,
 	outcome: "done" | "failed",
 	detail: string,
-): void {
-	state.server.addAudit({
+): Promise<void> {
+	await state.server.addAudit({
 		at: new Date().toISOString(),
 		who: whoAsks(),
 		role: null,

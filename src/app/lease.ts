@@ -1,13 +1,16 @@
 import type { CheckedPipeline } from "../config/index.ts";
-import { HeadraceError, type StateStore } from "../core/index.ts";
-import { processHolder } from "../state/index.ts";
+import { HeadraceError, type Lease, type StateStore } from "../core/index.ts";
+import { type ProjectState, processHolder } from "../state/index.ts";
 
-const LEASE_MS = 60_000;
+/** How long who has a lease may say nothing before another one takes it. */
+export const LEASE_MS = 60_000;
 
 /** A pipeline's lease, while it is held. */
 export interface HeldLease {
 	/** Aborted when the run is stopped or its lease lost. */
 	readonly signal: AbortSignal;
+	/** The state, written to only while the lease is not another's. */
+	readonly state: ProjectState;
 	/**
 	 * Asked before a run takes streams over: a process that slept must not do so behind the back of the run that came
 	 * after it, though the destination's positions would keep both from doing harm.
@@ -18,14 +21,14 @@ export interface HeldLease {
 
 /** Holds the pipeline's lease while `work` goes on. A lost lease aborts it: a newer run has taken over. */
 export async function withLease<T>(
-	state: StateStore,
+	{ state, leaseMs }: { readonly state: ProjectState; readonly leaseMs: number },
 	pipeline: CheckedPipeline,
 	signal: AbortSignal | undefined,
 	work: (held: HeldLease) => Promise<T>,
 ): Promise<T> {
 	const name = `pipeline:${pipeline.name}`;
 	const holder = processHolder();
-	const lease = await state.acquireLease(name, holder, LEASE_MS);
+	const lease = await state.acquireLease(name, holder, leaseMs);
 	if (lease === null) {
 		const other = await state.leaseHolder(name);
 		throw new HeadraceError(
@@ -37,24 +40,62 @@ export async function withLease<T>(
 		);
 	}
 	const lost = new AbortController();
-	const confirm = async () => {
-		if (await state.renewLease(lease, LEASE_MS)) return;
-		const fenced = new HeadraceError("E_FENCED", "another run has taken this run's lease over", {
-			pipeline: pipeline.name,
-		});
-		lost.abort(fenced);
-		throw fenced;
-	};
-	// A store that does not answer now is asked again in time.
-	const renewal = setInterval(() => void confirm().catch(() => {}), LEASE_MS / 3);
-	renewal.unref();
+	const kept = keepLease(state, lease, leaseMs, (isTaken) => {
+		const message = isTaken
+			? "another run has taken this run's lease over"
+			: `the state could not be written to for ${leaseMs / 1000} s: another run may have taken this one's lease over`;
+		lost.abort(new HeadraceError("E_FENCED", message, { pipeline: pipeline.name }));
+	});
 	try {
 		return await work({
 			signal: signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]),
-			confirm,
+			state: state.fencedBy(lease),
+			confirm: async () => {
+				if (!(await kept.renew())) throw lost.signal.reason;
+			},
 		});
 	} finally {
-		clearInterval(renewal);
+		kept.stop();
 		await state.releaseLease(lease);
 	}
+}
+
+/** A lease that is renewed by itself. */
+export interface KeptLease {
+	/** Renews it now. False when it is lost, which `onLost` was told. */
+	renew(): Promise<boolean>;
+	stop(): void;
+}
+
+/**
+ * Renews a lease three times in its duration. `onLost` is told, once, when another one has taken it, or when the state
+ * did not answer for as long as it lasts: another one may have it then.
+ */
+export function keepLease(
+	state: StateStore,
+	lease: Lease,
+	leaseMs: number,
+	onLost: (isTaken: boolean) => void,
+): KeptLease {
+	let sinceMs = performance.now();
+	let isLost = false;
+	const lose = (isTaken: boolean): void => {
+		clearInterval(timer);
+		if (!isLost) onLost(isTaken);
+		isLost = true;
+	};
+	const renew = async (): Promise<boolean> => {
+		const askedMs = performance.now();
+		if (await state.renewLease(lease, leaseMs)) sinceMs = askedMs;
+		else lose(true);
+		return !isLost;
+	};
+	const timer = setInterval(() => {
+		// A store that does not answer now is asked again, as long as nobody else can have the lease.
+		renew().catch(() => {
+			if (performance.now() - sinceMs >= leaseMs) lose(false);
+		});
+	}, leaseMs / 3);
+	timer.unref();
+	return { renew, stop: () => clearInterval(timer) };
 }

@@ -1,7 +1,7 @@
 import type { CheckedPipeline } from "../config/index.ts";
 import { HeadraceError, type LogLine, type RunEvent, type RunReceipt, toHeadraceErrors } from "../core/index.ts";
 import { RunLog } from "../observe/index.ts";
-import type { SqliteStateStore } from "../state/index.ts";
+import type { ProjectState } from "../state/index.ts";
 import { Alarms } from "./alarms.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
 import { type HeldLease, withLease } from "./lease.ts";
@@ -27,9 +27,11 @@ export interface Recorded<Options> {
 
 /** What recording needs of the project. */
 export interface Recorder {
-	readonly state: SqliteStateStore;
+	readonly state: ProjectState;
 	readonly nowMs: () => number;
 	readonly redact: (text: string) => string;
+	/** How long a run may say nothing before another one takes its pipeline. */
+	readonly leaseMs: number;
 }
 
 /**
@@ -67,7 +69,7 @@ export async function recorded<Options extends RunOptions>(
 	};
 	let lastRunId: string | null = null;
 	try {
-		const receipts = await withLease(state, pipeline, options.signal, async (held) => {
+		const receipts = await withLease(recorder, pipeline, options.signal, async (held) => {
 			alarms.add((each) => each.noteAbandoned());
 			await alarms.written();
 			const { signal } = held;
@@ -77,7 +79,7 @@ export async function recorded<Options extends RunOptions>(
 			const fail = async (start: RunStart, thrown: unknown) => {
 				const receipt = start.failure(thrown);
 				start.receipt = receipt;
-				await state.saveRun(receipt);
+				await held.state.saveRun(receipt);
 				alarms.add((each) => each.note(receipt));
 				lastRunId = receipt.run_id;
 				if (receipt.error === undefined) return;

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { App, PlanOptions, RunInterval } from "../app/api.ts";
 import { type CheckedPipeline, loadPipeline, parseSize } from "../config/index.ts";
-import type { SqliteStateStore } from "../state/index.ts";
+import type { ProjectState } from "../state/index.ts";
 import type { Arguments } from "./arguments.ts";
 import type { VerbContext } from "./context.ts";
 import { type Output, usageError } from "./output.ts";
@@ -38,7 +38,7 @@ export function prepareStateFolder(directory: string): string {
 export async function openHistory(
 	context: VerbContext,
 	directory: string = context.directory,
-): Promise<SqliteStateStore | null> {
+): Promise<ProjectState | null> {
 	const path = join(directory, ".headrace", "state.db");
 	if (!existsSync(path)) return null;
 	const { openStateStore } = await import("../state/index.ts");

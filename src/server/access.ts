@@ -40,8 +40,8 @@ export const ACCESS_ROUTES: readonly Route[] = [
 		body: loginRequest,
 		answer: session,
 		action: "login",
-		handle({ context, body, address, setCookie, note }) {
-			const { cookie, seconds, identity } = context.identities.logIn(body.token, address);
+		async handle({ context, body, address, setCookie, note }) {
+			const { cookie, seconds, identity } = await context.identities.logIn(body.token, address);
 			note({ who: identity, subject: identity.name });
 			setCookie({ value: cookie, seconds });
 			return sessionOf(context, identity);
@@ -53,8 +53,8 @@ export const ACCESS_ROUTES: readonly Route[] = [
 		summary: "Ends the session",
 		role: "viewer",
 		action: "logout",
-		handle({ context, who, setCookie }) {
-			if (who !== null) context.identities.logOut(who);
+		async handle({ context, who, setCookie }) {
+			if (who !== null) await context.identities.logOut(who);
 			setCookie(null);
 		},
 	}),
@@ -64,7 +64,7 @@ export const ACCESS_ROUTES: readonly Route[] = [
 		summary: "API tokens, without the tokens themselves",
 		role: "admin",
 		answer: tokenList,
-		handle: ({ context }) => ({ tokens: context.service.state.access.tokens().map(tokenItem) }),
+		handle: async ({ context }) => ({ tokens: (await context.service.state.access.tokens()).map(tokenItem) }),
 	}),
 	route({
 		method: "POST",
@@ -75,7 +75,7 @@ export const ACCESS_ROUTES: readonly Route[] = [
 		answer: tokenMade,
 		status: 201,
 		action: "token add",
-		handle({ context, body, who, note }) {
+		async handle({ context, body, who, note }) {
 			const nowMs = context.service.clock.nowMs();
 			const { token, hash, tokenId } = makeToken();
 			const row = {
@@ -89,7 +89,7 @@ export const ACCESS_ROUTES: readonly Route[] = [
 				expiresAt: body.expires_days === undefined ? null : new Date(nowMs + body.expires_days * DAY_MS).toISOString(),
 				revokedAt: null,
 			};
-			context.service.state.access.addToken(row);
+			await context.service.state.access.addToken(row);
 			note({ subject: `${body.name} (${tokenId})`, detail: `role ${body.role}` });
 			return { token, item: tokenItem(row) };
 		},
@@ -101,10 +101,10 @@ export const ACCESS_ROUTES: readonly Route[] = [
 		role: "admin",
 		answer: tokenSchema,
 		action: "token revoke",
-		handle(request) {
+		async handle(request) {
 			const { service } = request.context;
 			const now = new Date(service.clock.nowMs()).toISOString();
-			const row = service.state.access.revokeToken(param(request, "token"), now);
+			const row = await service.state.access.revokeToken(param(request, "token"), now);
 			if (row === null) throw notFound("such token");
 			request.note({ subject: `${row.name} (${row.tokenId})` });
 			return tokenItem(row);
@@ -120,8 +120,8 @@ export const ACCESS_ROUTES: readonly Route[] = [
 			before: z.coerce.number().int().min(1).optional(),
 		}),
 		answer: auditList,
-		handle({ context, query: { limit, before } }) {
-			const found = context.service.state.server.audit(limit + 1, before);
+		async handle({ context, query: { limit, before } }) {
+			const found = await context.service.state.server.audit(limit + 1, before);
 			const page = found.slice(0, limit);
 			return {
 				entries: page.map(({ auditId, ...entry }) => ({ audit_id: auditId, ...entry })),

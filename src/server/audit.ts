@@ -32,21 +32,21 @@ export class Audit {
 		this.#note = { ...this.#note, ...note };
 	}
 
-	failed(thrown: unknown): void {
+	async failed(thrown: unknown): Promise<void> {
 		const { status, body } = failureOf(thrown, this.#service.directory);
 		const [problem] = body.errors;
 		this.note({ detail: `${this.#note.detail ?? ""} ${problem?.code}: ${problem?.message}`.trim() });
-		this.end([401, 403, 429].includes(status) ? "refused" : "failed");
+		await this.end([401, 403, 429].includes(status) ? "refused" : "failed");
 	}
 
-	end(outcome: "done" | "refused" | "failed"): void {
+	async end(outcome: "done" | "refused" | "failed"): Promise<void> {
 		const { action } = this.#route;
 		if (action === undefined) return;
 		const { address, params } = this.#request;
 		const who = this.#note.who ?? this.#request.who;
 		// Nobody's refused requests would only fill it; those of logins are kept.
 		if (who === null && outcome === "refused" && this.#route.role !== null) return;
-		this.#service.state.server.addAudit({
+		await this.#service.state.server.addAudit({
 			at: new Date(this.#service.clock.nowMs()).toISOString(),
 			who: who?.name ?? "nobody",
 			role: who?.role ?? null,

@@ -7,7 +7,7 @@ import { changeCapture } from "./schemas/tables.ts";
 
 async function captureOf({ service }: ServerContext, name: string): Promise<ChangeCapture> {
 	const pipeline = service.catalog.entries.get(name)?.pipeline ?? null;
-	const follower = service.followers.of(name);
+	const follower = service.follower(name);
 	const place = await service.changes.place(name);
 	const measure = service.changes.measure(name);
 	const headroom = measure?.headroom ?? null;

@@ -98,7 +98,7 @@ export function httpApp(options: HttpOptions): Hono<{ Bindings: Bindings }> {
 		return Response.json(redact(body), { status, headers });
 	});
 
-	const whoOf = (request: Request, cookieText: string | undefined, address: string): Identity | null => {
+	const whoOf = async (request: Request, cookieText: string | undefined, address: string): Promise<Identity | null> => {
 		const authorization = request.headers.get("authorization");
 		const bearer = authorization === null ? undefined : /^Bearer ([\w.~+/=-]{1,200})$/i.exec(authorization)?.[1];
 		if (authorization !== null && bearer === undefined)
@@ -109,7 +109,7 @@ export function httpApp(options: HttpOptions): Hono<{ Bindings: Bindings }> {
 	for (const each of ROUTES)
 		app.on(each.method, each.path, async (c) => {
 			const address = c.env?.incoming?.socket.remoteAddress ?? "";
-			const who = whoOf(c.req.raw, getCookie(c, cookie), address);
+			const who = await whoOf(c.req.raw, getCookie(c, cookie), address);
 			const params = Object.fromEntries(Object.entries(c.req.param() as Record<string, string>));
 			// Its stream would begin, and nobody would read it.
 			if (each.media !== undefined && c.req.raw.method === "HEAD") return new Response(null, { status: 405 });
@@ -131,14 +131,14 @@ export function httpApp(options: HttpOptions): Hono<{ Bindings: Bindings }> {
 					},
 					note: (note) => audit.note(note),
 				});
-				audit.end("done");
+				await audit.end("done");
 				if (answer instanceof Response) return answer;
 				const headers = new Headers();
 				if (reply !== undefined) headers.set("Set-Cookie", cookieText(cookie, reply, secure));
 				if (answer === undefined) return new Response(null, { status: 204, headers });
 				return Response.json(redact(answer), { status: each.status ?? 200, headers });
 			} catch (thrown) {
-				audit.failed(thrown);
+				await audit.failed(thrown);
 				throw thrown;
 			}
 		});
@@ -146,7 +146,7 @@ export function httpApp(options: HttpOptions): Hono<{ Bindings: Bindings }> {
 	app.get("/api/openapi.json", (c) => c.json(openApiOf(ROUTES, version)));
 	app.get("/metrics", async (c) => {
 		const address = c.env?.incoming?.socket.remoteAddress ?? "";
-		demand(whoOf(c.req.raw, getCookie(c, cookie), address), "viewer");
+		demand(await whoOf(c.req.raw, getCookie(c, cookie), address), "viewer");
 		const text = await metrics.text(context);
 		return c.text(text, 200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
 	});

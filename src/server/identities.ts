@@ -50,16 +50,17 @@ export class Identities {
 	}
 
 	/** Whether there is an API token that counts. */
-	hasTokens(): boolean {
+	async hasTokens(): Promise<boolean> {
 		const now = new Date(this.#nowMs()).toISOString();
-		return this.#access.tokens().some((token) => token.revokedAt === null && (token.expiresAt ?? "~") > now);
+		const tokens = await this.#access.tokens();
+		return tokens.some((token) => token.revokedAt === null && (token.expiresAt ?? "~") > now);
 	}
 
 	/** The identity of a session's cookie or of a bearer token; null when there is none that counts. */
-	of(cookie: string | undefined, bearer: string | undefined, address: string): Identity | null {
+	async of(cookie: string | undefined, bearer: string | undefined, address: string): Promise<Identity | null> {
 		const now = this.#nowMs();
 		if (bearer !== undefined) {
-			const token = this.#access.useToken(hashOf(bearer), now);
+			const token = await this.#access.useToken(hashOf(bearer), now);
 			if (token === null) {
 				this.#refuseMany(address);
 				this.#failed(address);
@@ -68,7 +69,7 @@ export class Identities {
 			return { name: token.name, role: token.role, via: "token", expiresAt: token.expiresAt, sessionHash: null };
 		}
 		if (cookie === undefined) return null;
-		const session = this.#access.session(hashOf(cookie), now);
+		const session = await this.#access.session(hashOf(cookie), now);
 		if (session === null) return null;
 		const { name, role, expiresAt, hash } = session;
 		return { name, role, via: "cookie", expiresAt, sessionHash: hash };
@@ -78,13 +79,13 @@ export class Identities {
 	 * Opens a session with the link's token, which is used up by it, or with an API token.
 	 * @throws RequestFailure 401, 429
 	 */
-	logIn(
+	async logIn(
 		token: string,
 		address: string,
-	): { readonly cookie: string; readonly seconds: number; readonly identity: Identity } {
+	): Promise<{ readonly cookie: string; readonly seconds: number; readonly identity: Identity }> {
 		this.#refuseMany(address);
 		const now = this.#nowMs();
-		const found = this.#useLink(token) ?? this.#access.useToken(hashOf(token), now);
+		const found = this.#useLink(token) ?? (await this.#access.useToken(hashOf(token), now));
 		if (found === null) {
 			this.#failed(address);
 			throw new RequestFailure(401, new HeadraceError("E_ACCESS", "this token is not known, used up, or over"));
@@ -98,13 +99,13 @@ export class Identities {
 		const cookie = randomBytes(32).toString("base64url");
 		const hash = hashOf(cookie);
 		const { name, role, tokenId } = found;
-		this.#access.addSession({ hash, name, role, tokenId, expiresAt }, now);
+		await this.#access.addSession({ hash, name, role, tokenId, expiresAt }, now);
 		const identity = { name, role, via: "cookie", expiresAt, sessionHash: hash } as const;
 		return { cookie, seconds: Math.floor((untilMs - now) / 1000), identity };
 	}
 
-	logOut({ sessionHash }: Identity): void {
-		if (sessionHash !== null) this.#access.endSession(sessionHash);
+	async logOut({ sessionHash }: Identity): Promise<void> {
+		if (sessionHash !== null) await this.#access.endSession(sessionHash);
 	}
 
 	#useLink(token: string): { name: string; role: Role; tokenId: string | null; expiresAt: string | null } | null {
@@ -166,7 +167,7 @@ export function makeToken(): { readonly token: string; readonly hash: string; re
 	return { token, hash: hashOf(token), tokenId: randomBytes(6).toString("hex") };
 }
 
-export function tokenItem(row: ReturnType<Service["state"]["access"]["tokens"]>[number]): TokenItem {
+export function tokenItem(row: Awaited<ReturnType<Service["state"]["access"]["tokens"]>>[number]): TokenItem {
 	return {
 		token_id: row.tokenId,
 		name: row.name,

@@ -35,9 +35,10 @@ export const JOB_ROUTES: readonly Route[] = [
 		summary: "What waits and what is at work, oldest first, then the last that ended",
 		role: "viewer",
 		answer: jobList,
-		handle({ context }) {
+		async handle({ context }) {
 			const { jobs } = context.service;
-			const shown = [...jobs.open(), ...jobs.ended().slice(0, ENDED_SHOWN)];
+			const ended = await jobs.ended();
+			const shown = [...jobs.open(), ...ended.slice(0, ENDED_SHOWN)];
 			return { jobs: shown.map((job) => jobOf(context, job)) };
 		},
 	}),
@@ -47,8 +48,8 @@ export const JOB_ROUTES: readonly Route[] = [
 		summary: "One job",
 		role: "viewer",
 		answer: jobAnswer,
-		handle(request) {
-			const job = request.context.service.jobs.find(param(request, "job"));
+		async handle(request) {
+			const job = await request.context.service.jobs.find(param(request, "job"));
 			if (job === null) throw notFound("such job");
 			return { job: jobOf(request.context, job) };
 		},
@@ -60,15 +61,15 @@ export const JOB_ROUTES: readonly Route[] = [
 		role: "operator",
 		answer: jobAnswer,
 		action: "cancel",
-		handle(request) {
+		async handle(request) {
 			const { context, who, note } = request;
 			const { service } = context;
-			const job = service.jobs.find(param(request, "job"));
+			const job = await service.jobs.find(param(request, "job"));
 			if (job === null) throw notFound("such job");
 			note({ subject: job.pipeline, detail: `job ${job.id}` });
-			if (!service.cancel(job.id, who?.name ?? "somebody"))
+			if (!(await service.cancel(job.id, who?.name ?? "somebody")))
 				throw new RequestFailure(409, new HeadraceError("E_REQUEST", `job ${job.id} has ended already`));
-			return { job: jobOf(context, service.jobs.find(job.id) ?? job) };
+			return { job: jobOf(context, (await service.jobs.find(job.id)) ?? job) };
 		},
 	}),
 ];

@@ -172,7 +172,7 @@ async function gaugesOf({ service }: ServerContext): Promise<Family[]> {
 		if (headroom !== null && headroom !== undefined) behind.add(labels, headroom.bytesBehind);
 		if (headroom?.secondsLeft !== undefined) left.add(labels, headroom.secondsLeft);
 		if (headroom?.bytesLeft !== undefined) leftBytes.add(labels, headroom.bytesLeft);
-		const follower = service.followers.of(name);
+		const follower = service.follower(name);
 		if (follower !== null) restarts.add(labels, follower.restarts);
 	}
 	return [jobs, pipelines, last, lag, behind, left, leftBytes, restarts];

@@ -84,7 +84,7 @@ async function scheduleOf({ service }: ServerContext, pipeline: CheckedPipeline)
 async function summaryOf(
 	context: ServerContext,
 	entry: CatalogEntry,
-	{ loaded, squares }: ReturnType<typeof looksOf>,
+	{ loaded, squares }: Awaited<ReturnType<typeof looksOf>>,
 ): Promise<PipelineSummary> {
 	const { service } = context;
 	const { name, file, pipeline, errors } = entry;
@@ -113,11 +113,11 @@ async function summaryOf(
 }
 
 /** What summaries need of the history, by pipeline, in two questions however many pipelines there are. */
-function looksOf({ service }: ServerContext) {
+async function looksOf({ service }: ServerContext) {
 	const { server } = service.state;
 	return {
-		loaded: server.loadedSince(new Date(service.clock.nowMs() - DAY_MS).toISOString()),
-		squares: Map.groupBy(server.lastRuns(LAST_RUNS), ({ pipeline }) => pipeline),
+		loaded: await server.loadedSince(new Date(service.clock.nowMs() - DAY_MS).toISOString()),
+		squares: Map.groupBy(await server.lastRuns(LAST_RUNS), ({ pipeline }) => pipeline),
 	};
 }
 
@@ -161,7 +161,7 @@ async function detailOf(context: ServerContext, entry: CatalogEntry): Promise<Pi
 	const runs = await service.state.runs({ pipeline: name, limit: LAST_RUNS });
 	const alerts = (await service.state.alerts(name)).filter(({ state }) => state === "waiting").map(waitingAlert);
 	return {
-		...(await summaryOf(context, entry, looksOf(context))),
+		...(await summaryOf(context, entry, await looksOf(context))),
 		grid: gridOf(context, name, runs),
 		staging: pipeline?.staging?.name ?? null,
 		retries: pipeline?.retries ?? null,
@@ -177,7 +177,7 @@ async function detailOf(context: ServerContext, entry: CatalogEntry): Promise<Pi
 
 /** A pipeline as the list has it. */
 async function onlySummary(request: RouteRequest<unknown, unknown>): Promise<PipelineSummary> {
-	return summaryOf(request.context, entryOf(request), looksOf(request.context));
+	return summaryOf(request.context, entryOf(request), await looksOf(request.context));
 }
 
 export const PIPELINE_ROUTES: readonly Route[] = [
@@ -188,7 +188,7 @@ export const PIPELINE_ROUTES: readonly Route[] = [
 		role: "viewer",
 		answer: z.strictObject({ pipelines: z.array(pipelineSummary).readonly() }).readonly(),
 		async handle({ context }) {
-			const looks = looksOf(context);
+			const looks = await looksOf(context);
 			const pipelines: PipelineSummary[] = [];
 			for (const entry of context.service.catalog.entries.values())
 				pipelines.push(await summaryOf(context, entry, looks));

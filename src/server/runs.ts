@@ -47,21 +47,21 @@ function stagesOf({ service }: ServerContext, run: RunReceipt): StageBar[] {
 	return tables.flatMap(({ table, stages }) => stages.map((stage) => ({ table, ...stage })));
 }
 
-function detailOf(context: ServerContext, receipt: RunReceipt): RunDetail {
+async function detailOf(context: ServerContext, receipt: RunReceipt): Promise<RunDetail> {
 	const { server } = context.service.state;
 	const run = withLive(context, receipt);
 	const { run_id: id, origin } = run;
-	const size = server.logSize(id);
+	const size = await server.logSize(id);
 	return {
 		run,
 		trigger: origin?.trigger ?? "command",
 		requested_by: origin?.by ?? null,
 		due_at: origin?.due_at ?? null,
 		params: origin?.params ?? {},
-		held: (context.service.live.get(id)?.jobId ?? null) !== null,
+		held: context.service.jobOfRun(id) !== null,
 		stages: stagesOf(context, run),
-		previous_run_id: server.neighbour(id, -1),
-		next_run_id: server.neighbour(id, 1),
+		previous_run_id: await server.neighbour(id, -1),
+		next_run_id: await server.neighbour(id, 1),
 		log_lines: size.lines,
 		first_error_line: size.firstErrorLine,
 		commands: {
@@ -104,7 +104,7 @@ function follow(request: RouteRequest<z.output<typeof logQuery>, unknown>, runId
 		const look = async () => {
 			// Asked before the lines: those that it wrote before its end are there then.
 			const run = await context.service.state.run(runId);
-			const lines = server.logLines(runId, { ...filterOf(query), after, limit: LOG_PAGE_MAX });
+			const lines = await server.logLines(runId, { ...filterOf(query), after, limit: LOG_PAGE_MAX });
 			for (const line of lines) {
 				send({ id: line.line, event: "line", data: context.redact(line) });
 				after = line.line;
@@ -135,8 +135,8 @@ function filterOf({ level, table, search }: Pick<z.output<typeof logQuery>, "lev
 }
 
 /** The whole log as a text file, with the receipt at its end. */
-function download({ service }: ServerContext, run: RunReceipt): Response {
-	const lines = service.state.server.logLines(run.run_id, { after: 0, limit: DOWNLOAD_LINES_MAX });
+async function download({ service }: ServerContext, run: RunReceipt): Promise<Response> {
+	const lines = await service.state.server.logLines(run.run_id, { after: 0, limit: DOWNLOAD_LINES_MAX });
 	const text = [...lines.map(textOf), "", ...receiptLines(run, { paint: (_style, part) => part, indent: 0 })].join(
 		"\n",
 	);
@@ -165,8 +165,8 @@ export const RUN_ROUTES: readonly Route[] = [
 			before: z.string().max(100).optional(),
 		}),
 		answer: runList,
-		handle({ context, query: { limit, pipeline, state, before } }) {
-			const runs = context.service.state.server.runs({
+		async handle({ context, query: { limit, pipeline, state, before } }) {
+			const runs = await context.service.state.server.runs({
 				limit: limit + 1,
 				...(pipeline === undefined ? {} : { pipeline }),
 				...(state === undefined ? {} : { state }),
@@ -202,7 +202,7 @@ export const RUN_ROUTES: readonly Route[] = [
 			const run = await runOf(request);
 			if (query.download === "1") return download(context, run);
 			const options = { ...filterOf(query), after: query.after ?? 0, limit: query.limit + 1 };
-			const found = context.service.state.server.logLines(run.run_id, options);
+			const found = await context.service.state.server.logLines(run.run_id, options);
 			const lines = found.slice(0, query.limit);
 			return {
 				run_id: run.run_id,
@@ -242,7 +242,7 @@ export const RUN_ROUTES: readonly Route[] = [
 					409,
 					new HeadraceError("E_REQUEST", `nothing failed in run ${run.run_id}`, { hint: "Nothing to repeat." }),
 				);
-			const job = context.service.add({
+			const job = await context.service.add({
 				pipeline: run.pipeline,
 				trigger: "retry",
 				by: who?.name ?? null,
@@ -262,15 +262,15 @@ export const RUN_ROUTES: readonly Route[] = [
 		async handle(request) {
 			const { context, who } = request;
 			const run = await runOf(request);
-			const jobId = context.service.live.get(run.run_id)?.jobId ?? null;
-			if (jobId === null || !context.service.cancel(jobId, who?.name ?? "somebody"))
+			const jobId = context.service.jobOfRun(run.run_id);
+			if (jobId === null || !(await context.service.cancel(jobId, who?.name ?? "somebody")))
 				throw new RequestFailure(
 					409,
 					new HeadraceError("E_REQUEST", `run ${run.run_id} is not at work as a job of this server`, {
 						hint: "A change stream is stopped by pausing its pipeline; a run of the command line by its own Ctrl-C.",
 					}),
 				);
-			const job = context.service.jobs.find(jobId);
+			const job = await context.service.jobs.find(jobId);
 			if (job === null) throw notFound(`job ${jobId}`);
 			return { job: jobOf(context, job) };
 		},

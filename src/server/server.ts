@@ -49,7 +49,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 	const { service, host, publicUrl, tls } = options;
 	const identities = new Identities(service);
 	const far = !isLoopback(host) || publicUrl !== null;
-	if (far && !identities.hasTokens())
+	if (far && !(await identities.hasTokens()))
 		throw new HeadraceError(
 			"E_USAGE",
 			`${publicUrl?.origin ?? host} can be reached from elsewhere, and nobody has a token to log in with`,

@@ -2,7 +2,7 @@ import type { Service } from "../app/service/service.ts";
 import type { RunReceipt } from "../core/index.ts";
 import type { RunSquare } from "./api.ts";
 
-type RunSums = ReturnType<Service["state"]["server"]["lastRuns"]>[number];
+type RunSums = Awaited<ReturnType<Service["state"]["server"]["lastRuns"]>>[number];
 
 /** A run in short, its tables added up. */
 export function squareOf(run: RunReceipt, nowMs: number): RunSquare {

@@ -17,10 +17,10 @@ async function pageOf(
 ): Promise<TablePage> {
 	const { service } = context;
 	const { server } = service.state;
-	const runs = server.tableRuns(name, table, RUNS_SHOWN);
+	const runs = await server.tableRuns(name, table, RUNS_SHOWN);
 	const [last] = runs;
 	if (last === undefined) throw notFound(`table ${JSON.stringify(table.slice(0, 200))} in a run of ${name}`);
-	const columns = server.columns(name, table);
+	const columns = await server.columns(name, table);
 	return {
 		pipeline: name,
 		table,

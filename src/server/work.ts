@@ -28,14 +28,15 @@ export function planOptions(pipeline: CheckedPipeline, body: RunRequest): PlanOp
 }
 
 /** The state of each interval: the worst of its tables counts, and what a job is yet to do. */
-function statesOf(
+async function statesOf(
 	{ service }: ServerContext,
 	pipeline: CheckedPipeline,
 	intervals: readonly (RunInterval & { readonly name: string })[],
-): CalendarDay[] {
+): Promise<CalendarDay[]> {
 	const [first, last] = [intervals[0], intervals.at(-1)];
 	if (first === undefined || last === undefined) return [];
-	const rows = Map.groupBy(service.state.server.intervals(pipeline.name, first.start, last.end), ({ start }) => start);
+	const known = await service.state.server.intervals(pipeline.name, first.start, last.end);
+	const rows = Map.groupBy(known, ({ start }) => start);
 	const queued = new Set<string>();
 	for (const job of service.jobs.open(pipeline.name))
 		for (const { start } of job.request.intervals ?? []) queued.add(start);
@@ -44,11 +45,11 @@ function statesOf(
 		const tables = rows.get(start) ?? [];
 		const state = worst.find((each) => tables.some((table) => table.state === each));
 		const newest = tables.toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1))[0];
-		const known = state === "pending" ? "running" : state === "skipped" ? "failed" : state;
+		const shown = state === "pending" ? "running" : state === "skipped" ? "failed" : state;
 		return {
 			interval: { start, end },
 			name,
-			state: known === "running" ? "running" : queued.has(start) ? "queued" : (known ?? "missing"),
+			state: shown === "running" ? "running" : queued.has(start) ? "queued" : (shown ?? "missing"),
 			run_id: newest?.runId ?? null,
 			rows: tables.reduce((sum, table) => sum + table.rows, 0),
 			seconds: tables.reduce((sum, table) => Math.max(sum, table.seconds), 0),
@@ -75,7 +76,11 @@ async function previewOf(
 	const options = { start, end, ...(tables.length === 0 ? {} : { tables }) };
 	// As the command line's, with its faults.
 	await service.app.backfillIntervals(pipeline, options);
-	const intervals = statesOf(context, pipeline, intervalsBetween(start, end, pipeline.schedule, pipeline.timezone));
+	const intervals = await statesOf(
+		context,
+		pipeline,
+		intervalsBetween(start, end, pipeline.schedule, pipeline.timezone),
+	);
 	const previewed = intervals.map(({ interval, state }) => {
 		const isOpen = state === "queued" || state === "running";
 		const wanted =
@@ -103,12 +108,12 @@ export const WORK_ROUTES: readonly Route[] = [
 		answer: jobAnswer,
 		status: 202,
 		action: "run",
-		handle(request) {
+		async handle(request) {
 			const { context, body, who, note } = request;
 			const pipeline = context.service.catalog.pipeline(entryOf(request).name);
 			note({ detail: JSON.stringify(body) });
 			const { tables, fullRefresh, params } = planOptions(pipeline, body);
-			const job = context.service.add(
+			const job = await context.service.add(
 				{
 					pipeline: pipeline.name,
 					trigger: "manual",
@@ -152,7 +157,7 @@ export const WORK_ROUTES: readonly Route[] = [
 				throw new HeadraceError("E_USAGE", "no interval of that range is to be run", {
 					hint: "Ask for the preview: it shows what each one is.",
 				});
-			const job = context.service.add({
+			const job = await context.service.add({
 				pipeline: pipeline.name,
 				trigger: "backfill",
 				by: who?.name ?? null,
@@ -173,7 +178,7 @@ export const WORK_ROUTES: readonly Route[] = [
 			to: z.string().max(60).optional().describe("Default: now"),
 		}),
 		answer: calendar,
-		handle(request) {
+		async handle(request) {
 			const { context, query } = request;
 			const pipeline = context.service.catalog.pipeline(entryOf(request).name);
 			needIntervals(pipeline);
@@ -188,7 +193,7 @@ export const WORK_ROUTES: readonly Route[] = [
 			const last = lastInterval(until, schedule, timezone);
 			const first = lastInterval(Math.min(since, until), schedule, timezone).end;
 			const all = first < last.end ? intervalsBetween(first, last.end, schedule, timezone) : [last];
-			const intervals = statesOf(context, pipeline, all.slice(-CALENDAR_MAX));
+			const intervals = await statesOf(context, pipeline, all.slice(-CALENDAR_MAX));
 			return {
 				pipeline: pipeline.name,
 				unit: intervalLength(schedule).unit,

@@ -1,4 +1,5 @@
-import type { DurableDatabase } from "./database.ts";
+import type { StateDatabase } from "./database.ts";
+import { all, first, numberOf, run, textOf, textOrNull } from "./work.ts";
 
 /** Answers that nobody came back for go with the next request. */
 const KEPT_MS = 86_400_000;
@@ -14,66 +15,67 @@ export interface ChangeRequestRow {
  * nobody has to take it away from it, and no other process need open the destination.
  */
 export class ChangeRequests {
-	readonly #database: DurableDatabase;
+	readonly #database: StateDatabase;
 
-	constructor(database: DurableDatabase) {
+	constructor(database: StateDatabase) {
 		this.#database = database;
 	}
 
 	/** Names the request, for its answer. */
-	ask(pipeline: string, request: string): number {
-		return this.#database.transaction((database) => {
-			database
-				.prepare("DELETE FROM change_requests WHERE asked_at < ?")
-				.run(new Date(Date.now() - KEPT_MS).toISOString());
-			const { lastInsertRowid } = database
-				.prepare("INSERT INTO change_requests (pipeline, asked_at, request, is_taken) VALUES (?, ?, ?, 0)")
-				.run(pipeline, new Date().toISOString(), request);
-			return Number(lastInsertRowid);
+	ask(pipeline: string, request: string): Promise<number> {
+		const nowMs = this.#database.nowMs();
+		return this.#database.transaction(function* () {
+			yield* run("DELETE FROM change_requests WHERE asked_at < $1", new Date(nowMs - KEPT_MS).toISOString());
+			const row = yield* first(
+				`INSERT INTO change_requests (pipeline, asked_at, request, is_taken) VALUES ($1, $2, $3, 0)
+				RETURNING request_id`,
+				pipeline,
+				new Date(nowMs).toISOString(),
+				request,
+			);
+			return numberOf(row!, "request_id");
 		});
 	}
 
 	/** Whether something is asked of whoever follows the log of a pipeline. */
-	isAsked(pipeline: string): boolean {
-		return this.#database.use(
-			(database) =>
-				database.prepare("SELECT 1 FROM change_requests WHERE pipeline = ? AND is_taken = 0 LIMIT 1").get(pipeline) !==
-				undefined,
-		);
+	isAsked(pipeline: string): Promise<boolean> {
+		return this.#database.use(function* () {
+			const asked = "SELECT 1 AS asked FROM change_requests WHERE pipeline = $1 AND is_taken = 0 LIMIT 1";
+			return (yield* first(asked, pipeline)) !== null;
+		});
 	}
 
 	/** Takes what is asked, in its order: it can't be withdrawn any more. */
-	take(pipeline: string): ChangeRequestRow[] {
-		return this.#database.transaction((database) => {
-			const rows = database
-				.prepare(
-					"SELECT request_id, request FROM change_requests WHERE pipeline = ? AND is_taken = 0 ORDER BY request_id",
-				)
-				.all(pipeline);
-			database.prepare("UPDATE change_requests SET is_taken = 1 WHERE pipeline = ?").run(pipeline);
-			return rows.map((row) => ({ id: Number(row["request_id"]), request: String(row["request"]) }));
+	take(pipeline: string): Promise<ChangeRequestRow[]> {
+		return this.#database.transaction(function* () {
+			const rows = yield* all(
+				"SELECT request_id, request FROM change_requests WHERE pipeline = $1 AND is_taken = 0 ORDER BY request_id",
+				pipeline,
+			);
+			if (rows.length > 0) yield* run("UPDATE change_requests SET is_taken = 1 WHERE pipeline = $1", pipeline);
+			return rows.map((row) => ({ id: numberOf(row, "request_id"), request: textOf(row, "request") }));
 		});
 	}
 
-	answer(id: number, answer: string): void {
-		this.#database.transaction((database) => {
-			database.prepare("UPDATE change_requests SET answer = ? WHERE request_id = ?").run(answer, id);
-		});
+	async answer(id: number, answer: string): Promise<void> {
+		await this.#database.transaction(() =>
+			run("UPDATE change_requests SET answer = $1 WHERE request_id = $2", answer, id),
+		);
 	}
 
 	/** Null while there is none. */
-	answerOf(id: number): string | null {
-		return this.#database.use((database) => {
-			const row = database.prepare("SELECT answer FROM change_requests WHERE request_id = ?").get(id);
-			return row === undefined || row["answer"] === null ? null : String(row["answer"]);
+	answerOf(id: number): Promise<string | null> {
+		return this.#database.use(function* () {
+			const row = yield* first("SELECT answer FROM change_requests WHERE request_id = $1", id);
+			return row === null ? null : textOrNull(row, "answer");
 		});
 	}
 
 	/** False when it was taken: then its answer is to be waited for. */
-	withdraw(id: number): boolean {
-		return this.#database.transaction((database) => {
-			const { changes } = database.prepare("DELETE FROM change_requests WHERE request_id = ? AND is_taken = 0").run(id);
-			return changes === 1;
-		});
+	async withdraw(id: number): Promise<boolean> {
+		const withdrawn = await this.#database.transaction(() =>
+			run("DELETE FROM change_requests WHERE request_id = $1 AND is_taken = 0", id),
+		);
+		return withdrawn === 1;
 	}
 }

@@ -1,189 +1,37 @@
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
-import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { HeadraceError } from "../core/errors.ts";
-import { migrate } from "./schema.ts";
+import type { Finding } from "../core/port.ts";
+import type { Lease } from "../core/state-store.ts";
+import type { LeaseMoment } from "./lease-clock.ts";
+import type { Work } from "./work.ts";
 
-/** How long a statement waits for another process's lock before it gives up. */
-const BUSY_TIMEOUT_MS = 15_000;
-
-/** https://www.sqlite.org/rescode.html */
-const SQLITE = { busy: 5, locked: 6, readOnly: 8, ioError: 10, corrupt: 11, full: 13, cantOpen: 14, notADatabase: 26 };
-
-/**
- * A SQLite file that replaces itself when it is damaged: the damaged one is moved to `<path>.damaged-<time>`, a new
- * one is made, and the work that met the damage is done again on it.
- */
-export class DurableDatabase implements Disposable {
-	readonly path: string;
-	readonly #notice: (message: string) => void;
-	#database: DatabaseSync;
-	#inode: bigint;
-
-	/** @throws E_STATE when the file can't be opened, belongs to another program or to a newer Headrace */
-	constructor(path: string, notice: (message: string) => void) {
-		this.path = path;
-		this.#notice = notice;
-		mkdirSync(dirname(path), { recursive: true });
-		this.#database = this.#open();
-		this.#inode = inodeOf(path);
-	}
-
+/** Where a project's state is kept: a SQLite file, or a schema of PostgreSQL that several servers share. */
+export interface StateDatabase extends AsyncDisposable {
+	/** For messages: the file, or the server and the schema. */
+	readonly place: string;
+	/** Whether processes of other machines use it too. */
+	readonly isShared: boolean;
+	/** The lease whose holder writes; null: whoever. */
+	readonly fence: Lease | null;
 	/**
-	 * Runs `work`; when the file turns out to be damaged, once more on a new file.
-	 * @throws E_STATE, E_NO_SPACE
+	 * Reads. May do the work again when the database broke in between.
+	 * @throws E_STATE, E_NO_SPACE, E_CONNECT
 	 */
-	use<Result>(work: (database: DatabaseSync) => Result): Result {
-		try {
-			return work(this.#database);
-		} catch (error) {
-			if (!isDamage(error)) throw this.#translated(error);
-		}
-		this.#replace();
-		try {
-			return work(this.#database);
-		} catch (error) {
-			throw this.#translated(error);
-		}
-	}
-
-	/** `work` in one transaction that has the write lock from its start. */
-	transaction<Result>(work: (database: DatabaseSync) => Result): Result {
-		return this.use((database) => {
-			database.exec("BEGIN IMMEDIATE");
-			try {
-				const result = work(database);
-				database.exec("COMMIT");
-				return result;
-			} catch (error) {
-				if (database.isTransaction) database.exec("ROLLBACK");
-				throw error;
-			}
-		});
-	}
-
-	[Symbol.dispose](): void {
-		if (this.#database.isOpen) this.#database.close();
-	}
-
-	#open(): DatabaseSync {
-		try {
-			return openFile(this.path);
-		} catch (error) {
-			if (!isDamage(error)) throw this.#translated(error);
-			moveAside(this.path, this.#notice);
-			try {
-				return openFile(this.path);
-			} catch (again) {
-				throw this.#translated(again);
-			}
-		}
-	}
-
-	#replace(): void {
-		try {
-			this.#database.close();
-		} catch {
-			// A damaged file may not even close cleanly; its handle is gone either way.
-		}
-		// Another process may have met the damage first: what lies there now is then its new file, which stays.
-		if (existsSync(this.path) && inodeOf(this.path) === this.#inode) moveAside(this.path, this.#notice);
-		this.#database = this.#open();
-		this.#inode = inodeOf(this.path);
-	}
-
-	#translated(error: unknown): unknown {
-		const code = primaryCode(error);
-		if (code === null) return error;
-		const say = (what: string, hint?: string): HeadraceError =>
-			new HeadraceError("E_STATE", `${this.path} ${what}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
-		switch (code) {
-			case SQLITE.full:
-				return new HeadraceError("E_NO_SPACE", `no space left to write ${this.path}`, { cause: error });
-			case SQLITE.busy:
-			case SQLITE.locked:
-				return say(
-					`has been locked by another program for ${BUSY_TIMEOUT_MS / 1000} s`,
-					"Find the process that holds it open, or run again.",
-				);
-			case SQLITE.readOnly:
-			case SQLITE.cantOpen:
-				return say("can't be opened for writing", "Check the folder's permissions.");
-			default:
-				return say(`can't be read or written: ${(error as Error).message}`, "Check the disk.");
-		}
-	}
-}
-
-function openFile(path: string): DatabaseSync {
-	// Logs may tell about private systems: only the owner reads them. SQLite gives its other files the same mode.
-	if (!existsSync(path)) closeQuietly(path);
-	const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
-	try {
-		migrate(database, path);
-		switchToWal(database);
-		// With WAL, NORMAL survives every death of the process; a power cut may cost the last moments of history.
-		database.exec("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
-		return database;
-	} catch (error) {
-		database.close();
-		throw error;
-	}
-}
-
-function closeQuietly(path: string): void {
-	try {
-		closeSync(openSync(path, "a", 0o600));
-	} catch {
-		// SQLite meets the same obstacle and says it better.
-	}
-}
-
-/** The switch does not wait for other connections as statements do, so it is tried again until the file is in WAL mode. */
-function switchToWal(database: DatabaseSync): void {
-	const deadlineMs = Date.now() + BUSY_TIMEOUT_MS;
-	while (true) {
-		try {
-			database.exec("PRAGMA journal_mode = WAL");
-			return;
-		} catch (error) {
-			if (primaryCode(error) !== SQLITE.busy || Date.now() > deadlineMs) throw error;
-			Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-		}
-	}
-}
-
-/** Moves a damaged store out of the way together with its log, which belongs to it alone. */
-function moveAside(path: string, notice: (message: string) => void): void {
-	const time = new Date().toISOString().replace(/[-:]/g, "").replace("T", "-").slice(0, 15);
-	let target = `${path}.damaged-${time}`;
-	for (let i = 2; existsSync(target); i++) target = `${path}.damaged-${time}-${i}`;
-	for (const suffix of ["", "-wal", "-shm"]) {
-		try {
-			renameSync(path + suffix, target + suffix);
-		} catch (error) {
-			if ((error as NodeJS.ErrnoException).code !== "ENOENT")
-				throw new HeadraceError("E_STATE", `${path} is damaged and can't be moved aside`, {
-					cause: error,
-					hint: "Move it elsewhere by hand: only history is lost, positions are read from the destination.",
-				});
-		}
-	}
-	notice(
-		`${path} was damaged: it is now ${target}, and a new one was begun. History before this is lost; data and positions are not, they are read from the destination.`,
-	);
-}
-
-function inodeOf(path: string): bigint {
-	return statSync(path, { bigint: true }).ino;
-}
-
-function primaryCode(error: unknown): number | null {
-	const code = (error as { errcode?: unknown } | null)?.errcode;
-	return typeof code === "number" ? code & 0xff : null;
-}
-
-function isDamage(error: unknown): boolean {
-	const code = primaryCode(error);
-	return code === SQLITE.corrupt || code === SQLITE.notADatabase;
+	use<Result>(work: () => Work<Result>): Promise<Result>;
+	/**
+	 * Writes, in one transaction that nobody else's writes come in between.
+	 * @throws E_FENCED when the lease is another's, and what `use` throws
+	 */
+	transaction<Result>(work: () => Work<Result>): Promise<Result>;
+	/** The same database, written to only while this lease is not another's; null: by whoever. */
+	fencedBy(lease: Lease | null): StateDatabase;
+	/** Now, by the clock that all who share it go by. */
+	now(): Work<LeaseMoment>;
+	/** The same without asking, milliseconds since 1970: as it was told with the last write. */
+	nowMs(): number;
+	/** Whether the process that gave itself this name, on a machine that booted so, is known to be gone. */
+	isDead(holder: string, bootId: string | null): boolean;
+	/** A number that changes when another process has written. */
+	dataVersion(): Promise<number>;
+	check(): Promise<Finding[]>;
+	/** Gives back the space of what was deleted. */
+	tidy(): Promise<void>;
 }

@@ -1,25 +1,13 @@
-import type { DatabaseSync } from "node:sqlite";
 import { HeadraceError } from "../core/errors.ts";
 import type { RunReceipt, RunState, TableReceipt } from "../core/state-store.ts";
-import type { DurableDatabase } from "./database.ts";
-import { holderIsDead } from "./process-identity.ts";
-
-export interface RunRow {
-	readonly run_id: string;
-	readonly pipeline: string;
-	readonly interval_start: string | null;
-	readonly interval_end: string | null;
-	readonly state: RunState;
-	readonly started_at: string;
-	readonly finished_at: string | null;
-	/** What only some runs have, as JSON; null in stores of an older version. */
-	readonly details: string | null;
-}
+import type { StateDatabase } from "./database.ts";
+import { isHeld } from "./lease-rows.ts";
+import { all, insert, jsonText, numberOrNull, places, type Row, run, textOf, textOrNull, type Work } from "./work.ts";
 
 /** The parts of a receipt that only some runs have. */
 type RunDetails = Pick<RunReceipt, "error" | "attempt_errors" | "stage" | "origin">;
 
-export function detailsOf({ error, attempt_errors, stage, origin }: RunReceipt): RunDetails | null {
+function detailsOf({ error, attempt_errors, stage, origin }: RunReceipt): RunDetails | null {
 	const details = {
 		...(error !== undefined && { error }),
 		...(attempt_errors !== undefined && { attempt_errors }),
@@ -29,96 +17,164 @@ export function detailsOf({ error, attempt_errors, stage, origin }: RunReceipt):
 	return Object.keys(details).length === 0 ? null : details;
 }
 
-export function replaceReceipts(database: DatabaseSync, runId: string, tables: readonly TableReceipt[]): void {
-	database.prepare("DELETE FROM table_receipts WHERE run_id = ?").run(runId);
-	const insert = database.prepare(
-		"INSERT INTO table_receipts (run_id, ordinal, table_name, state, receipt) VALUES (?, ?, ?, ?, ?)",
+/** Who makes a run. */
+export interface RunMaker {
+	readonly holder: string;
+	readonly bootId: string | null;
+	/** Of its pipeline; null: nobody fences it. */
+	readonly lease: { readonly name: string; readonly epoch: number } | null;
+}
+
+const COLUMNS = [
+	"run_id",
+	"pipeline",
+	"interval_start",
+	"interval_end",
+	"state",
+	"started_at",
+	"finished_at",
+	"details",
+	"holder",
+	"boot_id",
+	"lease_name",
+	"lease_epoch",
+];
+const REPLACED = COLUMNS.slice(1)
+	.map((column) => `${column} = excluded.${column}`)
+	.join(", ");
+
+/** Inserts or replaces a run with its tables. */
+export function* saveRun(receipt: RunReceipt, { holder, bootId, lease }: RunMaker): Work<void> {
+	const { run_id, pipeline, interval, state, started_at, finished_at } = receipt;
+	const details = detailsOf(receipt);
+	const json = details === null ? null : jsonText(details);
+	const [start, end] = [interval?.start ?? null, interval?.end ?? null];
+	const made = [holder, bootId, lease?.name ?? null, lease?.epoch ?? null];
+	const values = [run_id, pipeline, start, end, state, started_at, finished_at, json, ...made];
+	yield* insert("runs", COLUMNS, [values], `ON CONFLICT (run_id) DO UPDATE SET ${REPLACED}`);
+	yield* replaceReceipts(run_id, receipt.tables);
+}
+
+function* replaceReceipts(runId: string, tables: readonly TableReceipt[]): Work<void> {
+	yield* run("DELETE FROM table_receipts WHERE run_id = $1", runId);
+	yield* insert(
+		"table_receipts",
+		["run_id", "ordinal", "table_name", "state", "receipt"],
+		tables.map((table, ordinal) => [runId, ordinal, table.table, table.state, jsonText(table)]),
 	);
-	tables.forEach((table, ordinal) => {
-		insert.run(runId, ordinal, table.table, table.state, JSON.stringify(table));
+}
+
+/** Runs whose tables are read by one statement. */
+const READ_AT_ONCE = 500;
+
+/** What the rows of runs say, with their tables, in the order of the rows. */
+export function* receiptsOf(rows: readonly Row[]): Work<RunReceipt[]> {
+	const tables = new Map<string, TableReceipt[]>(rows.map((row) => [textOf(row, "run_id"), []]));
+	const ids = [...tables.keys()];
+	for (let begin = 0; begin < ids.length; begin += READ_AT_ONCE) {
+		const part = ids.slice(begin, begin + READ_AT_ONCE);
+		const found = yield* all(
+			`SELECT run_id, receipt FROM table_receipts WHERE run_id IN (${places(part.length)}) ORDER BY run_id, ordinal`,
+			...part,
+		);
+		for (const row of found)
+			tables.get(textOf(row, "run_id"))?.push(JSON.parse(textOf(row, "receipt")) as TableReceipt);
+	}
+	return rows.map((row) => {
+		const details = textOrNull(row, "details");
+		return {
+			run_id: textOf(row, "run_id"),
+			pipeline: textOf(row, "pipeline"),
+			interval: intervalOf(row),
+			state: textOf(row, "state") as RunState,
+			started_at: textOf(row, "started_at"),
+			finished_at: textOrNull(row, "finished_at"),
+			tables: tables.get(textOf(row, "run_id")) ?? [],
+			...(details === null ? {} : (JSON.parse(details) as RunDetails)),
+		};
 	});
 }
 
-function receiptsOf(database: DatabaseSync, runId: string): TableReceipt[] {
-	const rows = database.prepare("SELECT receipt FROM table_receipts WHERE run_id = ? ORDER BY ordinal").all(runId) as {
-		receipt: string;
-	}[];
-	return rows.map((row) => JSON.parse(row.receipt) as TableReceipt);
-}
-
-export function receiptOf(database: DatabaseSync, row: RunRow): RunReceipt {
-	return {
-		run_id: row.run_id,
-		pipeline: row.pipeline,
-		interval:
-			row.interval_start === null || row.interval_end === null
-				? null
-				: { start: row.interval_start, end: row.interval_end },
-		state: row.state,
-		started_at: row.started_at,
-		finished_at: row.finished_at,
-		tables: receiptsOf(database, row.run_id),
-		...(row.details === null ? {} : (JSON.parse(row.details) as RunDetails)),
-	};
+export function intervalOf(row: Row): RunReceipt["interval"] {
+	const [start, end] = [textOrNull(row, "interval_start"), textOrNull(row, "interval_end")];
+	return start === null || end === null ? null : { start, end };
 }
 
 /**
  * The id of the run that is named so, wholly or by its beginning.
  * @throws E_USAGE when several runs begin so
  */
-export function findRunId(database: DatabaseSync, prefix: string): string | null {
-	const rows = database
-		.prepare("SELECT run_id FROM runs WHERE substr(run_id, 1, length(?1)) = ?1 ORDER BY length(run_id), run_id LIMIT 4")
-		.all(prefix) as { run_id: string }[];
-	const first = rows[0];
-	if (first === undefined || prefix === "") return null;
-	if (rows.length > 1 && first.run_id !== prefix)
-		throw new HeadraceError(
-			"E_USAGE",
-			`several runs begin with ${prefix}: ${rows.map((row) => row.run_id).join(", ")}`,
-			{
-				hint: "Write more of the run id.",
-			},
-		);
-	return first.run_id;
+export function* findRunId(prefix: string): Work<string | null> {
+	if (prefix === "") return null;
+	const rows = yield* all(
+		`SELECT run_id FROM runs WHERE substr(run_id, 1, length(CAST($1 AS TEXT))) = $1
+		ORDER BY length(run_id), run_id LIMIT 4`,
+		prefix,
+	);
+	const ids = rows.map((row) => textOf(row, "run_id"));
+	if (ids.length > 1 && ids[0] !== prefix)
+		throw new HeadraceError("E_USAGE", `several runs begin with ${prefix}: ${ids.join(", ")}`, {
+			hint: "Write more of the run id.",
+		});
+	return ids[0] ?? null;
 }
 
-/** A run whose process is gone never told its end: it counts as stopped, so that nobody waits for it. */
-export function settleAbandonedRuns(store: DurableDatabase): void {
-	const abandoned = store
-		.use(
-			(database) =>
-				database.prepare("SELECT run_id, holder FROM runs WHERE state = 'running'").all() as unknown as RunHolder[],
-		)
-		.filter((run) => holderIsDead(run.holder));
-	if (abandoned.length === 0) return;
-	store.transaction((database) => {
-		for (const run of abandoned) settle(database, run);
-	});
-}
-
-interface RunHolder {
-	readonly run_id: string;
-	readonly holder: string;
-}
-
-const ABANDONED = {
+const KILLED = {
 	code: "E_STOPPED",
 	message: "the run's process is gone: it was killed, or the machine was restarted",
 	hint: "Run again: it goes on where it stopped.",
 };
+const SILENT = {
+	code: "E_STOPPED",
+	message: "the run's process said nothing for longer than its lock lasts: it is gone, or stood still",
+	hint: "Run again: it goes on where it stopped.",
+};
 
-function settle(database: DatabaseSync, run: RunHolder): void {
-	const settled = database
-		.prepare("UPDATE runs SET state = 'stopped' WHERE run_id = ? AND state = 'running' AND holder = ?")
-		.run(run.run_id, run.holder);
-	if (settled.changes === 0) return;
-	const open = (table: TableReceipt): boolean => table.state === "running" || table.state === "pending";
-	replaceReceipts(
-		database,
-		run.run_id,
-		receiptsOf(database, run.run_id).map((table) =>
-			open(table) ? { ...table, state: "stopped", error: table.error ?? ABANDONED } : table,
-		),
+/**
+ * A run whose process is gone never told its end: it counts as stopped, so that nobody waits for it. So does one whose
+ * lease is over, or another's.
+ */
+export async function settleAbandonedRuns(database: StateDatabase): Promise<void> {
+	const abandoned = await database.use(() => abandonedRuns(database));
+	if (abandoned.length === 0) return;
+	// Whoever sees it may say so, also a process that is fenced itself.
+	await database.fencedBy(null).transaction(function* () {
+		// Looked at again: its process may have come to its end meanwhile.
+		for (const each of yield* abandonedRuns(database)) yield* settle(each);
+	});
+}
+
+interface Abandoned {
+	readonly runId: string;
+	readonly error: typeof KILLED;
+}
+
+function* abandonedRuns(database: StateDatabase): Work<Abandoned[]> {
+	const rows = yield* all(
+		`SELECT r.run_id, r.holder AS made_by, r.boot_id AS made_on, r.lease_epoch, l.name, l.epoch, l.holder,
+			l.expires_ms, l.boot_id, l.expires_uptime_ms
+		FROM runs r LEFT JOIN leases l ON l.name = r.lease_name WHERE r.state = 'running'`,
+	);
+	if (rows.length === 0) return [];
+	const now = yield* database.now();
+	return rows.flatMap((row) => {
+		const runId = textOf(row, "run_id");
+		if (database.isDead(textOf(row, "made_by"), textOrNull(row, "made_on"))) return [{ runId, error: KILLED }];
+		const epoch = numberOrNull(row, "lease_epoch");
+		if (epoch === null) return [];
+		const isOurs = numberOrNull(row, "epoch") === epoch && isHeld(database, row, now);
+		return isOurs ? [] : [{ runId, error: SILENT }];
+	});
+}
+
+function* settle({ runId, error }: Abandoned): Work<void> {
+	yield* run("UPDATE runs SET state = 'stopped' WHERE run_id = $1", runId);
+	const rows = yield* all("SELECT receipt FROM table_receipts WHERE run_id = $1 ORDER BY ordinal", runId);
+	const isOpen = ({ state }: TableReceipt): boolean => state === "running" || state === "pending";
+	yield* replaceReceipts(
+		runId,
+		rows
+			.map((row) => JSON.parse(textOf(row, "receipt")) as TableReceipt)
+			.map((table) => (isOpen(table) ? { ...table, state: "stopped", error: table.error ?? error } : table)),
 	);
 }

@@ -16,6 +16,8 @@ export interface JobRow {
 	readonly queuedAt: string;
 	/** JSON. */
 	readonly entry: string;
+	/** Who asked another server to stop it; null or absent: nobody. */
+	readonly cancelledBy?: string | null;
 }
 
 export type Role = "viewer" | "operator" | "admin";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { RunReceipt, TableReceipt } from "../core/state-store.ts";
-import type { DurableDatabase } from "./database.ts";
-import { type RunRow, receiptOf, settleAbandonedRuns } from "./run-rows.ts";
+import type { RunReceipt, RunState, TableReceipt } from "../core/state-store.ts";
+import type { StateDatabase } from "./database.ts";
+import { intervalOf, receiptsOf, settleAbandonedRuns } from "./run-rows.ts";
 import type {
 	AuditRow,
 	ColumnsRow,
@@ -14,119 +14,120 @@ import type {
 	ScheduleRow,
 	TableRun,
 } from "./server-rows.ts";
+import {
+	all,
+	first,
+	insert,
+	jsonText,
+	numberOf,
+	numberOrNull,
+	type Row,
+	run,
+	textOf,
+	textOrNull,
+	type Work,
+} from "./work.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 /** Jobs that have ended are kept for the list of the last ones only. */
 const ENDED_JOBS_KEPT = 200;
 const AUDIT_KEPT = 100_000;
 
-/** What the server keeps beside runs, and how it looks into them. In the same file as the runs. */
+/** What the server keeps beside runs, and how it looks into them. In the same database as the runs. */
 export class ServerStore {
-	readonly #database: DurableDatabase;
+	readonly #database: StateDatabase;
 	readonly #redact: (text: string) => string;
 
-	constructor(database: DurableDatabase, redact: (text: string) => string) {
+	constructor(database: StateDatabase, redact: (text: string) => string) {
 		this.#database = database;
 		this.#redact = redact;
 	}
 
-	/** A number that changes when another process has written to the file: https://www.sqlite.org/pragma.html#pragma_data_version */
-	dataVersion(): number {
-		return this.#database.use((database) =>
-			Number(Object.values(database.prepare("PRAGMA data_version").get() ?? {})[0]),
-		);
+	/** A number that changes when another process has written. */
+	dataVersion(): Promise<number> {
+		return this.#database.dataVersion();
 	}
 
-	schedules(): ScheduleRow[] {
-		return this.#database.use((database) =>
-			database
-				.prepare("SELECT * FROM schedules")
-				.all()
-				.map((row) => scheduleOf(row as unknown as ScheduleColumns)),
-		);
+	async schedules(): Promise<ScheduleRow[]> {
+		return (await this.#database.use(() => all("SELECT * FROM schedules"))).map(scheduleOf);
 	}
 
 	/** Remembers how far a schedule has been served. */
-	saveDue(pipeline: string, dueMs: number): void {
-		this.#database.transaction((database) => {
-			database
-				.prepare(
-					"INSERT INTO schedules (pipeline, due_ms) VALUES (?, ?) ON CONFLICT (pipeline) DO UPDATE SET due_ms = excluded.due_ms",
-				)
-				.run(pipeline, dueMs);
-		});
+	async saveDue(pipeline: string, dueMs: number): Promise<void> {
+		const more = "ON CONFLICT (pipeline) DO UPDATE SET due_ms = excluded.due_ms";
+		await this.#database.transaction(() => insert("schedules", ["pipeline", "due_ms"], [[pipeline, dueMs]], more));
 	}
 
 	/** Holds a schedule, or lets it go on when `paused` is null. */
-	savePause(pipeline: string, paused: ScheduleRow["paused"]): void {
-		this.#database.transaction((database) => {
-			database
-				.prepare(
-					`INSERT INTO schedules (pipeline, paused_at, paused_by, pause_reason) VALUES (?, ?, ?, ?)
-					ON CONFLICT (pipeline) DO UPDATE SET paused_at = excluded.paused_at, paused_by = excluded.paused_by,
-						pause_reason = excluded.pause_reason`,
-				)
-				.run(
-					pipeline,
-					paused?.at ?? null,
-					paused?.by ?? null,
-					paused?.reason === null || paused === null ? null : this.#redact(paused.reason),
+	async savePause(pipeline: string, paused: ScheduleRow["paused"]): Promise<void> {
+		const reason = paused === null || paused.reason === null ? null : this.#redact(paused.reason);
+		await this.#database.transaction(() =>
+			insert(
+				"schedules",
+				["pipeline", "paused_at", "paused_by", "pause_reason"],
+				[[pipeline, paused?.at ?? null, paused?.by ?? null, reason]],
+				`ON CONFLICT (pipeline) DO UPDATE SET paused_at = excluded.paused_at, paused_by = excluded.paused_by,
+					pause_reason = excluded.pause_reason`,
+			),
+		);
+	}
+
+	async saveJob(job: JobRow): Promise<void> {
+		await this.#database.transaction(function* () {
+			yield* insert(
+				"jobs",
+				["job_id", "ended", "queued_at", "entry"],
+				[[job.jobId, job.ended ? 1 : 0, job.queuedAt, job.entry]],
+				"ON CONFLICT (job_id) DO UPDATE SET ended = excluded.ended, entry = excluded.entry",
+			);
+			if (job.ended)
+				yield* run(
+					`DELETE FROM jobs WHERE ended = 1 AND job_id NOT IN
+						(SELECT job_id FROM jobs WHERE ended = 1 ORDER BY queued_at DESC, job_id DESC LIMIT $1)`,
+					ENDED_JOBS_KEPT,
 				);
 		});
 	}
 
-	saveJob(job: JobRow): void {
-		this.#database.transaction((database) => {
-			database
-				.prepare(
-					`INSERT INTO jobs (job_id, ended, queued_at, entry) VALUES (?, ?, ?, ?)
-					ON CONFLICT (job_id) DO UPDATE SET ended = excluded.ended, entry = excluded.entry`,
-				)
-				.run(job.jobId, job.ended ? 1 : 0, job.queuedAt, job.entry);
-			if (job.ended)
-				database
-					.prepare(
-						"DELETE FROM jobs WHERE job_id IN (SELECT job_id FROM jobs WHERE ended = 1 ORDER BY queued_at DESC LIMIT -1 OFFSET ?)",
-					)
-					.run(ENDED_JOBS_KEPT);
-		});
+	/** Those that have not ended, oldest first; `ended` gives the others, newest first. */
+	async jobs(ended: boolean): Promise<JobRow[]> {
+		const order = ended ? "DESC" : "ASC";
+		const sql = `SELECT * FROM jobs WHERE ended = $1 ORDER BY queued_at ${order}, job_id ${order}`;
+		return (await this.#database.use(() => all(sql, ended ? 1 : 0))).map((row) => ({
+			jobId: textOf(row, "job_id"),
+			ended,
+			queuedAt: textOf(row, "queued_at"),
+			entry: textOf(row, "entry"),
+			cancelledBy: textOrNull(row, "cancelled_by"),
+		}));
 	}
 
-	/** Those that have not ended, oldest first; `ended` gives the others, newest first. */
-	jobs(ended: boolean): JobRow[] {
-		return this.#database.use((database) =>
-			database
-				.prepare(`SELECT * FROM jobs WHERE ended = ? ORDER BY queued_at ${ended ? "DESC" : "ASC"}, job_id`)
-				.all(ended ? 1 : 0)
-				.map((row) => ({
-					jobId: String(row["job_id"]),
-					ended: row["ended"] === 1,
-					queuedAt: String(row["queued_at"]),
-					entry: String(row["entry"]),
-				})),
+	/** Asks whoever works on a job to stop it. False when it has ended. */
+	async cancelJob(jobId: string, by: string): Promise<boolean> {
+		const asked = await this.#database.transaction(() =>
+			run("UPDATE jobs SET cancelled_by = coalesce(cancelled_by, $1) WHERE job_id = $2 AND ended = 0", by, jobId),
+		);
+		return asked === 1;
+	}
+
+	async saveColumns(pipeline: string, tables: ReadonlyMap<string, ColumnsRow>): Promise<void> {
+		const rows = [...tables].map(([table, { seenAt, columns, key }]) => [
+			pipeline,
+			table,
+			seenAt,
+			jsonText({ columns, key }),
+		]);
+		const more = "ON CONFLICT (pipeline, table_name) DO UPDATE SET seen_at = excluded.seen_at, entry = excluded.entry";
+		await this.#database.transaction(() =>
+			insert("table_columns", ["pipeline", "table_name", "seen_at", "entry"], rows, more),
 		);
 	}
 
-	saveColumns(pipeline: string, tables: ReadonlyMap<string, ColumnsRow>): void {
-		this.#database.transaction((database) => {
-			const upsert = database.prepare(
-				`INSERT INTO table_columns (pipeline, table_name, seen_at, entry) VALUES (?, ?, ?, ?)
-				ON CONFLICT (pipeline, table_name) DO UPDATE SET seen_at = excluded.seen_at, entry = excluded.entry`,
-			);
-			for (const [table, { seenAt, columns, key }] of tables)
-				upsert.run(pipeline, table, seenAt, JSON.stringify({ columns, key }));
-		});
-	}
-
-	columns(pipeline: string, table: string): ColumnsRow | null {
-		return this.#database.use((database) => {
-			const row = database
-				.prepare("SELECT seen_at, entry FROM table_columns WHERE pipeline = ? AND table_name = ?")
-				.get(pipeline, table);
-			if (row === undefined) return null;
-			const entry = JSON.parse(String(row["entry"])) as Omit<ColumnsRow, "seenAt">;
-			return { seenAt: String(row["seen_at"]), ...entry };
-		});
+	async columns(pipeline: string, table: string): Promise<ColumnsRow | null> {
+		const sql = "SELECT seen_at, entry FROM table_columns WHERE pipeline = $1 AND table_name = $2";
+		const row = await this.#database.use(() => first(sql, pipeline, table));
+		if (row === null) return null;
+		return { seenAt: textOf(row, "seen_at"), ...(JSON.parse(textOf(row, "entry")) as Omit<ColumnsRow, "seenAt">) };
 	}
 
 	/** Tables of a pipeline that a run has planned, by name. */
@@ -140,186 +141,215 @@ export class ServerStore {
 	}
 
 	/** The newest run of each table for each interval that begins in [from, to), in their order. */
-	intervals(pipeline: string, from: string, to: string): IntervalRow[] {
-		settleAbandonedRuns(this.#database);
-		return this.#database.use((database) =>
-			database
-				.prepare(
-					`SELECT interval_start AS start, interval_end AS "end", run_id AS runId, started_at AS startedAt,
-						table_name AS "table", state, rows, seconds
-					FROM (
-						SELECT r.interval_start, r.interval_end, r.run_id, r.started_at, t.table_name,
-							iif(r.state <> 'running' AND t.state IN ('pending', 'running'), r.state, t.state) AS state,
-							t.receipt ->> '$.rows_loaded' AS rows, t.receipt ->> '$.seconds' AS seconds,
-							row_number() OVER (PARTITION BY r.interval_start, r.interval_end, t.table_name
-								ORDER BY r.started_at DESC, r.run_id DESC) AS age
-						FROM runs r JOIN table_receipts t USING (run_id)
-						WHERE r.pipeline = ? AND r.interval_start >= ? AND r.interval_start < ?
-							AND t.receipt ->> '$.mode' = 'interval' AND coalesce(r.details ->> '$.stage', '') <> 'extract')
-					WHERE age = 1 ORDER BY interval_start, table_name`,
-				)
-				.all(pipeline, from, to)
-				.map((row) => ({ ...row }) as unknown as IntervalRow),
+	async intervals(pipeline: string, from: string, to: string): Promise<IntervalRow[]> {
+		await settleAbandonedRuns(this.#database);
+		const rows = await this.#database.use(() =>
+			all(
+				`SELECT interval_start, interval_end, run_id, started_at, table_name, state, rows_loaded, seconds
+				FROM (
+					SELECT r.interval_start, r.interval_end, r.run_id, r.started_at, t.table_name,
+						CASE WHEN r.state <> 'running' AND t.state IN ('pending', 'running') THEN r.state ELSE t.state END AS state,
+						t.receipt ->> 'rows_loaded' AS rows_loaded, t.receipt ->> 'seconds' AS seconds,
+						row_number() OVER (PARTITION BY r.interval_start, r.interval_end, t.table_name
+							ORDER BY r.started_at DESC, r.run_id DESC) AS age
+					FROM runs r JOIN table_receipts t USING (run_id)
+					WHERE r.pipeline = $1 AND r.interval_start >= $2 AND r.interval_start < $3
+						AND t.receipt ->> 'mode' = 'interval' AND coalesce(r.details ->> 'stage', '') <> 'extract') AS aged
+				WHERE age = 1 ORDER BY interval_start, table_name`,
+				pipeline,
+				from,
+				to,
+			),
 		);
+		return rows.map((row) => ({
+			start: textOf(row, "interval_start"),
+			end: textOf(row, "interval_end"),
+			runId: textOf(row, "run_id"),
+			startedAt: textOf(row, "started_at"),
+			table: textOf(row, "table_name"),
+			state: textOf(row, "state") as IntervalRow["state"],
+			rows: numberOf(row, "rows_loaded"),
+			seconds: numberOf(row, "seconds"),
+		}));
 	}
 
 	/** Runs, newest first. */
-	runs({ pipeline, state, before, limit }: RunsQuery): RunReceipt[] {
-		settleAbandonedRuns(this.#database);
-		return this.#database.use((database) =>
-			database
-				.prepare(
-					`SELECT * FROM runs
-					WHERE (?1 IS NULL OR pipeline = ?1) AND (?2 IS NULL OR state = ?2)
-						AND (?3 IS NULL OR (started_at, run_id) < (SELECT started_at, run_id FROM runs WHERE run_id = ?3))
-					ORDER BY started_at DESC, run_id DESC LIMIT ?4`,
-				)
-				.all(pipeline ?? null, state ?? null, before ?? null, limit)
-				.map((row) => receiptOf(database, row as unknown as RunRow)),
-		);
+	async runs({ pipeline, state, before, limit }: RunsQuery): Promise<RunReceipt[]> {
+		await settleAbandonedRuns(this.#database);
+		return this.#database.use(function* () {
+			const rows = yield* all(
+				`SELECT * FROM runs
+				WHERE (CAST($1 AS TEXT) IS NULL OR pipeline = $1) AND (CAST($2 AS TEXT) IS NULL OR state = $2)
+					AND (CAST($3 AS TEXT) IS NULL
+						OR (started_at, run_id) < (SELECT started_at, run_id FROM runs WHERE run_id = $3))
+				ORDER BY started_at DESC, run_id DESC LIMIT $4`,
+				pipeline ?? null,
+				state ?? null,
+				before ?? null,
+				limit,
+			);
+			return yield* receiptsOf(rows);
+		});
 	}
 
 	/** The last runs of every pipeline in short, oldest first. */
-	lastRuns(perPipeline: number): RunSums[] {
-		settleAbandonedRuns(this.#database);
-		return this.#database.use((database) =>
-			database
-				.prepare(
-					`SELECT r.*, r.details ->> '$.origin.trigger' AS trigger, coalesce(sum(t.receipt ->> '$.rows_loaded'), 0) AS rows,
-						coalesce(sum(t.receipt ->> '$.bytes'), 0) AS bytes, coalesce(sum(t.receipt ->> '$.seconds'), 0) AS seconds
-					FROM (
-						SELECT *, row_number() OVER (PARTITION BY pipeline ORDER BY started_at DESC, run_id DESC) AS age FROM runs) r
-						LEFT JOIN table_receipts t USING (run_id)
-					WHERE r.age <= ? GROUP BY r.run_id ORDER BY r.started_at, r.run_id`,
-				)
-				.all(perPipeline)
-				.map((row) => {
-					const { run_id, pipeline, interval_start, interval_end, state, started_at, finished_at } =
-						row as unknown as RunRow;
-					return {
-						...{ run_id, pipeline, state, started_at, finished_at },
-						interval:
-							interval_start === null || interval_end === null ? null : { start: interval_start, end: interval_end },
-						trigger: row["trigger"] as RunSums["trigger"],
-						rows: Number(row["rows"]),
-						bytes: Number(row["bytes"]),
-						seconds: Number(row["seconds"]),
-					};
-				}),
+	async lastRuns(perPipeline: number): Promise<RunSums[]> {
+		await settleAbandonedRuns(this.#database);
+		const columns = "r.run_id, r.pipeline, r.interval_start, r.interval_end, r.state, r.started_at, r.finished_at";
+		const rows = await this.#database.use(() =>
+			all(
+				`SELECT ${columns}, r.run_trigger, ${LOADED}, coalesce(sum(${NUMBER("seconds")}), 0) AS seconds
+				FROM (
+					SELECT *, details -> 'origin' ->> 'trigger' AS run_trigger,
+						row_number() OVER (PARTITION BY pipeline ORDER BY started_at DESC, run_id DESC) AS age FROM runs) AS r
+					LEFT JOIN table_receipts t USING (run_id)
+				WHERE r.age <= $1 GROUP BY ${columns}, r.run_trigger ORDER BY r.started_at, r.run_id`,
+				perPipeline,
+			),
 		);
+		return rows.map((row) => ({
+			run_id: textOf(row, "run_id"),
+			pipeline: textOf(row, "pipeline"),
+			interval: intervalOf(row),
+			state: textOf(row, "state") as RunState,
+			started_at: textOf(row, "started_at"),
+			finished_at: textOrNull(row, "finished_at"),
+			trigger: textOrNull(row, "run_trigger") as RunSums["trigger"],
+			rows: numberOf(row, "rows_loaded"),
+			bytes: numberOf(row, "bytes"),
+			seconds: numberOf(row, "seconds"),
+		}));
 	}
 
 	/** The run before (-1) or after (1) another one of the same pipeline. */
-	neighbour(runId: string, step: -1 | 1): string | null {
+	async neighbour(runId: string, step: -1 | 1): Promise<string | null> {
 		const [sign, order] = step < 0 ? ["<", "DESC"] : [">", "ASC"];
-		return this.#database.use((database) => {
-			const row = database
-				.prepare(
-					`SELECT b.run_id FROM runs a JOIN runs b USING (pipeline)
-					WHERE a.run_id = ? AND (b.started_at, b.run_id) ${sign} (a.started_at, a.run_id)
-					ORDER BY b.started_at ${order}, b.run_id ${order} LIMIT 1`,
-				)
-				.get(runId);
-			return row === undefined ? null : String(row["run_id"]);
-		});
+		const row = await this.#database.use(() =>
+			first(
+				`SELECT b.run_id AS run_id FROM runs a JOIN runs b USING (pipeline)
+				WHERE a.run_id = $1 AND (b.started_at, b.run_id) ${sign} (a.started_at, a.run_id)
+				ORDER BY b.started_at ${order}, b.run_id ${order} LIMIT 1`,
+				runId,
+			),
+		);
+		return row === null ? null : textOf(row, "run_id");
 	}
 
 	/** The last runs of one table, newest first. */
-	tableRuns(pipeline: string, table: string, limit: number): TableRun[] {
-		return this.#database.use((database) =>
-			database
-				.prepare(
-					`SELECT r.run_id, r.started_at, t.receipt FROM table_receipts t JOIN runs r USING (run_id)
-					WHERE r.pipeline = ? AND t.table_name = ? ORDER BY r.started_at DESC, r.run_id DESC LIMIT ?`,
-				)
-				.all(pipeline, table, limit)
-				.map((row) => ({
-					run_id: String(row["run_id"]),
-					started_at: String(row["started_at"]),
-					receipt: JSON.parse(String(row["receipt"])) as TableReceipt,
-				})),
+	async tableRuns(pipeline: string, table: string, limit: number): Promise<TableRun[]> {
+		const rows = await this.#database.use(() =>
+			all(
+				`SELECT r.run_id AS run_id, r.started_at AS started_at, t.receipt AS receipt
+				FROM table_receipts t JOIN runs r USING (run_id)
+				WHERE r.pipeline = $1 AND t.table_name = $2 ORDER BY r.started_at DESC, r.run_id DESC LIMIT $3`,
+				pipeline,
+				table,
+				limit,
+			),
 		);
+		return rows.map((row) => ({
+			run_id: textOf(row, "run_id"),
+			started_at: textOf(row, "started_at"),
+			receipt: JSON.parse(textOf(row, "receipt")) as TableReceipt,
+		}));
 	}
 
 	/** Rows and bytes that were loaded by runs that began since then, by pipeline. */
-	loadedSince(since: string): Map<string, { readonly rows: number; readonly bytes: number }> {
-		return this.#database.use((database) => {
-			const rows = database
-				.prepare(
-					`SELECT r.pipeline, sum(t.receipt ->> '$.rows_loaded') AS rows, sum(t.receipt ->> '$.bytes') AS bytes
-					FROM runs r JOIN table_receipts t USING (run_id) WHERE r.started_at >= ? GROUP BY r.pipeline`,
-				)
-				.all(since);
-			return new Map(
-				rows.map((row) => [String(row["pipeline"]), { rows: Number(row["rows"]), bytes: Number(row["bytes"]) }]),
-			);
-		});
-	}
-
-	/** A part of a run's log. */
-	logLines(runId: string, { after, limit, level, task, search }: LogQuery): NumberedLine[] {
-		const levels = level === undefined ? LEVELS : LEVELS.slice(LEVELS.indexOf(level));
-		return this.#database.use((database) =>
-			database
-				.prepare(
-					`SELECT line_id AS line, logged_at AS at, level, task, message FROM log_lines
-					WHERE run_id = ?1 AND line_id > ?2 AND level IN (SELECT value FROM json_each(?3))
-						AND (?4 IS NULL OR task = ?4) AND (?5 IS NULL OR instr(lower(message), lower(?5)) > 0)
-					ORDER BY line_id LIMIT ?6`,
-				)
-				.all(runId, after, JSON.stringify(levels), task ?? null, search ?? null, limit)
-				.map((row) => ({ ...row }) as unknown as NumberedLine),
+	async loadedSince(since: string): Promise<Map<string, { readonly rows: number; readonly bytes: number }>> {
+		const rows = await this.#database.use(() =>
+			all(
+				`SELECT r.pipeline AS pipeline, ${LOADED}
+				FROM runs r JOIN table_receipts t USING (run_id) WHERE r.started_at >= $1 GROUP BY r.pipeline`,
+				since,
+			),
+		);
+		return new Map(
+			rows.map((row) => [
+				textOf(row, "pipeline"),
+				{ rows: numberOf(row, "rows_loaded"), bytes: numberOf(row, "bytes") },
+			]),
 		);
 	}
 
-	/** How many lines a run's log has, and where its first error is. */
-	logSize(runId: string): { readonly lines: number; readonly firstErrorLine: number | null } {
-		return this.#database.use((database) => {
-			const row = database
-				.prepare(
-					"SELECT count(*) AS lines, min(iif(level = 'error', line_id, NULL)) AS first FROM log_lines WHERE run_id = ?",
-				)
-				.get(runId);
-			const first = row?.["first"] ?? null;
-			return { lines: Number(row?.["lines"] ?? 0), firstErrorLine: first === null ? null : Number(first) };
-		});
+	/** A part of a run's log. */
+	async logLines(runId: string, { after, limit, level, task, search }: LogQuery): Promise<NumberedLine[]> {
+		const levels = level === undefined ? LEVELS : LEVELS.slice(LEVELS.indexOf(level));
+		const rows = await this.#database.use(() =>
+			all(
+				`SELECT line_id, logged_at, level, task, message FROM log_lines
+				WHERE run_id = $1 AND line_id > $2 AND level IN (${levels.map((each) => `'${each}'`).join(", ")})
+					AND (CAST($3 AS TEXT) IS NULL OR task = $3)
+					AND (CAST($4 AS TEXT) IS NULL OR lower(message) LIKE lower($4) ESCAPE '!')
+				ORDER BY line_id LIMIT $5`,
+				runId,
+				after,
+				task ?? null,
+				search === undefined ? null : `%${search.replace(/[!%_]/g, "!$&")}%`,
+				limit,
+			),
+		);
+		return rows.map(lineOf);
 	}
 
-	addAudit(row: AuditRow): void {
-		const entry = { ...row, detail: this.#redact(row.detail) };
-		this.#database.transaction((database) => {
-			const { lastInsertRowid } = database
-				.prepare("INSERT INTO audit (at, entry) VALUES (?, ?)")
-				.run(row.at, JSON.stringify(entry));
-			database.prepare("DELETE FROM audit WHERE audit_id <= ?").run(Number(lastInsertRowid) - AUDIT_KEPT);
+	/** How many lines a run's log has, and where its first error is. */
+	async logSize(runId: string): Promise<{ readonly lines: number; readonly firstErrorLine: number | null }> {
+		const row = await this.#database.use(() =>
+			first(
+				`SELECT count(*) AS lines, min(CASE WHEN level = 'error' THEN line_id END) AS first_error
+				FROM log_lines WHERE run_id = $1`,
+				runId,
+			),
+		);
+		return { lines: numberOf(row!, "lines"), firstErrorLine: numberOrNull(row!, "first_error") };
+	}
+
+	async addAudit(row: AuditRow): Promise<void> {
+		const entry = jsonText({ ...row, detail: this.#redact(row.detail) });
+		await this.#database.transaction(function* (): Work<void> {
+			const added = yield* first("INSERT INTO audit (at, entry) VALUES ($1, $2) RETURNING audit_id", row.at, entry);
+			yield* run("DELETE FROM audit WHERE audit_id <= $1", numberOf(added!, "audit_id") - AUDIT_KEPT);
 		});
 	}
 
 	/** Newest first. */
-	audit(limit: number, before?: number): (AuditRow & { readonly auditId: number })[] {
-		return this.#database.use((database) =>
-			database
-				.prepare("SELECT audit_id, entry FROM audit WHERE ?1 IS NULL OR audit_id < ?1 ORDER BY audit_id DESC LIMIT ?2")
-				.all(before ?? null, limit)
-				.map((row) => ({ auditId: Number(row["audit_id"]), ...(JSON.parse(String(row["entry"])) as AuditRow) })),
+	async audit(limit: number, before?: number): Promise<(AuditRow & { readonly auditId: number })[]> {
+		const rows = await this.#database.use(() =>
+			all(
+				`SELECT audit_id, entry FROM audit WHERE CAST($1 AS BIGINT) IS NULL OR audit_id < $1
+				ORDER BY audit_id DESC LIMIT $2`,
+				before ?? null,
+				limit,
+			),
 		);
+		return rows.map((row) => ({
+			auditId: numberOf(row, "audit_id"),
+			...(JSON.parse(textOf(row, "entry")) as AuditRow),
+		}));
 	}
 }
+
+/** A number of a table's receipt; both databases know the type's name. */
+const NUMBER = (name: string): string => `CAST(t.receipt ->> '${name}' AS DOUBLE PRECISION)`;
+const LOADED = `coalesce(sum(${NUMBER("rows_loaded")}), 0) AS rows_loaded, coalesce(sum(${NUMBER("bytes")}), 0) AS bytes`;
 
 /** A new name for something that the store keeps, which sorts by its time. */
 export function newId(now: Date = new Date()): string {
 	return `${now.toISOString().replace(/[-:]/g, "").slice(0, 15)}-${randomUUID().slice(0, 8)}`;
 }
 
-interface ScheduleColumns {
-	readonly pipeline: string;
-	readonly due_ms: number | null;
-	readonly paused_at: string | null;
-	readonly paused_by: string | null;
-	readonly pause_reason: string | null;
+function lineOf(row: Row): NumberedLine {
+	return {
+		line: numberOf(row, "line_id"),
+		at: textOf(row, "logged_at"),
+		level: textOf(row, "level") as NumberedLine["level"],
+		task: textOrNull(row, "task"),
+		message: textOf(row, "message"),
+	};
 }
 
-function scheduleOf({ pipeline, due_ms, paused_at, paused_by, pause_reason }: ScheduleColumns): ScheduleRow {
-	const paused = paused_at === null ? null : { at: paused_at, by: paused_by ?? "", reason: pause_reason };
-	return { pipeline, dueMs: due_ms, paused };
+function scheduleOf(row: Row): ScheduleRow {
+	const at = textOrNull(row, "paused_at");
+	const paused =
+		at === null ? null : { at, by: textOrNull(row, "paused_by") ?? "", reason: textOrNull(row, "pause_reason") };
+	return { pipeline: textOf(row, "pipeline"), dueMs: numberOrNull(row, "due_ms"), paused };
 }

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
 	closeSync,
 	existsSync,
@@ -18,16 +19,17 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RunReceipt, TableReceipt } from "../core/state-store.ts";
-import { openStateStore, processHolder, SCHEMA_VERSION, type SqliteStateStore } from "./index.ts";
+import { openStateStore, type ProjectState, processHolder, SCHEMA_VERSION } from "./index.ts";
+import { MIGRATIONS } from "./migrations.ts";
+import { APPLICATION_ID } from "./sqlite-schema.ts";
 
-/** Takes away what versions 3 and 4 added. */
-const OF_VERSION_3 = `DROP INDEX runs_by_interval; DROP TABLE schedules; DROP TABLE jobs; DROP TABLE table_columns;
-	DROP TABLE api_tokens; DROP TABLE sessions; DROP TABLE audit; DROP TABLE change_requests;`;
+/** Of the steps to versions 1 to 4, as they were released. */
+const RELEASED = ["84504309464c5571", "c5955221d8fad285", "af0516b274f4c4f6", "5486e700ebdea53f"];
 
 let directory: string;
 let path: string;
 let notices: string[];
-const open = (): Promise<SqliteStateStore> =>
+const open = (): Promise<ProjectState> =>
 	openStateStore(path, {
 		redact: (text) => text.replaceAll("s3cret", "***"),
 		onNotice: (message) => notices.push(message),
@@ -311,34 +313,40 @@ describe("the file", () => {
 		expect(notices).toEqual([]);
 	});
 
-	test("of version 1 gets what alarms need, and keeps its runs", async () => {
-		{
-			await using store = await open();
-			await store.saveRun(run("r1"));
-		}
+	test.each([1, 2, 3, 4])("of version %i gets what later ones need, and keeps its runs", async (version) => {
 		const database = new DatabaseSync(path);
-		database.exec(`${OF_VERSION_3} DROP TABLE alerts; ALTER TABLE runs DROP COLUMN details; PRAGMA user_version = 1`);
+		for (const step of MIGRATIONS.slice(0, version)) database.exec(step);
+		const { tables, ...kept } = run("r1");
+		database
+			.prepare(
+				"INSERT INTO runs (run_id, pipeline, state, started_at, finished_at, holder) VALUES (?, ?, ?, ?, ?, 'x')",
+			)
+			.run(kept.run_id, kept.pipeline, kept.state, kept.started_at, kept.finished_at);
+		for (const [ordinal, table] of tables.entries())
+			database
+				.prepare("INSERT INTO table_receipts VALUES ('r1', ?, ?, ?, ?)")
+				.run(ordinal, table.table, table.state, JSON.stringify(table));
+		if (version >= 3) database.exec("INSERT INTO schedules (pipeline, due_ms) VALUES ('old', 7)");
+		database.exec(`PRAGMA user_version = ${version}; PRAGMA application_id = ${APPLICATION_ID}`);
 		database.close();
 		await using store = await open();
 		expect(await store.run("r1")).toEqual(run("r1"));
 		expect(await store.alerts("shop")).toEqual([]);
 		await store.saveRun({ ...run("r2"), error: { code: "E_CONNECT", message: "with s3cret", hint: "" } });
 		expect((await store.run("r2"))?.error?.message).toBe("with ***");
+		await store.server.saveDue("shop", 1);
+		const schedules = [...(version >= 3 ? [{ pipeline: "old", dueMs: 7, paused: null }] : [])];
+		expect(await store.server.schedules()).toEqual([...schedules, { pipeline: "shop", dueMs: 1, paused: null }]);
+		const asked = await store.requests.ask("shop", "end");
+		expect(await store.requests.take("shop")).toEqual([{ id: asked, request: "end" }]);
+		await store.server.saveJob({ jobId: "j", ended: false, queuedAt: "2026-01-01T00:00:00.000Z", entry: "{}" });
+		expect(await store.server.cancelJob("j", "anna")).toBe(true);
+		expect(notices).toEqual([]);
 	});
 
-	test("of version 2 gets what the server needs, and keeps its runs", async () => {
-		{
-			await using store = await open();
-			await store.saveRun(run("r1"));
-		}
-		const database = new DatabaseSync(path);
-		database.exec(`${OF_VERSION_3} PRAGMA user_version = 2`);
-		database.close();
-		await using store = await open();
-		expect(await store.run("r1")).toEqual(run("r1"));
-		expect(store.server.schedules()).toEqual([]);
-		store.server.saveDue("shop", 1);
-		expect(store.server.schedules()).toEqual([{ pipeline: "shop", dueMs: 1, paused: null }]);
+	test("is brought up to date by the steps that were released, which nobody edits", () => {
+		const hashes = MIGRATIONS.map((step) => createHash("sha256").update(step).digest("hex").slice(0, 16));
+		expect(hashes.slice(0, 4)).toEqual(RELEASED);
 	});
 
 	test("of a newer version is refused and stays as it is", async () => {
@@ -428,15 +436,15 @@ function deadPid(): number {
 test("what is asked of a follower is taken once, answered, and can be withdrawn until it is taken", async () => {
 	await using store = await open();
 	const { requests } = store;
-	const first = requests.ask("shop", "one");
-	const second = requests.ask("shop", "two");
-	requests.ask("other", "three");
-	expect([requests.isAsked("shop"), requests.isAsked("nobody")]).toEqual([true, false]);
-	expect(requests.withdraw(second)).toBe(true);
-	expect(requests.take("shop")).toEqual([{ id: first, request: "one" }]);
-	expect([requests.take("shop"), requests.isAsked("shop")]).toEqual([[], false]);
-	expect([requests.withdraw(first), requests.answerOf(first)]).toEqual([false, null]);
-	requests.answer(first, "done");
-	expect(requests.answerOf(first)).toBe("done");
-	expect(requests.take("other")).toHaveLength(1);
+	const first = await requests.ask("shop", "one");
+	const second = await requests.ask("shop", "two");
+	await requests.ask("other", "three");
+	expect([await requests.isAsked("shop"), await requests.isAsked("nobody")]).toEqual([true, false]);
+	expect(await requests.withdraw(second)).toBe(true);
+	expect(await requests.take("shop")).toEqual([{ id: first, request: "one" }]);
+	expect([await requests.take("shop"), await requests.isAsked("shop")]).toEqual([[], false]);
+	expect([await requests.withdraw(first), await requests.answerOf(first)]).toEqual([false, null]);
+	await requests.answer(first, "done");
+	expect(await requests.answerOf(first)).toBe("done");
+	expect(await requests.take("other")).toHaveLength(1);
 });

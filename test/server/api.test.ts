@@ -26,7 +26,7 @@ beforeAll(async () => {
 	server = await listen(world);
 	// Before it begins to look at the clock: a test is not to run what is due at night.
 	await world.service.start();
-	token = tokenOf(world, "admin");
+	token = await tokenOf(world, "admin");
 });
 afterAll(async () => {
 	expect(server.errors).toEqual([]);

@@ -19,7 +19,7 @@ test.skipIf(missing("postgres15"))(
 			connections: `source: "${source.url}"\ntarget: "${target.url}"\n`,
 			realSource: true,
 		});
-		const token = tokenOf(world, "operator");
+		const token = await tokenOf(world, "operator");
 		await using http = await listen(world);
 		const { service } = world;
 		const copied = async (ids: string) => {

@@ -106,7 +106,7 @@ test("a schedule runs at its time, once, and a time during a run comes after it"
 	await end("failed");
 	await pass(MINUTE);
 	expect(calls, "what failed is not run again before its time").toHaveLength(2);
-	expect(world.service.jobs.ended().map(({ state }) => state)).toEqual(["failed", "succeeded"]);
+	expect((await world.service.jobs.ended()).map(({ state }) => state)).toEqual(["failed", "succeeded"]);
 });
 
 test("while the server runs no interval is left out, though runs take longer than the schedule", async () => {
@@ -153,14 +153,16 @@ test("what a server's stop cut off comes again with the next one; what was asked
 	expect(first.calls.toSorted()).toEqual(["run shop", "run v 01-04"]);
 	const of = (day: string, next: string) => ({ start: `2026-01-${day}T00:00:00Z`, end: `2026-01-${next}T00:00:00Z` });
 	const intervals = [of("01", "02"), of("02", "03")];
-	first.world.service.add({ pipeline: "v", trigger: "backfill", by: "anna", intervals });
+	await first.world.service.add({ pipeline: "v", trigger: "backfill", by: "anna", intervals });
 	const drained = first.world.service.drain(20_000);
 	await first.pass(19_000);
 	expect(first.calls).toHaveLength(2);
 	await first.pass(2_000);
 	await drained;
 	expect(first.calls.slice(2).toSorted()).toEqual(["run shop stopped", "run v 01-04 stopped"]);
-	expect(() => first.world.service.add({ pipeline: "v", trigger: "manual", by: "anna" })).toThrow("about to stop");
+	await expect(first.world.service.add({ pipeline: "v", trigger: "manual", by: "anna" })).rejects.toThrow(
+		"about to stop",
+	);
 	await first.world[Symbol.asyncDispose]();
 	const second = await start("2026-01-05T02:05:00Z", { pipelines, directory: first.world.directory });
 	await second.pass(MINUTE);
@@ -177,21 +179,21 @@ test("a pipeline that another process holds waits for it, and holds up no other"
 	const pipelines = { shop: DAILY, other: DAILY };
 	const { world, calls, pass, end } = await start("2026-01-01T12:00:00Z", { pipelines, jobsMax: 1 });
 	await using _world = world;
-	const job = world.service.add({ pipeline: "shop", trigger: "manual", by: "anna" });
-	world.service.add({ pipeline: "other", trigger: "manual", by: "anna" });
+	const job = await world.service.add({ pipeline: "shop", trigger: "manual", by: "anna" });
+	await world.service.add({ pipeline: "other", trigger: "manual", by: "anna" });
 	await pass(0);
 	await end(new HeadraceError("E_BUSY", "another run holds the pipeline shop (host pid 4711)"));
-	expect(world.service.jobs.find(job.id)?.state).toBe("queued");
+	expect((await world.service.jobs.find(job.id))?.state).toBe("queued");
 	expect(world.service.waitsFor(job.id)).toContain("pid 4711");
 	await pass(1_000);
 	expect(calls).toEqual(["run shop", "run other"]);
 	await end();
 	await pass(10_000);
 	expect(calls).toEqual(["run shop", "run other", "run shop"]);
-	expect(world.service.cancel(job.id, "anna")).toBe(true);
+	expect(await world.service.cancel(job.id, "anna")).toBe(true);
 	await until(() => (world.service.jobs.open().length === 0 ? true : undefined));
 	expect(calls.at(-1)).toBe("run shop stopped");
-	expect(world.service.jobs.find(job.id)?.state).toBe("stopped");
+	expect((await world.service.jobs.find(job.id))?.state).toBe("stopped");
 });
 
 test("a held schedule runs nothing but what is asked for; when it goes on its last time comes", async () => {
@@ -201,7 +203,7 @@ test("a held schedule runs nothing but what is asked for; when it goes on its la
 	clock.set("2026-01-03T04:00:00Z");
 	await pass(MINUTE);
 	expect(calls).toEqual([]);
-	world.service.add({ pipeline: "shop", trigger: "manual", by: "anna" });
+	await world.service.add({ pipeline: "shop", trigger: "manual", by: "anna" });
 	await pass(0);
 	await end();
 	await world.service.unpause("shop");
@@ -215,7 +217,7 @@ test("a change stream is followed, begun again when it ends, and stopped by a pa
 	await using _world = world;
 	await pass(0);
 	expect(calls).toEqual(["follow live"]);
-	expect(() => world.service.add({ pipeline: "live", trigger: "manual", by: "anna" })).toThrow(
+	await expect(world.service.add({ pipeline: "live", trigger: "manual", by: "anna" })).rejects.toThrow(
 		"follows its change stream",
 	);
 	await world.service.pause("live", "anna", null);

@@ -26,7 +26,7 @@ beforeAll(async () => {
 		connections: "shop_prod: mysql://reader:${env:SHOP_PASSWORD}@127.0.0.1:9/prod\n",
 	});
 	await world.service.start();
-	for (const role of ["viewer", "operator", "admin"] as const) token[role] = tokenOf(world, role);
+	for (const role of ["viewer", "operator", "admin"] as const) token[role] = await tokenOf(world, role);
 	server = await listen(world, { pageFolder: join(folder, "page") });
 });
 afterAll(async () => {
@@ -304,7 +304,7 @@ test("elsewhere than on this machine it listens only when somebody has a token, 
 		code: "E_USAGE",
 		message: /nobody has a token/,
 	});
-	tokenOf(other, "viewer");
+	await tokenOf(other, "viewer");
 	const open = await listen(other, {
 		host: "0.0.0.0",
 		publicUrl: new URL("https://headrace.example.com"),

@@ -117,11 +117,11 @@ function bound(app: App): App {
 }
 
 /** A token of that role. */
-export function tokenOf({ service }: World, role: Role, name = role as string): string {
+export async function tokenOf({ service }: World, role: Role, name = role as string): Promise<string> {
 	const { token, hash, tokenId } = makeToken();
 	const createdAt = new Date(service.clock.nowMs()).toISOString();
 	const row = { tokenId, hash, name, role, createdAt, createdBy: "test", lastUsedAt: null, expiresAt: null };
-	service.state.access.addToken({ ...row, revokedAt: null });
+	await service.state.access.addToken({ ...row, revokedAt: null });
 	return token;
 }
 

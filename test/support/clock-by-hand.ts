@@ -51,5 +51,5 @@ export class ClockByHand implements Clock {
 
 /** Lets promises that are fulfilled go on. */
 async function settled(): Promise<void> {
-	for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+	for (let turn = 0; turn < 200; turn++) await Promise.resolve();
 }

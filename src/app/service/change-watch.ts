@@ -8,7 +8,7 @@ import {
 	toHeadraceErrors,
 } from "../../core/index.ts";
 import type { Clock } from "../../schedule/index.ts";
-import type { SqliteStateStore } from "../../state/index.ts";
+import type { ProjectState } from "../../state/index.ts";
 import { openSource } from "../registry.ts";
 import { connectionResources } from "./connection-test.ts";
 
@@ -40,11 +40,11 @@ export function followsChanges(pipeline: CheckedPipeline): boolean {
 
 /** How far change streams are behind, asked for at most once a minute and by one connection at a time. */
 export class ChangeWatch {
-	readonly #state: SqliteStateStore;
+	readonly #state: ProjectState;
 	readonly #clock: Clock;
 	readonly #measures = new Map<string, ChangeMeasure>();
 
-	constructor(state: SqliteStateStore, clock: Clock) {
+	constructor(state: ProjectState, clock: Clock) {
 		this.#state = state;
 		this.#clock = clock;
 	}

@@ -41,7 +41,7 @@ export async function runJob(context: JobContext, signal: AbortSignal): Promise<
 		const state = signal.aborted ? "stopped" : "failed";
 		const { code, message, hint } = error;
 		// A run that got no further than its start told no event.
-		const [last] = context.store.runs({ pipeline: job.pipeline, limit: 1 });
+		const [last] = await context.store.runs({ pipeline: job.pipeline, limit: 1 });
 		const { runIds } = context.current();
 		const cut = last !== undefined && last.started_at >= startedAt && !runIds.includes(last.run_id);
 		change({
@@ -70,7 +70,7 @@ async function receiptsOf(context: JobContext, job: Job, signal: AbortSignal): P
 		signal,
 		onEvent,
 	};
-	const intervals = intervalsToRun(store, job);
+	const intervals = await intervalsToRun(store, job);
 	const backfill = (list: readonly RunInterval[]) => {
 		if (list.length === 0) return [];
 		const order = list.toSorted((a, b) => (a.start < b.start ? -1 : 1));
@@ -88,7 +88,10 @@ async function receiptsOf(context: JobContext, job: Job, signal: AbortSignal): P
 }
 
 /** A job that a server's death cut off goes on with what it has not loaded. */
-function intervalsToRun(store: ServerStore, { request, pipeline, runIds }: Job): readonly RunInterval[] | undefined {
+async function intervalsToRun(
+	store: ServerStore,
+	{ request, pipeline, runIds }: Job,
+): Promise<readonly RunInterval[] | undefined> {
 	const { intervals } = request;
 	if (intervals === undefined || intervals.length === 0 || runIds.length === 0) return intervals;
 	const starts = intervals.map(({ start }) => start).sort();
@@ -96,13 +99,11 @@ function intervalsToRun(store: ServerStore, { request, pipeline, runIds }: Job):
 		.map((each) => each.end)
 		.sort()
 		.at(-1)!;
-	const loaded = loadedIntervals(store, pipeline, starts[0]!, end);
+	const loaded = await loadedIntervals(store, pipeline, starts[0]!, end);
 	const own = new Set(runIds);
+	const known = await store.intervals(pipeline, starts[0]!, end);
 	const done = new Set(
-		store
-			.intervals(pipeline, starts[0]!, end)
-			.filter(({ runId, start }) => own.has(runId) && loaded.has(start))
-			.map(({ start }) => start),
+		known.filter(({ runId, start }) => own.has(runId) && loaded.has(start)).map(({ start }) => start),
 	);
 	return intervals.filter(({ start }) => !done.has(start));
 }

@@ -31,7 +31,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
  */
 export async function refuseIfPaused(context: VerbContext, { name, directory }: { name: string; directory: string }) {
 	await using history = await openHistory(context, directory);
-	const paused = history?.server.schedules().find((row) => row.pipeline === name)?.paused ?? null;
+	const paused = (await history?.server.schedules())?.find((row) => row.pipeline === name)?.paused ?? null;
 	if (paused === null) return;
 	const reason = paused.reason === null ? "" : `: ${paused.reason}`;
 	throw new HeadraceError("E_PAUSED", `${name} is paused since ${paused.at} by ${paused.by}${reason}`, {

@@ -30,8 +30,8 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 		revokedAt: null,
 	};
 	await using state = await openTokens(context);
-	state.access.addToken(row);
-	state.server.addAudit({
+	await state.access.addToken(row);
+	await state.server.addAudit({
 		at: row.createdAt,
 		who: row.createdBy,
 		role: null,

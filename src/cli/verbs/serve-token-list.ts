@@ -10,7 +10,7 @@ export async function run(context: VerbContext, _args: Arguments): Promise<VerbR
 	const { output } = context;
 	await using state = await openTokens(context);
 	const { tokenItem } = await import("../../server/identities.ts");
-	const tokens = state.access.tokens().map(tokenItem);
+	const tokens = (await state.access.tokens()).map(tokenItem);
 	if (tokens.length === 0) output.note("no tokens; make one with `headrace serve token add <name>`");
 	const time = (at: string | null) => (at === null ? "–" : timeText(at));
 	const lines = textTable(

@@ -9,7 +9,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const wanted = args.required(0);
 	await using state = await openTokens(context);
 	const { tokenItem } = await import("../../server/identities.ts");
-	const open = state.access.tokens().filter(({ revokedAt }) => revokedAt === null);
+	const open = (await state.access.tokens()).filter(({ revokedAt }) => revokedAt === null);
 	const found = open.filter(({ tokenId, name }) => tokenId === wanted || name === wanted);
 	const [token] = found;
 	if (token === undefined)
@@ -17,8 +17,8 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	if (found.length > 1)
 		throw usageError(`${found.length} tokens are named ${wanted}`, "Give the id: see `headrace serve token list`.");
 	const at = new Date().toISOString();
-	const revoked = state.access.revokeToken(token.tokenId, at);
-	state.server.addAudit({
+	const revoked = await state.access.revokeToken(token.tokenId, at);
+	await state.server.addAudit({
 		at,
 		who: operatorName(context.env),
 		role: null,

@@ -1,11 +1,8 @@
-import type { DatabaseSync } from "node:sqlite";
-import { HeadraceError } from "../core/errors.ts";
-
-/** Marks the file as ours: `HDRC`, see https://www.sqlite.org/pragma.html#pragma_application_id */
-export const APPLICATION_ID = 0x48445243;
-
-/** Step n takes a store from version n to n + 1. A step that was released is never edited: add the next one. */
-const MIGRATIONS: readonly string[] = [
+/**
+ * The tables of a project's state, in SQLite's words; `postgres-schema.ts` puts them into PostgreSQL's. Step n takes a
+ * store from version n to n + 1. A step that was released is never edited: add the next one.
+ */
+export const MIGRATIONS: readonly string[] = [
 	`
 	CREATE TABLE runs (
 		run_id TEXT PRIMARY KEY,
@@ -123,49 +120,13 @@ const MIGRATIONS: readonly string[] = [
 		answer TEXT
 	) STRICT;
 	`,
+	`
+	ALTER TABLE runs ADD COLUMN boot_id TEXT;
+	ALTER TABLE runs ADD COLUMN lease_name TEXT;
+	ALTER TABLE runs ADD COLUMN lease_epoch INTEGER;
+	ALTER TABLE jobs ADD COLUMN cancelled_by TEXT;
+	`,
 ];
 
 /** The version this program writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;
-
-/**
- * Brings an open store to `SCHEMA_VERSION`, or leaves it untouched.
- * @throws E_STATE when the file belongs to another program or to a newer Headrace
- */
-export function migrate(database: DatabaseSync, path: string): void {
-	const found = versionOf(database, path);
-	if (found === SCHEMA_VERSION) return;
-	// Works only before the first table is made, outside a transaction: https://www.sqlite.org/pragma.html#pragma_auto_vacuum
-	if (found === 0) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
-	database.exec("BEGIN IMMEDIATE");
-	try {
-		// Read again under the lock: another process may have been faster.
-		const version = versionOf(database, path);
-		for (const step of MIGRATIONS.slice(version)) database.exec(step);
-		database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}; PRAGMA application_id = ${APPLICATION_ID}`);
-		database.exec("COMMIT");
-	} catch (error) {
-		if (database.isTransaction) database.exec("ROLLBACK");
-		throw error;
-	}
-}
-
-function versionOf(database: DatabaseSync, path: string): number {
-	const number = (pragma: string): number => Number(Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? {})[0]);
-	const applicationId = number("application_id");
-	const version = number("user_version");
-	const tables = database.prepare("SELECT count(*) AS tables FROM sqlite_schema").get() as { tables: number };
-	if (applicationId !== APPLICATION_ID && (applicationId !== 0 || version !== 0 || tables.tables > 0))
-		throw new HeadraceError("E_STATE", `${path} is a SQLite database of another program`, {
-			hint: "Move it elsewhere, or choose another project folder with -C.",
-		});
-	if (version > SCHEMA_VERSION)
-		throw new HeadraceError(
-			"E_STATE",
-			`${path} was written by a newer Headrace: its version is ${version}, this one knows ${SCHEMA_VERSION}`,
-			{
-				hint: "Use the newer Headrace, or move the file aside: only history is lost, positions are read from the destination.",
-			},
-		);
-	return version;
-}
