@@ -131,13 +131,9 @@ export class ServerStore {
 	}
 
 	/** Tables of a pipeline that a run has planned, by name. */
-	plannedTables(pipeline: string): string[] {
-		return this.#database.use((database) =>
-			database
-				.prepare("SELECT table_name FROM table_columns WHERE pipeline = ? ORDER BY table_name")
-				.all(pipeline)
-				.map((row) => String(row["table_name"])),
-		);
+	async plannedTables(pipeline: string): Promise<string[]> {
+		const sql = "SELECT table_name FROM table_columns WHERE pipeline = $1 ORDER BY table_name";
+		return (await this.#database.use(() => all(sql, pipeline))).map((row) => textOf(row, "table_name"));
 	}
 
 	/** The newest run of each table for each interval that begins in [from, to), in their order. */
