@@ -4,6 +4,7 @@ export * from "./batch-queue.ts";
 export * from "./calendar.ts";
 export * from "./change-columns.ts";
 export * from "./changes.ts";
+export * from "./changes-part.ts";
 export * from "./column-type.ts";
 export * from "./crash.ts";
 export * from "./destination.ts";

@@ -1,14 +1,12 @@
 import {
 	type ApplyRequest,
 	type ApplyResult,
-	type ChangesPart,
 	type ChangesWrite,
 	crashPoint,
 	type DestinationChanges,
-	HeadraceError,
-	type LoadRequest,
 	type LoadResult,
-	qualified,
+	loadOfPart,
+	requireKey,
 } from "../../core/index.ts";
 import { ensureSchema, evolve, evolveHere, type LoadContext, tableFor } from "./load.ts";
 import { expectPosition, recordApply } from "./positions.ts";
@@ -29,11 +27,9 @@ export class PostgresChanges implements DestinationChanges {
 	}
 
 	async apply(request: ApplyRequest): Promise<ApplyResult> {
-		const loads = request.parts.map((part) => loadOf(request, part));
-		for (const { target, write } of loads) {
-			refuseTooMany(target);
-			if (target.key.length === 0 && write !== "append") throw keyRequired(target.name, write);
-		}
+		const loads = request.parts.map((part) => foldRequest(loadOfPart(request, part)));
+		for (const { target } of loads) refuseTooMany(target);
+		for (const part of request.parts) requireKey(part);
 		await using writer = await this.#open(request.signal);
 		await expectPosition(writer.session, request);
 		const contexts = loads.map((load): LoadContext => {
@@ -66,28 +62,6 @@ export class PostgresChanges implements DestinationChanges {
 	}
 }
 
-/** A part as a load of its table: what both have in common is done by the same code. Names are as they are kept. */
-function loadOf(request: ApplyRequest, part: ChangesPart): LoadRequest {
-	const { pipeline, stream, epoch, seq, fromPosition, toPosition, bufferBytesMax, signal } = request;
-	const { loadId, target, write, schemaVersion, schema, input } = part;
-	return foldRequest({
-		pipeline,
-		stream,
-		loadId,
-		epoch,
-		seq,
-		fromPosition,
-		toPosition,
-		schemaVersion,
-		target,
-		write,
-		input,
-		bufferBytesMax,
-		...(schema === undefined ? {} : { schema }),
-		...(signal === undefined ? {} : { signal }),
-	});
-}
-
 /**
  * Schemas, and columns of tables that are there, each table in a short transaction of its own: the ALTERs lock readers
  * out. What a later part of the same table needs comes at its place in the transaction of all.
@@ -105,10 +79,4 @@ async function prepare(contexts: readonly LoadContext[]): Promise<Map<string, Re
 			await writer.transaction(() => makeCurrentIndex(context));
 	}
 	return relations;
-}
-
-function keyRequired(table: LoadRequest["target"]["name"], write: string): HeadraceError {
-	return new HeadraceError("E_KEY_REQUIRED", `${write} into ${qualified(table)} needs a key`, {
-		table: qualified(table),
-	});
 }

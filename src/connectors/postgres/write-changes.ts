@@ -1,4 +1,5 @@
 import {
+	baseMissing,
 	CHANGE_ABSENT_COLUMN,
 	CHANGE_BASE_COLUMN,
 	CHANGE_DELETED_COLUMN,
@@ -8,7 +9,6 @@ import {
 	HISTORY_COLUMNS,
 	keepsDeleted,
 	type LoadResult,
-	qualified,
 } from "../../core/index.ts";
 import {
 	closeAllVersions,
@@ -133,7 +133,7 @@ async function appendChanges(
 	const { tables, received: rowsReceived } = await stages.stage(context, relation, { extra });
 	const absent = dialect.quoteIdentifier(CHANGE_ABSENT_COLUMN);
 	const { missing } = await writer.counts(`SELECT count(${absent}) AS missing FROM ${tables.stage}`);
-	if (missing! > 0) throw baseMissing(context, missing!);
+	if (missing! > 0) throw baseMissing(target, missing!);
 	await writer.execute(insertAllStaged(tables));
 	return resultOf({ rowsReceived, rowsInserted: rowsReceived });
 }
@@ -170,7 +170,7 @@ async function fill(
 	const { needing } = await writer.counts(countNeedingBase(dialect, tables, write));
 	const missing = needing! - (await writer.execute(fillAbsent(dialect, tables, write, columns)));
 	if (missing === 0) return 0;
-	if (overlaps !== true) throw baseMissing(context, missing);
+	if (overlaps !== true) throw baseMissing(target, missing);
 	return writer.execute(deleteBaseMissing(dialect, tables, write));
 }
 
@@ -204,13 +204,4 @@ export async function hasIndex(session: Session, relation: Relation, key: readon
 		const columns = JSON.parse(names!) as string[];
 		return columns.length === key.length && key.every((name) => columns.includes(name));
 	});
-}
-
-function baseMissing({ target }: LoadContext, count: number): HeadraceError {
-	const table = qualified(target.name);
-	return new HeadraceError(
-		"E_BASE_MISSING",
-		`${count} ${count === 1 ? "change of a row" : "changes of rows"} of ${table}, which tell only some columns, find no row that has the others`,
-		{ table },
-	);
 }
