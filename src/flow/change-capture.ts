@@ -32,6 +32,7 @@ import {
 	withoutTable,
 } from "./change-state.ts";
 import { runTable } from "./run-table.ts";
+import { type ChangesStaging, changesStaging, cleanChanges, stageChanges } from "./staged-changes.ts";
 import type { FlowContext, TableOutcome, TableTask } from "./task.ts";
 
 /** Micro-batches: whichever comes first, in whole transactions. */
@@ -86,6 +87,7 @@ export async function captureChanges(
 	rows: ReadonlyMap<string, PositionRow>,
 ): Promise<void> {
 	const capture = new Capture(context, tasks, rows);
+	await capture.clean();
 	while (true) {
 		if ((await capture.readTables()) === "read" && (await capture.follow()) === "ended") return;
 		await capture.replan();
@@ -103,9 +105,11 @@ class Capture {
 	#plans = 0;
 	/** Where the log was when tables were planned anew for it. */
 	readonly #plannedAt = new Map<string, string>();
+	readonly #staging: ChangesStaging | null;
 
 	constructor(context: CaptureContext, tasks: readonly TableTask[], rows: ReadonlyMap<string, PositionRow>) {
 		this.#context = context;
+		this.#staging = changesStaging(context);
 		this.#tasks = byName(tasks);
 		this.#rows = new Map(rows);
 		const row = rows.get(CHANGES_STREAM);
@@ -114,6 +118,11 @@ class Capture {
 		this.#position = changesPosition(row);
 		for (const task of tasks) if (task.fullRefresh) this.#leave(qualified(task.table.name));
 		this.#leaveStrangers();
+	}
+
+	/** What runs that were killed have left of changes in the staging. */
+	async clean(): Promise<void> {
+		if (this.#staging !== null) await cleanChanges(this.#staging, this.#row);
 	}
 
 	async replan(): Promise<void> {
@@ -373,9 +382,11 @@ class Capture {
 		const idOf = (stream: string, schemaVersion: string) =>
 			loadIdOf({ pipeline, stream, seq, from: fromPosition, to: toPosition, schemaVersion });
 		const loadId = idOf(CHANGES_STREAM, "");
-		const parts = (flushed?.parts ?? []).map((part, index) =>
-			part.request(idOf(`${part.task.stream}#${index}`, part.task.schemaVersion)),
-		);
+		const given = (flushed?.parts ?? []).map((of, index) => {
+			return { of, part: of.request(idOf(`${of.task.stream}#${index}`, of.task.schemaVersion)) };
+		});
+		const isStaged = this.#staging !== null && given.length > 0;
+		const parts = isStaged ? await stageChanges(this.#staging, this.#row, given) : given.map(({ part }) => part);
 		const request: ApplyRequest = {
 			pipeline,
 			runId,
@@ -399,6 +410,7 @@ class Capture {
 				part.task.stream,
 				part.outcome(result?.parts[index], this.#rows.get(part.task.stream)!, this.#context.log.format(position.at)),
 			);
+		if (isStaged) await cleanChanges(this.#staging, this.#row);
 		await this.#context.onCommit?.(position);
 	}
 

@@ -290,6 +290,11 @@ export class FlushPart {
 		this.#how = how;
 	}
 
+	/** Rows that its batches have had, or have. */
+	get rowCount(): number {
+		return this.#rows.rowCount;
+	}
+
 	/** Its batches can be taken once. */
 	request(loadId: string): ChangesPart {
 		const { target, write, schemaVersion, schema } = this.task;

@@ -35,9 +35,13 @@ export function fileForm(
 ): FileForm {
 	const fields = targetFields(task);
 	if (destination.fileFields === undefined) return { fields, stored: fields };
+	return numberedForm(fields, destination.fileFields(task.target), id);
+}
+
+/** See `fileForm`: rows of `fields`, of which files have the types of `stored`. */
+export function numberedForm(fields: readonly Field[], stored: readonly Field[], id: string): Required<FileForm> {
 	const row: Field = { name: ROW_NUMBER_COLUMN, type: { kind: "int64" }, nullable: false };
-	const stored = [...destination.fileFields(task.target), row];
-	return { fields: [...fields, row], stored, nullText: `NULL-${id.slice(0, 8)}` };
+	return { fields: [...fields, row], stored: [...stored, row], nullText: `NULL-${id.slice(0, 8)}` };
 }
 
 export interface FilesToStage {
