@@ -24,11 +24,14 @@ export const destinationChangesValuesCases: readonly DestinationCase[] = [
 		async (fixture, follower) => {
 			const types = TYPE_SAMPLES.filter(({ type }) => fixture.destination.mapType(type).fidelity === "exact");
 			const columns: Field[] = [ID, ...types.map(({ type }, index) => ({ name: `c${index}`, type, nullable: true }))];
+			const { textBytesMax = Number.POSITIVE_INFINITY } = fixture;
+			const fitting = (value: string | null = null) =>
+				value === null || Buffer.byteLength(value) > textBytesMax ? null : value;
 			const count = Math.max(...types.map(({ values }) => values.length));
 			// A value that is loaded as another one is the load's affair: those that come through it are compared.
 			const rows = Array.from(
 				{ length: count + 1 },
-				(_, row): TextRow => [String(row), ...types.map(({ values }) => values[row] ?? null)],
+				(_, row): TextRow => [String(row), ...types.map(({ values }) => fitting(values[row]))],
 			);
 			const byLoad = await loaded(fixture, "by_load", rows, columns);
 			const target = targetOf(fixture, "by_changes", columns);

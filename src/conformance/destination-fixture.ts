@@ -19,6 +19,8 @@ export interface DestinationFixture extends AsyncDisposable {
 	 * when there is no table. It is called while a load goes on.
 	 */
 	rows(table: TableName, columns: readonly Field[]): Promise<TextRow[] | null>;
+	/** Most bytes of a text that it can keep; a sample that is longer is left out. Default: any. */
+	readonly textBytesMax?: number;
 	/** Formats to load files with; by default a plain one that is read into batches. */
 	readonly formats?: readonly FileFormat[];
 }

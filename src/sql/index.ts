@@ -4,6 +4,7 @@ export * from "./dialect.ts";
 export * from "./interval.ts";
 export * from "./merge.ts";
 export * from "./postgres-merge.ts";
+export * from "./redshift-changes.ts";
 export * from "./redshift-merge.ts";
 export * from "./snowflake-copy.ts";
 export * from "./snowflake-merge.ts";

@@ -80,6 +80,9 @@ function partition(merge: RedshiftMerge, names: readonly string[], alias = ""): 
 		.join(", ");
 }
 
+/** What statements of a merge and of changes have in common. */
+export const redshiftSql = { quote, ofTarget, ofStage, columnOf, equal, sameKey, partition, STAGED, ROW } as const;
+
 /** One row: how many rows a stage has, how many keys, and how many of the rows have NULL in the key. */
 export function redshiftCountKeys(merge: RedshiftMerge): string {
 	const isNull = merge.key.map((name) => `${quote(name)} IS NULL`).join(" OR ");

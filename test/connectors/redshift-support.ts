@@ -6,18 +6,20 @@ import { stagedFormats } from "../../src/connectors/file/index.ts";
 import { createRedshiftDestination, type RedshiftOptions } from "../../src/connectors/redshift/index.ts";
 import { createS3Staging } from "../../src/connectors/s3/index.ts";
 import {
+	type ApplyRequest,
+	type ChangesPart,
+	changeColumns,
 	type Destination,
 	type Field,
 	type FileFormat,
+	type LoadInput,
 	type LoadRequest,
-	type ManifestFile,
-	ROW_NUMBER_COLUMN,
 	Secret,
-	type StagedWrite,
 	type Staging,
 	type TableName,
+	type TargetTable,
 } from "../../src/core/index.ts";
-import { withRowNumbers } from "../../src/flow/row-numbers.ts";
+import { numberedForm, writeFiles } from "../../src/flow/staged-files.ts";
 import { type RedshiftStandIn, startRedshiftStandIn } from "../stand-ins/redshift/index.ts";
 import { type S3StandIn, startS3StandIn } from "../stand-ins/s3/index.ts";
 import type { TextClient } from "../support/client.ts";
@@ -128,52 +130,40 @@ let serial = 0;
  * numbered, and the load gets their addresses.
  */
 export function throughStaging(destination: Destination, staging: Staging, format: FileFormat): Destination {
-	const load = async (request: LoadRequest) => {
-		if (request.input.kind === "files" && request.input.remote !== undefined) return destination.load(request);
-		const number = String(serial++).padStart(20, "0");
-		const remote = await stage(request, { destination, staging, format, prefix: `p/t/files/${number}-ab/` });
-		return destination.load({ ...request, input: remote });
+	const staged = async (input: LoadInput, target: TargetTable): Promise<LoadInput> => {
+		if (input.kind === "files" && input.remote !== undefined) return input;
+		const prefix = `p/t/files/${String(serial++).padStart(20, "0")}-ab/`;
+		const { stored, ...form } = numberedForm(input.fields, destination.fileFields!(target), "deadbeef");
+		const batches = input.kind === "batches" ? input.batches : localRows(input);
+		const how = { staging, format, prefix, bufferBytesMax: 16 << 20 };
+		const files = await writeFiles({ ...how, form: { stored, ...form }, batches });
+		return {
+			kind: "files",
+			fields: stored,
+			format,
+			localPaths: [],
+			remote: { staging, files, nullText: form.nullText },
+		};
+	};
+	const load = async (request: LoadRequest) =>
+		destination.load({ ...request, input: await staged(request.input, request.target) });
+	const { changes } = destination;
+	const apply = async (request: ApplyRequest) => {
+		const parts: ChangesPart[] = [];
+		for (const part of request.parts) {
+			const columns = changeColumns(part, (type) => destination.mapType(type).destinationType);
+			parts.push({ ...part, input: await staged(part.input, { ...part.target, columns }) });
+		}
+		return changes!.apply({ ...request, parts });
 	};
 	return new Proxy(destination, {
 		get: (target, name) => {
 			if (name === "load") return load;
+			if (name === "changes" && changes !== undefined) return { writes: changes.writes, apply };
 			const value: unknown = Reflect.get(target, name, target);
 			return typeof value === "function" ? value.bind(target) : value;
 		},
 	});
-}
-
-async function stage(
-	request: LoadRequest,
-	how: { destination: Destination; staging: Staging; format: FileFormat; prefix: string },
-): Promise<LoadRequest["input"]> {
-	const { destination, staging, format, prefix } = how;
-	const { input, target } = request;
-	const number: Field = { name: ROW_NUMBER_COLUMN, type: { kind: "int64" }, nullable: false };
-	const fields = [...input.fields, number];
-	const stored = [...destination.fileFields!(target), number];
-	const files: ManifestFile[] = [];
-	const open = new Map<string, { path: string; write: StagedWrite }>();
-	const nullText = `NULL-${prefix.length}deadbeef`;
-	await format.write({
-		fields,
-		stored,
-		nullText,
-		batches: withRowNumbers(input.kind === "batches" ? input.batches : localRows(input)),
-		nextPath: async () => {
-			const path = `${prefix}part-${String(open.size + files.length).padStart(5, "0")}.${format.extension}`;
-			const write = await staging.create(path);
-			open.set(write.localPath, { path, write });
-			return write.localPath;
-		},
-		written: async (localPath, rows) => {
-			const { path, write } = open.get(localPath)!;
-			files.push({ path, rows, ...(await write.commit()) });
-			open.delete(localPath);
-		},
-		bufferBytesMax: 16 << 20,
-	});
-	return { kind: "files", fields: stored, format, localPaths: [], remote: { staging, files, nullText } };
 }
 
 async function* localRows({ format, fields, localPaths }: Extract<LoadRequest["input"], { kind: "files" }>) {
@@ -208,6 +198,7 @@ export async function destinationFixture(
 	const fixture: DestinationFixture = {
 		destination,
 		schema: "raw",
+		textBytesMax: 65_535,
 		reopen: open,
 		rows: (table, columns) => tableRows(warehouse.client, table, columns),
 		[Symbol.asyncDispose]: async () => {

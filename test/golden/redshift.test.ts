@@ -2,10 +2,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { Follower, gone, patch, put, type TextPart, whole } from "../../src/conformance/destination-changes-fixture.ts";
 import { type DestinationFixture, Loader, targetOf } from "../../src/conformance/destination-fixture.ts";
 import type { TextRow } from "../../src/conformance/rows.ts";
 import { loaderStatements, rolePolicy, roleTrust, warehouseArnOf } from "../../src/connectors/redshift/index.ts";
-import { type Field, type LoadRequest, parseColumnType } from "../../src/core/index.ts";
+import { type Field, HISTORY_COLUMNS, type LoadRequest, parseColumnType } from "../../src/core/index.ts";
 import { BACKEND, destinationFixture, type Way, warehouseOf } from "../connectors/redshift-support.ts";
 import { missing } from "../support/start.ts";
 
@@ -119,6 +120,29 @@ describe.skipIf(missing(BACKEND))("SQL for Redshift (stand-in)", () => {
 				["2", "2.25"],
 			]),
 		);
+	});
+
+	const fields = fieldsOf("id int64, name text, doc json");
+	const { validFrom, validTo, operation, position } = HISTORY_COLUMNS;
+	const VERSION = `${validFrom} timestamptz, ${validTo} timestamptz, ${operation} text, ${position} text`;
+	const changes: readonly [string, readonly Field[], Partial<TextPart> & Pick<TextPart, "rows">][] = [
+		["changes-merge", fields, { rows: [put("1", "a", null), put("1", "b", "2"), gone(3, "3")] }],
+		["changes-partial", fields, { partial: true, rows: [patch(put("1", "b", null), "001", "3"), whole(gone(3, "3"))] }],
+		["changes-truncated", fields, { rows: [put("1", "a", "{}")], truncatedAt: "2026-01-01 00:00:00+00" }],
+		[
+			"changes-history",
+			[...fields, ...fieldsOf(VERSION)],
+			{ write: "history", rows: [["1", "a", "{}", "2026-01-01 00:00:00+00", "update", "log:1/0"]] },
+		],
+	];
+	test.each(changes)("%s", async (file, columns, part) => {
+		fixture = await destinationFixture("parquet");
+		const target = targetOf(fixture, "t", columns);
+		const follower = await Follower.takeOver(fixture.destination);
+		const first = ["3", "c", "[1]", "2025-01-01 00:00:00+00", "insert", "log:0/0"];
+		const row = part.write === "history" ? first : put(...first.slice(0, 3));
+		await follower.apply({ target, write: "merge", ...part, partial: false, rows: [row] });
+		await golden(file, () => follower.apply({ target, write: "merge", ...part }));
 	});
 
 	test("rights: the loader's statements, the role's policy and trust", async () => {

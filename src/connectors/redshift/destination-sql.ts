@@ -12,6 +12,8 @@ import { bracketed, quoteIdentifier, quoteLiteral } from "./sql-text.ts";
 import { foldName, Place } from "./target-names.ts";
 import { Writer } from "./writer.ts";
 
+const ROWS_AT_ONCE = 1000;
+
 /** Redshift's own SQL, for checks, hooks and summaries. Names without a schema are looked up as the user's session would. */
 export class RedshiftDestinationSql implements DestinationSql {
 	readonly quoteLiteral = quoteLiteral;
@@ -40,6 +42,30 @@ export class RedshiftDestinationSql implements DestinationSql {
 				if (!session.broken) await session.execute("ROLLBACK");
 			}
 		});
+	}
+
+	/**
+	 * By a cursor, in a transaction that only reads. A thousand rows at once is what a cluster of one node gives at most.
+	 * https://docs.aws.amazon.com/redshift/latest/dg/declare.html, …/fetch.html
+	 */
+	async *select(sql: string, signal?: AbortSignal): AsyncGenerator<readonly SqlRow[], void, undefined> {
+		await using writer = await Writer.open(this.#options, this.#control, undefined, signal);
+		const { session } = writer;
+		try {
+			await session.execute("BEGIN READ ONLY");
+			await session.execute(`DECLARE headrace_rows CURSOR FOR ${sql}`, { ownSql: true });
+			for (;;) {
+				const rows = await session.records(`FETCH FORWARD ${ROWS_AT_ONCE} FROM headrace_rows`, { ownSql: true });
+				if (rows.length === 0) break;
+				yield rows;
+			}
+		} catch (error) {
+			throw signal?.aborted
+				? new HeadraceError("E_STOPPED", "stopped while rows were being read", { cause: error })
+				: error;
+		} finally {
+			if (!session.broken) await session.execute("ROLLBACK");
+		}
 	}
 
 	async execute(statements: readonly string[], signal?: AbortSignal): Promise<void> {

@@ -14,6 +14,7 @@ import {
 	type TargetTable,
 	type Write,
 } from "../../core/index.ts";
+import { RedshiftChanges } from "./changes.ts";
 import { findings } from "./check.ts";
 import type { RedshiftOptions } from "./connect.ts";
 import { ControlConnection } from "./control.ts";
@@ -31,7 +32,7 @@ import {
 	takeOver,
 } from "./positions.ts";
 import { quoteIdentifier, quoteLiteral } from "./sql-text.ts";
-import { stageRows } from "./stage.ts";
+import { STAGE, stageRows } from "./stage.ts";
 import { foldName, foldRequest, foldTarget, Place } from "./target-names.ts";
 import { buildBesideDdl, createDdl, evolve, existingOf, readRelation, refuseTooMany } from "./target-table.ts";
 import { fileFields, keeps, mapType } from "./target-types.ts";
@@ -50,6 +51,7 @@ export async function createRedshiftDestination(options: RedshiftOptions): Promi
 class RedshiftDestination implements Destination {
 	readonly accepts: Destination["accepts"] = { batches: false, formats: ["parquet", "csv"], uriSchemes: ["s3"] };
 	readonly writes: readonly Write[] = ["replace", "merge", "append"];
+	readonly changes: RedshiftChanges;
 	readonly system = "redshift";
 	readonly mapType = mapType;
 	readonly keeps = keeps;
@@ -64,6 +66,14 @@ class RedshiftDestination implements Destination {
 		this.#options = options;
 		this.#control = new ControlConnection(options);
 		this.sql = new RedshiftDestinationSql(options, this.#control);
+		this.changes = new RedshiftChanges({
+			options,
+			open: async (signal) => {
+				await this.#ensureControl();
+				return Writer.open(options, this.#control, undefined, signal);
+			},
+			maintain: (writer, place, result) => this.#maintain(writer, place, result),
+		});
 	}
 
 	check(): Promise<Finding[]> {
@@ -136,7 +146,7 @@ class RedshiftDestination implements Destination {
 
 	async load(unfolded: LoadRequest): Promise<LoadResult> {
 		if (unfolded.write === "history")
-			throw new HeadraceError("E_UNSUPPORTED", "the Redshift destination keeps no history of rows");
+			throw new HeadraceError("E_UNSUPPORTED", "one load of a table keeps no history of its rows; changes of a log do");
 		const request = foldRequest(unfolded);
 		if (request.write === "merge" && request.target.key.length === 0)
 			throw new HeadraceError("E_KEY_REQUIRED", `merge into ${request.target.name.name} needs a key`);
@@ -145,7 +155,14 @@ class RedshiftDestination implements Destination {
 		const place = new Place(request.target.name);
 		await using writer = await Writer.open(this.#options, this.#control, request.target.name, request.signal);
 		await expectPosition(writer.session, request);
-		const context: LoadContext = { writer, options: this.#options, place, target: targetOf(request), request };
+		const context: LoadContext = {
+			writer,
+			options: this.#options,
+			place,
+			target: targetOf(request),
+			request,
+			stage: STAGE,
+		};
 		await ensureSchema(context);
 		const shaped = await shape(context);
 		const rowsReceived = await stageRows(context, shaped);

@@ -12,6 +12,8 @@ export interface LoadContext {
 	/** The target, with the column that tags an interval when the load tags. */
 	readonly target: TargetTable;
 	readonly request: LoadRequest;
+	/** Quoted name of the temporary table that the rows wait in. */
+	readonly stage: string;
 }
 
 /** The table as it takes the rows. */

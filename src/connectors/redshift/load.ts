@@ -11,7 +11,6 @@ import { type RedshiftColumn, type RedshiftMerge, redshiftDialect } from "../../
 import { buildBeside, putInPlace } from "./beside.ts";
 import type { LoadContext, Shape } from "./load-context.ts";
 import { quoteIdentifier, quoteLiteral } from "./sql-text.ts";
-import { STAGE } from "./stage.ts";
 import { createDdl, evolve, findColumn, type Relation, type RelationColumn, readRelation } from "./target-table.ts";
 import { conversionOf, familyOf } from "./target-types.ts";
 
@@ -116,12 +115,15 @@ export async function ensureTable(context: LoadContext, { relation }: Shape): Pr
 }
 
 /** What a merge's SQL needs to know. */
-export function mergeOf({ place, target, request }: LoadContext, { typeOf }: Shape): RedshiftMerge {
+export function mergeOf(
+	{ place, target, request, stage }: LoadContext,
+	{ typeOf }: Pick<Shape, "typeOf">,
+): RedshiftMerge {
 	const tag = tagOf(request);
 	return {
 		target: place.sql,
 		targetName: place.quotedName,
-		stage: STAGE,
+		stage,
 		key: target.key,
 		columns: target.columns.map(({ name, type }): RedshiftColumn => {
 			const tableType = typeOf(name);

@@ -1,10 +1,14 @@
 import {
+	type ApplyRequest,
+	type ApplyResult,
 	crashPoint,
 	decodeColumns,
 	encodeColumns,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
+	type PositionExpected,
+	type PositionMove,
 	type PositionRow,
 	qualified,
 	type RecordedSchema,
@@ -139,7 +143,10 @@ WHERE s.pipeline = ${quoteLiteral(pipeline)} ORDER BY s.stream, s.part`,
 }
 
 /** A version more, unless the last is equal. */
-async function recordSchema(writer: Writer, { pipeline, schema, schemaVersion }: LoadRequest): Promise<void> {
+async function recordSchema(
+	writer: Writer,
+	{ pipeline, schema, schemaVersion }: Pick<LoadRequest, "pipeline" | "schema" | "schemaVersion">,
+): Promise<void> {
 	if (schema === undefined) return;
 	const ofStream = `pipeline = ${quoteLiteral(pipeline)} AND stream = ${quoteLiteral(schema.stream)}`;
 	const last = await writer.rows(
@@ -183,50 +190,92 @@ export async function isCommitted(session: Session, loadId: string): Promise<boo
 	return (await session.rows(`SELECT 1 FROM ${LOADS} WHERE load_id = ${quoteLiteral(loadId)}`)).length > 0;
 }
 
-function asGiven(request: LoadRequest): string {
+function asGiven(request: PositionExpected): string {
 	const { pipeline, stream, epoch, seq, fromPosition } = request;
 	const position = fromPosition === null ? "position IS NULL" : `position = ${quoteLiteral(fromPosition)}`;
 	return `pipeline = ${quoteLiteral(pipeline)} AND stream = ${quoteLiteral(stream)} AND epoch = ${epoch} AND seq = ${seq} AND ${position}`;
 }
 
 /** Asked before any work: a run that is fenced already must not copy everything to learn it. @throws E_FENCED */
-export async function expectPosition(session: Session, request: LoadRequest): Promise<void> {
+export async function expectPosition(session: Session, request: PositionExpected): Promise<void> {
 	const [found] = await session.rows(`SELECT 1 FROM ${POSITIONS} WHERE ${asGiven(request)}`);
 	if (found === undefined) throw fenced(request);
 }
 
 /** The last statements of a load's transaction. @throws E_FENCED */
 export async function recordLoad(writer: Writer, request: LoadRequest, result: LoadResult): Promise<void> {
+	await movePosition(writer, request);
+	await recordLoads(writer, request, [{ loadId: request.loadId, table: qualified(request.target.name), result }]);
+	await recordSchema(writer, request);
+}
+
+/**
+ * The last statements of a transaction that applies changes: a row for the request, and one for each part.
+ * @throws E_FENCED
+ */
+export async function recordApply(writer: Writer, request: ApplyRequest, { parts }: ApplyResult): Promise<void> {
+	await movePosition(writer, request);
+	const none = { rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0 };
+	await recordLoads(writer, request, [
+		{ loadId: request.loadId, table: request.stream, result: none },
+		...request.parts.map(({ loadId, target }, index) => {
+			return { loadId, table: qualified(target.name), result: parts[index]! };
+		}),
+	]);
+	for (const { schema, schemaVersion } of request.parts)
+		if (schema !== undefined) await recordSchema(writer, { pipeline: request.pipeline, schema, schemaVersion });
+}
+
+async function movePosition(writer: Writer, request: PositionMove): Promise<void> {
 	crashPoint("c09");
-	const { pipeline, loadId, fromPosition, toPosition, schemaVersion } = request;
+	const { loadId, toPosition, schemaVersion } = request;
 	refuseLong(request);
 	const moved = await writer.execute(
 		`UPDATE ${POSITIONS} SET seq = seq + 1, position = ${quoteLiteral(toPosition)}, load_id = ${quoteLiteral(loadId)}, schema_version = ${quoteLiteral(schemaVersion)}, committed_at = ${NOW}
 WHERE ${asGiven(request)}`,
 	);
 	if (moved !== 1) throw fenced(request);
-	const values = [
-		...[loadId, pipeline, qualified(request.target.name)].map(quoteLiteral),
-		fromPosition === null ? "NULL" : quoteLiteral(fromPosition),
-		quoteLiteral(toPosition),
-		...[result.rowsInserted, result.rowsUpdated, result.rowsDeleted],
-		NOW,
-	];
-	await writer.execute(
-		`INSERT INTO ${LOADS} (load_id, pipeline, table_name, from_position, to_position, rows_inserted, rows_updated, rows_deleted, committed_at)
-VALUES (${values.join(", ")})`,
-	);
-	await recordSchema(writer, request);
 }
 
-function refuseLong({ toPosition, stream }: LoadRequest): void {
+interface RecordedLoad {
+	readonly loadId: string;
+	readonly table: string;
+	readonly result: Pick<LoadResult, "rowsInserted" | "rowsUpdated" | "rowsDeleted">;
+}
+
+/** Rows of one INSERT: a statement has at most 16 MB, and each row holds two positions. */
+const LOADS_MAX = 50;
+
+async function recordLoads(
+	writer: Writer,
+	{ pipeline, fromPosition, toPosition }: PositionMove,
+	loads: readonly RecordedLoad[],
+): Promise<void> {
+	const rows = loads.map(({ loadId, table, result }) => {
+		const values = [
+			...[loadId, pipeline, table].map(quoteLiteral),
+			fromPosition === null ? "NULL" : quoteLiteral(fromPosition),
+			quoteLiteral(toPosition),
+			...[result.rowsInserted, result.rowsUpdated, result.rowsDeleted],
+			NOW,
+		];
+		return `(${values.join(", ")})`;
+	});
+	for (let from = 0; from < rows.length; from += LOADS_MAX)
+		await writer.execute(
+			`INSERT INTO ${LOADS} (load_id, pipeline, table_name, from_position, to_position, rows_inserted, rows_updated, rows_deleted, committed_at)
+VALUES ${rows.slice(from, from + LOADS_MAX).join(",\n\t")}`,
+		);
+}
+
+function refuseLong({ toPosition, stream }: PositionMove): void {
 	if (Buffer.byteLength(toPosition) > VARCHAR_BYTES_MAX)
 		throw new HeadraceError("E_TOO_LARGE", `the position of ${stream} is longer than ${VARCHAR_BYTES_MAX} bytes`, {
 			hint: "Read fewer files by one table: give folders tables of their own.",
 		});
 }
 
-function fenced(request: LoadRequest): HeadraceError {
+function fenced(request: PositionExpected): HeadraceError {
 	return new HeadraceError(
 		"E_FENCED",
 		`the position of ${request.stream} is no longer the one this run began with: another run has moved it`,

@@ -8,37 +8,41 @@ import { quoteIdentifier } from "./sql-text.ts";
 import { stageType } from "./target-types.ts";
 
 /** A temporary table is the session's own, and goes with it. */
-export const STAGE = quoteIdentifier("_headrace_stage");
+export const STAGE = stageName("_headrace_stage");
 
-interface StageColumn {
+export function stageName(name: string): string {
+	return quoteIdentifier(name);
+}
+
+export interface StageColumn {
 	readonly name: string;
 	readonly type: string;
 }
 
 /** The DDL of a stage: columns as in the files, rows that a merge joins on the node that its key's hash says. */
-export function stageDdl(columns: readonly StageColumn[], distKey: string | undefined): string {
+export function stageDdl(stage: string, columns: readonly StageColumn[], key: readonly string[]): string {
+	const distKey = key.find((name) => {
+		const type = columns.find((column) => column.name === name)?.type ?? "";
+		return !/^(?:SUPER|VARBYTE)/.test(type);
+	});
 	const definitions = columns.map(({ name, type }) => ({ name, type, nullable: true }));
 	const rows = { name: ROW_NUMBER_COLUMN, type: "BIGINT", nullable: true };
 	const distribution = distKey === undefined ? "DISTSTYLE EVEN" : `DISTSTYLE KEY DISTKEY (${quoteIdentifier(distKey)})`;
-	return `${createTable(redshiftDialect, STAGE, [...definitions, rows], { temporary: true })}\n${distribution}`;
+	return `${createTable(redshiftDialect, stage, [...definitions, rows], { temporary: true })}\n${distribution}`;
 }
 
 /**
  * The load's rows in a stage, before the load's transaction: nobody else sees it. Gives how many there are.
  * @throws E_VALUE with file, line and column of what COPY refused; E_CONFLICT when a sealed file is gone or another
  */
-export async function stageRows(context: LoadContext, { typeOf }: Shape): Promise<number> {
-	const { writer, request } = context;
+export async function stageRows(context: LoadContext, { typeOf }: Pick<Shape, "typeOf">): Promise<number> {
+	const { writer, request, stage } = context;
 	const columns = request.target.columns.map(({ name, type }) => ({ name, type: stageType(type, typeOf(name)) }));
-	const distKey = request.target.key.find((name) => {
-		const type = columns.find((column) => column.name === name)?.type ?? "";
-		return !/^(?:SUPER|VARBYTE)/.test(type);
-	});
-	await writer.execute(stageDdl(columns, distKey));
+	await writer.execute(stageDdl(stage, columns, request.target.key));
 	const { input } = request;
 	const insert = (batches: Parameters<typeof insertRows>[0]["batches"], numbered: boolean) =>
 		insertRows({
-			table: STAGE,
+			table: stage,
 			names: [...columns.map(({ name }) => name), ...(numbered ? [ROW_NUMBER_COLUMN] : [])],
 			types: columns.map(({ type }) => type),
 			batches,
@@ -83,7 +87,7 @@ async function stageRemote(context: LoadContext, remote: RemoteFiles, insert: In
 	return received;
 }
 
-async function copyFiles({ writer, options, request }: LoadContext, remote: RemoteFiles): Promise<number> {
+async function copyFiles({ writer, options, request, stage }: LoadContext, remote: RemoteFiles): Promise<number> {
 	const { staging, files, nullText } = remote;
 	const { format } = request.input as Files;
 	if (format.name !== "parquet" && format.name !== "csv")
@@ -93,7 +97,7 @@ async function copyFiles({ writer, options, request }: LoadContext, remote: Remo
 	const path = manifestPathOf(remote);
 	await staging.writeOnce(path, new TextEncoder().encode(copyManifest(remote, format.name)));
 	const sql = copySql({
-		table: STAGE,
+		table: stage,
 		manifest: address.uriOf(path),
 		...(options.iamRole === undefined ? {} : { iamRole: options.iamRole }),
 		format: format.name,
@@ -107,6 +111,6 @@ async function copyFiles({ writer, options, request }: LoadContext, remote: Remo
 		if (!(error instanceof HeadraceError)) throw error;
 		throw await withLoadError(writer.session, error, request.target.name);
 	}
-	const { staged } = await writer.counts(`SELECT count(*) AS staged FROM ${STAGE}`);
+	const { staged } = await writer.counts(`SELECT count(*) AS staged FROM ${stage}`);
 	return staged!;
 }

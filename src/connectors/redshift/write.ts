@@ -1,4 +1,4 @@
-import { HeadraceError, type LoadResult, qualified } from "../../core/index.ts";
+import { HeadraceError, type LoadResult, qualified, type TargetTable } from "../../core/index.ts";
 import {
 	quotedList,
 	type RedshiftMerge,
@@ -21,7 +21,6 @@ import { deleteInterval, ensureTable, isWhole, lockedShape, mergeOf, range, resu
 import type { LoadContext, Shape } from "./load-context.ts";
 import { LOCK_POSITIONS, recordLoad } from "./positions.ts";
 import { quoteIdentifier } from "./sql-text.ts";
-import { STAGE } from "./stage.ts";
 import { familyOf, stageType } from "./target-types.ts";
 
 const UNREPLACED = quoteIdentifier("_headrace_unreplaced");
@@ -35,16 +34,21 @@ export function writeStaged(context: LoadContext, shape: Shape, rowsReceived: nu
 	const { writer, request } = context;
 	return writer.transaction(async () => {
 		await writer.execute(LOCK_POSITIONS);
-		const { staged } = await writer.counts(`SELECT count(*) AS staged FROM ${STAGE}`);
-		if (staged !== rowsReceived)
-			throw new HeadraceError(
-				"E_RECEIPT",
-				`${rowsReceived} rows came for ${qualified(request.target.name)}, and the stage has ${staged}`,
-			);
+		await expectStaged(context, rowsReceived);
 		const result = await write(context, await lockedShape(context, shape), rowsReceived);
 		await recordLoad(writer, request, result);
 		return result;
 	});
+}
+
+/** @throws E_RECEIPT when the stage does not have the rows that came */
+export async function expectStaged({ writer, request, stage }: LoadContext, rowsReceived: number): Promise<void> {
+	const { staged } = await writer.counts(`SELECT count(*) AS staged FROM ${stage}`);
+	if (staged === rowsReceived) return;
+	throw new HeadraceError(
+		"E_RECEIPT",
+		`${rowsReceived} rows came for ${qualified(request.target.name)}, and the stage has ${staged}`,
+	);
 }
 
 function write(context: LoadContext, shape: Shape, rowsReceived: number): Promise<LoadResult> {
@@ -91,18 +95,18 @@ async function replace(context: LoadContext, shape: Shape, rowsReceived: number)
 async function expectUnique({ writer, target }: LoadContext, tables: RedshiftMerge): Promise<void> {
 	const { row_count, keys, nulls } = await writer.counts(redshiftCountKeys(tables));
 	const table = qualified(target.name);
-	if (nulls! > 0)
-		throw new HeadraceError(
-			"E_NULL_KEY",
-			`${nulls} rows for ${table} have NULL in the key (${target.key.join(", ")})`,
-			{
-				table,
-			},
-		);
+	if (nulls! > 0) throw nullKey(target, nulls!);
 	if (keys! < row_count!)
 		throw new HeadraceError("E_DUPLICATE_KEY", `the key (${target.key.join(", ")}) of ${table} is not unique`, {
 			table,
 		});
+}
+
+export function nullKey({ name, key }: TargetTable, count: number): HeadraceError {
+	const table = qualified(name);
+	return new HeadraceError("E_NULL_KEY", `${count} rows for ${table} have NULL in the key (${key.join(", ")})`, {
+		table,
+	});
 }
 
 /**
@@ -111,18 +115,10 @@ async function expectUnique({ writer, target }: LoadContext, tables: RedshiftMer
  */
 async function merge(context: LoadContext, shape: Shape, rowsReceived: number): Promise<LoadResult> {
 	const { writer, request, target, place } = context;
-	const table = qualified(request.target.name);
 	await ensureTable(context, shape);
 	const tables = mergeOf(context, shape);
 	const { row_count, keys, nulls } = await writer.counts(redshiftCountKeys(tables));
-	if (nulls! > 0)
-		throw new HeadraceError(
-			"E_NULL_KEY",
-			`${nulls} rows for ${table} have NULL in the key (${target.key.join(", ")})`,
-			{
-				table,
-			},
-		);
+	if (nulls! > 0) throw nullKey(target, nulls!);
 	if (keys! < row_count!) await writer.execute(redshiftDeleteSuperseded(tables, request.orderColumn));
 	let rowsDeleted = await deleteInterval(context, shape);
 	const { deletedColumn } = request;

@@ -16,7 +16,7 @@ const CONFLICT_PAUSE_MS = 200;
 export class Writer implements AsyncDisposable {
 	readonly session: Session;
 	readonly #control: ControlConnection;
-	readonly #about: { readonly table?: TableName };
+	#about: { readonly table?: TableName };
 	readonly #signal: AbortSignal | undefined;
 	readonly #stop = (): void => {
 		void this.#cancel();
@@ -42,6 +42,11 @@ export class Writer implements AsyncDisposable {
 		signal?: AbortSignal,
 	): Promise<Writer> {
 		return new Writer(await connect(options), control, table, signal);
+	}
+
+	/** The table that errors name from now on. */
+	set table(table: TableName | undefined) {
+		this.#about = table === undefined ? {} : { table };
 	}
 
 	/** How many rows the statement touched. */

@@ -218,6 +218,16 @@ export class ProxySession {
 			case "grant":
 			case "revoke":
 				return this.#grant(all, tokens);
+			// https://docs.aws.amazon.com/redshift/latest/dg/declare.html: within a transaction block, FOR a query.
+			case "declare":
+				if (this.#status !== "T")
+					throw new RedshiftError("25P01", "DECLARE CURSOR may only be used in transaction blocks");
+				refuseUnsupported(all);
+				return this.#pass(rewritten(all));
+			case "close":
+				return this.#pass(rewritten(all));
+			case "fetch":
+				return this.#fetch(all, tokens);
 			// https://docs.aws.amazon.com/redshift/latest/dg/c_unsupported-postgresql-features.html
 			case "savepoint":
 			case "release":
@@ -225,6 +235,14 @@ export class ProxySession {
 		}
 		if (!isRowStatement(all)) throw new RedshiftError("42601", `syntax error at or near "${all[0]!.text}"`);
 		refuseUnsupported(all);
+		return this.#pass(rewritten(all));
+	}
+
+	/** https://docs.aws.amazon.com/redshift/latest/dg/fetch.html: at most 1000 rows on a cluster of one node. */
+	#fetch(all: readonly Token[], tokens: readonly Token[]): Promise<Buffer[]> {
+		const count = tokens.find(({ text }) => /^\d+$/.test(text))?.text;
+		if (tokens.some(({ value }) => value === "all") || Number(count ?? 1) > 1000)
+			throw new RedshiftError("XX000", "Fetch size exceeds the limit of 1000 for a single node configuration");
 		return this.#pass(rewritten(all));
 	}
 
