@@ -1,6 +1,7 @@
 /** A project that follows a ledger's log, and what its copy has to look like. */
 import { existsSync } from "node:fs";
 import { expect } from "vitest";
+import { redshiftConnection, s3Connection, type Warehouse } from "../connectors/redshift-support.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import type { Ledger, LedgerTable } from "./ledger.ts";
 import { LEDGER_COLUMNS, LEDGER_TABLES } from "./ledger.ts";
@@ -11,6 +12,8 @@ import { type Contents, queryWarehouse, readWarehouse } from "./warehouse.ts";
 export interface LedgerCopyOptions {
 	/** A database to copy into, in place of a DuckDB file. */
 	readonly target?: TestDatabase;
+	/** The stand-ins of Redshift and of S3, in place of a DuckDB file. */
+	readonly redshift?: Warehouse;
 	/** More keys of the pipeline file. */
 	readonly keys?: string;
 }
@@ -19,14 +22,24 @@ export class LedgerCopy implements Disposable {
 	readonly project: Project;
 	readonly ledger: Ledger;
 	readonly #target: TestDatabase | undefined;
+	readonly #redshift: Warehouse | undefined;
 
-	constructor(ledger: Ledger, { target, keys = "" }: LedgerCopyOptions = {}) {
+	constructor(ledger: Ledger, { redshift, target = redshift?.database, ...options }: LedgerCopyOptions = {}) {
 		this.ledger = ledger;
 		this.#target = target;
+		this.#redshift = redshift;
+		const keys = `${options.keys ?? ""}${redshift === undefined ? "" : "staging: lake\n"}`;
+		const to = redshift === undefined ? `"${target?.url ?? "duckdb:copy.duckdb"}"` : redshiftConnection(redshift);
+		const lake = redshift === undefined ? "" : `lake: ${s3Connection(redshift)}\n`;
 		this.project = new Project({
-			"connections.yaml": `source: "${ledger.database.url}"\ncopy: "${target?.url ?? "duckdb:copy.duckdb"}"\n`,
+			"connections.yaml": `source: "${ledger.database.url}"\ncopy: ${to}\n${lake}`,
 			"pipelines/ledger.yaml": `pipeline: ledger\nfrom: source\nto: copy\nretries: 0\n${keys}tables:${LEDGER_TABLES(ledger.schema, ledger.exact)}`,
 		});
+	}
+
+	/** Names of files that are staged. */
+	staged(): readonly string[] {
+		return this.#redshift?.s3.keys("lake", "staging/") ?? this.project.files("staged");
 	}
 
 	read(): Promise<Contents> {
