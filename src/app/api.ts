@@ -121,6 +121,8 @@ export interface RunOptions extends PlanOptions {
 	readonly test?: boolean;
 	/** False: a connection that can't be made at the start fails the run at once. Default: tried again by `retries`. */
 	readonly retryStart?: boolean;
+	/** How long to wait while another run has the pipeline, in milliseconds; default not at all. */
+	readonly waitMs?: number;
 	/** Errors of the receipts that it gives show row values, where they have some; nothing that is stored does. */
 	readonly showValues?: boolean;
 	/** Kept in the receipts; absent when the command line runs it. */
@@ -207,6 +209,10 @@ export interface TaskSummary {
 	readonly into: string;
 	readonly mode: string;
 	readonly write: string;
+	/** What `--table` takes for it and for no other. */
+	readonly pattern: string;
+	/** Of a summary: the tasks that it is built from. */
+	readonly needs?: readonly string[];
 }
 
 export interface StatusReport {

@@ -37,7 +37,7 @@ export async function requestChange(
 			: null;
 		const changed =
 			asked?.changed ??
-			(await withLease(project, pipeline, signal, async (held) => {
+			(await withLease(project, pipeline, signal === undefined ? {} : { signal }, async (held) => {
 				await using session = await openSession(pipeline, {}, source);
 				const result = await changePosition(session, request);
 				await held.state.savePositions(pipeline.name, await session.destination.positions(pipeline.name));

@@ -1,9 +1,12 @@
 import type { CheckedPipeline } from "../config/index.ts";
 import { HeadraceError, type Lease, type StateStore } from "../core/index.ts";
 import { type ProjectState, processHolder } from "../state/index.ts";
+import { abortableDelay } from "./retry.ts";
 
 /** How long who has a lease may say nothing before another one takes it. */
 export const LEASE_MS = 60_000;
+/** How often whoever waits for a lease asks for it. */
+const ASK_AGAIN_MS = 500;
 
 /** A pipeline's lease, while it is held. */
 export interface HeldLease {
@@ -19,16 +22,32 @@ export interface HeldLease {
 	confirm(): Promise<void>;
 }
 
-/** Holds the pipeline's lease while `work` goes on. A lost lease aborts it: a newer run has taken over. */
+export interface LeaseOptions {
+	readonly signal?: AbortSignal;
+	/** How long to wait for another holder's end, in milliseconds; default not at all. */
+	readonly waitMs?: number;
+}
+
+/**
+ * Holds the pipeline's lease while `work` goes on. A lost lease aborts it: a newer run has taken over.
+ * @throws E_BUSY when another run holds it, E_STOPPED when it was stopped while it waited
+ */
 export async function withLease<T>(
 	{ state, leaseMs }: { readonly state: ProjectState; readonly leaseMs: number },
 	pipeline: CheckedPipeline,
-	signal: AbortSignal | undefined,
+	{ signal, waitMs = 0 }: LeaseOptions,
 	work: (held: HeldLease) => Promise<T>,
 ): Promise<T> {
 	const name = `pipeline:${pipeline.name}`;
 	const holder = processHolder();
-	const lease = await state.acquireLease(name, holder, leaseMs);
+	const givenUpMs = performance.now() + waitMs;
+	let lease = await state.acquireLease(name, holder, leaseMs);
+	while (lease === null && performance.now() < givenUpMs && signal?.aborted !== true) {
+		await abortableDelay(Math.min(ASK_AGAIN_MS, givenUpMs - performance.now()), signal);
+		lease = await state.acquireLease(name, holder, leaseMs);
+	}
+	if (lease === null && waitMs > 0 && signal?.aborted === true)
+		throw new HeadraceError("E_STOPPED", `stopped while another run had the pipeline ${pipeline.name}`);
 	if (lease === null) {
 		const other = await state.leaseHolder(name);
 		throw new HeadraceError(

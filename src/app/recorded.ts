@@ -69,7 +69,7 @@ export async function recorded<Options extends RunOptions>(
 	};
 	let lastRunId: string | null = null;
 	try {
-		const receipts = await withLease(recorder, pipeline, options.signal, async (held) => {
+		const receipts = await withLease(recorder, pipeline, options, async (held) => {
 			alarms.add((each) => each.noteAbandoned());
 			await alarms.written();
 			const { signal } = held;

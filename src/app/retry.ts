@@ -25,6 +25,6 @@ export function attemptError(attempt: number, { code, message }: HeadraceError):
 }
 
 /** Waits, or ends at once when the signal says so; whoever waits looks at the signal next. */
-export async function abortableDelay(delayMs: number, signal: AbortSignal): Promise<void> {
-	await delay(delayMs, undefined, { signal }).catch(() => {});
+export async function abortableDelay(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+	await delay(delayMs, undefined, signal === undefined ? {} : { signal }).catch(() => {});
 }

@@ -1,3 +1,4 @@
+import { patternOf } from "../config/index.ts";
 import { qualified } from "../core/index.ts";
 import type { TaskSummary } from "./api.ts";
 import type { SessionPlan } from "./session-plan.ts";
@@ -10,12 +11,15 @@ export function tasksOf({ tables, policy }: SessionPlan): TaskSummary[] {
 			into: qualified(table.into),
 			mode: table.selected.options.mode,
 			write: table.write,
+			pattern: patternOf(table.selected.source),
 		})),
-		...policy.summaries.map(({ summary }) => ({
+		...policy.summaries.map(({ summary, needs }) => ({
 			task: summary.name,
 			into: qualified(summary.into),
 			mode: "summary",
 			write: "replace",
+			pattern: summary.name,
+			needs,
 		})),
 	];
 }

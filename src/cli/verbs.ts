@@ -108,6 +108,10 @@ export const VERBS: readonly VerbSpec[] = [
 			{ flags: "--full-refresh", describe: "read the tables anew, whatever was read before" },
 			{ flags: "--failed <run>", describe: "only what failed in that run" },
 			{ flags: "--follow", describe: "follow the change log of tables of mode cdc until stopped" },
+			{
+				flags: "--wait <duration>",
+				describe: "how long to wait while another run has the pipeline; default not at all",
+			},
 			PARAMS,
 			...LIMITS,
 		],
@@ -344,6 +348,14 @@ export const VERBS: readonly VerbSpec[] = [
 		load: () => import("./verbs/alert-test.ts"),
 	},
 	{
+		name: "export airflow",
+		arguments: "<pipeline>",
+		describe: "a DAG file that runs the same stages on Airflow",
+		options: [{ flags: "--output <file>", describe: "where to write it: dags/shop.py; default stdout" }],
+		example: "headrace export airflow shop --output dags/shop.py",
+		load: () => import("./verbs/export-airflow.ts"),
+	},
+	{
 		name: "import",
 		arguments: "<pipeline.conf>",
 		describe: "turn an ini file with [mysql_config] and the like into connections.yaml",
@@ -370,13 +382,14 @@ export const VERBS: readonly VerbSpec[] = [
 export const GROUPS: Readonly<Record<string, string>> = {
 	tasks: "the tasks of a run, one by one",
 	alert: "who is told when a copy fails",
+	export: "pipelines for schedulers of others",
 	state: "how far everything was read",
 	types: "how types are mapped",
 	"serve token": "who may use the server from elsewhere, or from a program",
 };
 
 /** Verbs that the manual promises for later: calling one says so. */
-export const VERBS_TO_COME: readonly string[] = ["verify", "repair", "export"];
+export const VERBS_TO_COME: readonly string[] = ["verify", "repair"];
 
 /** The verb that a command line names, as far as that can be told before it is read; a group by its name alone. */
 export function verbNamed(argv: readonly string[]): string | undefined {

@@ -101,8 +101,8 @@ export function matchesGlob(pattern: string, text: string): boolean {
 	return p === wanted.length;
 }
 
-/** A name as it is written in a pipeline file: quoted where it has dots, wildcards or quotes. */
+/** A name as it is written in a pipeline file and after `--table`: quoted where it has dots, commas, wildcards or quotes. */
 export function patternOf(table: TableName): string {
-	const part = (text: string) => (/^[^".*?\s]+$/.test(text) ? text : `"${text.replaceAll('"', '""')}"`);
+	const part = (text: string) => (/^[^".,*?\s]+$/.test(text) ? text : `"${text.replaceAll('"', '""')}"`);
 	return table.schema === "" ? part(table.name) : `${part(table.schema)}.${part(table.name)}`;
 }

@@ -53,6 +53,25 @@ job a & job b & wait
 	expect(log(busy === "a" ? "b" : "a")).toBe("");
 });
 
+test("with --wait the second one begins when the first has ended", async () => {
+	const directory = project();
+	writeFileSync(
+		join(directory, "two.sh"),
+		`job() { ${headrace(directory)} run shop -q --wait 2m 2>> ${directory}/logs/$1.log; echo "$1 $?"; }
+job a & job b & wait
+${headrace(directory)} runs shop --json > ${directory}/runs.json
+`,
+	);
+	const { stdout } = await asCron(join(directory, "two.sh"));
+	expect(stdout.trim().split("\n").sort()).toEqual(["a 0", "b 0"]);
+	const { data } = JSON.parse(readFileSync(join(directory, "runs.json"), "utf8")) as {
+		data: { runs: { started_at: string; finished_at: string }[] };
+	};
+	const [last, first] = data.runs;
+	expect(data.runs).toHaveLength(2);
+	expect(last!.started_at >= first!.finished_at).toBe(true);
+});
+
 test("what a run says goes to stderr, one line with its time an event; cron has nothing to mail with -q", async () => {
 	const directory = project();
 	writeFileSync(

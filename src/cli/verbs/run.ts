@@ -1,4 +1,5 @@
 import type { RunOptions } from "../../app/api.ts";
+import { parseDuration } from "../../config/durations.ts";
 import type { Arguments } from "../arguments.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
 import { usageError } from "../output.ts";
@@ -15,12 +16,14 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const interval = await intervalOf(pipeline, args.text("interval"));
 	const stage = stageOf(args.text("stage"));
 	const failedRun = args.text("failed");
+	const wait = args.text("wait");
 	const options: RunOptions = {
 		...planOptions(context, args),
 		...(interval !== undefined && { interval }),
 		...(stage !== undefined && { stage }),
 		...(failedRun !== undefined && { failedRun }),
 		...(args.flag("follow") && { follow: true }),
+		...(wait !== undefined && { waitMs: parseDuration(wait) }),
 		showValues: context.showValues,
 	};
 	return reportRuns(context, {
