@@ -1,6 +1,17 @@
 import { mapType } from "../connectors/duckdb/types.ts";
 import { storedMapping } from "../connectors/file/stored-format.ts";
-import { type ColumnType, DEFAULT_TYPE_POLICY, type SimpleKind, type TypePolicy, typeName } from "../core/index.ts";
+import { mapType as lakeMapping } from "../connectors/lake/types.ts";
+import { mapType as postgresMapping } from "../connectors/postgres/target-types.ts";
+import { mapType as redshiftMapping } from "../connectors/redshift/target-types.ts";
+import { mapType as snowflakeMapping } from "../connectors/snowflake/types.ts";
+import {
+	type ColumnType,
+	DEFAULT_TYPE_POLICY,
+	type SimpleKind,
+	type TypeMapping,
+	type TypePolicy,
+	typeName,
+} from "../core/index.ts";
 import { type Fate, type SourceSamples, TYPE_SAMPLES } from "./types-samples.ts";
 
 const KINDS: readonly SimpleKind[] = [
@@ -12,6 +23,16 @@ const TYPES: readonly ColumnType[] = [
 	...KINDS.map((kind) => ({ kind })),
 	{ kind: "decimal", precision: 10, scale: 2 },
 	{ kind: "list", element: { kind: "int32" } },
+];
+
+const DESTINATIONS: readonly (readonly [title: string, mapping: (type: ColumnType) => TypeMapping])[] = [
+	["DuckDB", mapType],
+	["PostgreSQL", postgresMapping],
+	["Redshift", redshiftMapping],
+	["Snowflake", snowflakeMapping],
+	["lake (Hive)", lakeMapping],
+	["Parquet", (type) => storedMapping(type, "parquet")],
+	["JSON lines", (type) => storedMapping(type, "jsonl")],
 ];
 
 /** What the values of a policy do that is not its default; the effect on types is asked from the sources. */
@@ -103,22 +124,19 @@ export function typesPage(): string {
 		"CSV files hold the canonical text of every value; JSON lines numbers, booleans and lists as such and all else as strings.",
 		"",
 		...table(
-			["type", "DuckDB", "Parquet", "JSON lines", "note"],
-			TYPES.map((type) => {
-				const [duckdb, parquet] = [mapType(type), storedMapping(type, "parquet")];
-				const notes = [
-					...(duckdb.note === undefined ? [] : [`DuckDB: ${duckdb.note}`]),
-					...(parquet.note === undefined ? [] : [`Parquet: ${parquet.note}`]),
-				];
-				return [
-					code(typeName(type)),
-					code(duckdb.destinationType),
-					code(parquet.destinationType),
-					code(storedMapping(type, "jsonl").destinationType),
-					cell(notes.join("; ")),
-				];
-			}),
+			["type", ...DESTINATIONS.map(([title]) => title)],
+			TYPES.map((type) => [
+				code(typeName(type)),
+				...DESTINATIONS.map(([, mapping]) => {
+					const { destinationType, fidelity } = mapping(type);
+					return fidelity === "exact" ? code(destinationType) : `${code(destinationType)} (${fidelity})`;
+				}),
+			]),
 		),
+		"",
+		"What is to be known of them:",
+		"",
+		...DESTINATIONS.flatMap(([title, mapping]) => remarksOf(title, mapping)),
 		"",
 		"## Policies",
 		"",
@@ -171,6 +189,16 @@ function sourceSection({ title, samples }: SourceSamples): string[] {
 		"",
 		...(remarks.length === 0 ? [] : [...table(titles, remarks), ""]),
 	];
+}
+
+/** A line for each note of a destination, with the types that it is of. */
+function remarksOf(title: string, mapping: (type: ColumnType) => TypeMapping): string[] {
+	const types = new Map<string, string[]>();
+	for (const type of TYPES) {
+		const { note } = mapping(type);
+		if (note !== undefined) types.set(note, [...(types.get(note) ?? []), code(typeName(type))]);
+	}
+	return [...types].map(([note, names]) => `- ${title}, ${names.join(", ")}: ${note}`);
 }
 
 function fateCells({ type, fidelity, note }: Fate): string[] {
