@@ -1,7 +1,7 @@
 import { HeadraceError } from "../../core/index.ts";
 import type { MysqlConnection } from "./connection.ts";
 import { type LogBefore, logBefore } from "./log-place.ts";
-import { type CutMarks, marksAfter, marksBefore } from "./marks.ts";
+import { type CutMarks, type MarksLack, marksAfter, marksBefore } from "./marks.ts";
 import { stopped } from "./readers.ts";
 
 /** Tries to open all connections on one cut; under some thousand transactions a second a few are needed. */
@@ -18,7 +18,7 @@ export interface Cut {
 	readonly connections: readonly MysqlConnection[];
 	/** UTC, `YYYY-MM-DD HH:MM:SS.ffffff`, read just before the cut. */
 	readonly clock: string;
-	readonly marks: CutMarks | undefined;
+	readonly marks: CutMarks | MarksLack;
 	/** Position of the view in the binlog; null when the server tells none. */
 	readonly binlog: BinlogPlace | null;
 	/** What was asked of the log before the view was opened; absent when nobody wants the log's place. */

@@ -17,6 +17,11 @@ export interface CutMarks {
 	readonly unseenFrom: bigint;
 }
 
+/** What it would take to have marks, for people. */
+export interface MarksLack {
+	readonly lacks: string;
+}
+
 /** What was seen before a cut. */
 interface Before {
 	/** InnoDB's counter of transaction ids. */
@@ -29,25 +34,27 @@ interface Before {
 
 /**
  * Watches InnoDB's transactions around a cut, so that a row that becomes visible after it can be told from those before
- * it. It takes the PROCESS right; without it there are no marks.
+ * it. It takes the PROCESS right.
  *
  * Sound because (1) the list is taken before the cut, and every transaction that is open at the cut is in it or got its
  * id afterwards; (2) whoever got an id between list and end of the cut moved the counter, and then the time of the list
  * counts as the oldest beginning; (3) the list is fresh: it shows our own statement, which no earlier list can; (4) start times
  * are whole seconds, rounded down, and of two readings in the hour that a change of clocks repeats the earlier is taken.
  */
-export async function marksBefore(connection: MysqlConnection): Promise<Before | null> {
+export async function marksBefore(connection: MysqlConnection): Promise<Before | MarksLack> {
 	try {
 		// A replica has its primary's rows later than the primary's transactions wrote them: nothing here tells.
 		const [row] = await connection.rows("SELECT @@global.read_only");
-		if (row?.[0] !== "0") return null;
+		if (row?.[0] !== "0") return { lacks: "a server that is no replica" };
 		await connection.rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
 		const counter = await transactionCounter(connection);
 		const clock = await clockMicros(connection);
 		const began = await openTransactions(connection);
-		return counter === null || began === null ? null : { counter, clock, began };
+		if (counter === null) return NO_COUNTER;
+		if (began === null) return { lacks: "an INNODB_TRX that nobody reads all the time, since that keeps it old" };
+		return { counter, clock, began };
 	} catch (error) {
-		if (error instanceof HeadraceError && error.code === "E_RIGHTS") return null;
+		if (error instanceof HeadraceError && error.code === "E_RIGHTS") return { lacks: "the PROCESS right" };
 		throw error;
 	}
 }
@@ -55,13 +62,13 @@ export async function marksBefore(connection: MysqlConnection): Promise<Before |
 /** `starts`: transactions that we began ourselves since `marksBefore`. */
 export async function marksAfter(
 	connection: MysqlConnection,
-	before: Before | null,
+	before: Before | MarksLack,
 	starts: number,
-): Promise<CutMarks | undefined> {
-	if (before === null) return undefined;
+): Promise<CutMarks | MarksLack> {
+	if ("lacks" in before) return before;
 	const now = await clockMicros(connection);
 	const counter = await transactionCounter(connection);
-	if (counter === null) return undefined;
+	if (counter === null) return NO_COUNTER;
 	const { server } = connection;
 	// Before 5.7 a read-only transaction takes an id as well.
 	const ours = server.flavour === "mysql" && !atLeast(server, 5, 7) ? starts : 0;
@@ -79,6 +86,8 @@ export async function marksAfter(
 		unseenFrom,
 	};
 }
+
+const NO_COUNTER: MarksLack = { lacks: "a SHOW ENGINE INNODB STATUS that tells its counter of transactions" };
 
 async function transactionCounter(connection: MysqlConnection): Promise<bigint | null> {
 	const [row] = await connection.rows("SHOW ENGINE INNODB STATUS");

@@ -33,8 +33,8 @@ export class MysqlSnapshot implements Snapshot {
 	constructor(cut: Cut, kill: (threadId: number) => Promise<void>) {
 		this.clock = cut.clock;
 		this.#cut = cut;
-		if (cut.marks !== undefined) this.transactions = cut.marks.marks;
-		else this.transactionsHidden = "the PROCESS right, on a server that is no replica";
+		if ("lacks" in cut.marks) this.transactionsHidden = cut.marks.lacks;
+		else this.transactions = cut.marks.marks;
 		this.#readers = new Readers(cut.connections);
 		this.#kill = kill;
 	}

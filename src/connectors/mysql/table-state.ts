@@ -39,7 +39,8 @@ export async function tableState(connection: MysqlConnection, table: SourceTable
 	);
 	const [engine, options, createdAt, stampedAt, readOnly, server] = row ?? [];
 	if (engine?.toLowerCase() !== "innodb" || /\bpartitioned\b/i.test(options ?? "")) return null;
-	const { marks, binlog } = cut;
+	const { binlog } = cut;
+	const marks = "lacks" in cut.marks ? undefined : cut.marks;
 	const state: TableState = {
 		identity: JSON.stringify([server, createdAt ?? null]),
 		quietAt: marks?.quietAt === null || marks === undefined ? null : String(marks.quietAt),
