@@ -41,8 +41,11 @@ export interface Source extends Port {
 	snapshot(options: {
 		readonly readers: number;
 		readonly cut?: Pick<LogCut, "snapshot">;
-		/** `logPlace` will be asked: a source whose cuts don't tell it notes its log's place before it opens them. */
-		readonly forLog?: boolean;
+		/**
+		 * `logPlace` will be asked: a source whose cuts don't tell it notes its log's place before it opens them. `exact`:
+		 * it looks for a moment at which nothing is committed, for half a minute at most.
+		 */
+		readonly forLog?: boolean | "exact";
 		readonly signal?: AbortSignal;
 	}): Promise<Snapshot>;
 	/** Statements of a pipeline's hooks, all in one transaction; absent where the source has no SQL. */

@@ -183,17 +183,18 @@ class Capture {
 		wanted: readonly TableTask[],
 	): Promise<"read" | "changed"> {
 		const { log, source, signal, concurrency } = this.#context;
-		const request = { readers: Math.max(1, concurrency), forLog: true, ...(signal === undefined ? {} : { signal }) };
+		const strict = wanted.filter((task) => !isRepeatable(task));
+		const forLog: "exact" | true = strict.length > 0 ? "exact" : true;
+		const request = { readers: Math.max(1, concurrency), forLog, ...(signal === undefined ? {} : { signal }) };
 		await using snapshot = await source.snapshot(cut === null ? request : { ...request, cut });
 		const place: LogPlace | undefined =
 			cut === null ? await snapshot.logPlace?.() : { position: cut.position, exact: true };
 		if (place === undefined) throw new HeadraceError("E_UNSUPPORTED", "the source does not tell where its log is");
-		const strict = wanted.filter((task) => !isRepeatable(task));
 		if (!place.exact && strict.length > 0)
 			throw new HeadraceError(
-				"E_LOG_SETTINGS",
-				`${strict.map((task) => task.stream).join(", ")}: this server can't tell the exact place of a snapshot in its log, which tables without a key and histories need`,
-				{ hint: "Give the tables a key and write merge." },
+				"E_TIMEOUT",
+				`${strict.map((task) => task.stream).join(", ")}: the exact place of a snapshot in the log was not found, which tables without a key and histories need: transactions were committed all the time`,
+				{ hint: "Run again at a quieter time: a tenth of a second without a commit is enough." },
 			);
 		if (await this.#haveOtherColumns(wanted)) return "changed";
 		// What was committed while the view was opened may be in it, wherever the place is.

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Source } from "../../src/core/index.ts";
 import type { RunningServer } from "../support/server.ts";
@@ -132,6 +133,38 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 				for (const [table, kept] of rows) expect(sorted(kept)).toEqual(stored.get(table));
 			}
 		}, 180_000);
+
+		test("law: the place that is wanted exact is found between commits, and what follows is new to the snapshot", async () => {
+			await database.query("create table rest (id int auto_increment primary key, v int)");
+			const table = await describeOne(source, database.name, "rest");
+			const stops = { now: false };
+			const writing = Array.from({ length: 3 }, async (_, index) => {
+				await using client = await database.connect();
+				while (!stops.now) {
+					await client.query(`start transaction; insert into rest (v) values (${index}); commit`);
+					await delay(800 * Math.random());
+				}
+			});
+			const cuts: { readonly position: string; readonly keys: ReadonlySet<string> }[] = [];
+			try {
+				for (let count = 0; count < 4; count++) {
+					await using snapshot = await source.snapshot({ readers: 2, forLog: "exact" });
+					const { position, exact } = await snapshot.logPlace!();
+					expect(exact).toBe(true);
+					cuts.push({ position, keys: new Set((await readAll(snapshot, table)).map(([id]) => id!)) });
+				}
+			} finally {
+				stops.now = true;
+				await Promise.all(writing);
+			}
+			const stored = (await database.query("select id from rest order by id")).map(({ id }) => id!);
+			for (const { position, keys } of cuts) {
+				const { rows } = await follow(source, [table], { from: position });
+				expect([...keys, ...rows.map(({ values }) => values["id"]!)].sort((a, b) => Number(a) - Number(b))).toEqual(
+					stored,
+				);
+			}
+		}, 120_000);
 
 		test("a transaction that was prepared before the snapshot comes from the log once it is committed", async () => {
 			await database.query("create table x (id int primary key) engine=innodb");

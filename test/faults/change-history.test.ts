@@ -127,6 +127,32 @@ describe.skipIf(missing("postgres15"))("a slot of PostgreSQL that is not what it
 	});
 });
 
+describe.skipIf(missing("mysql56"))(
+	"a history from MySQL, which does not tell where a snapshot lies in its log",
+	() => {
+		const server = ownServer("mysql56");
+
+		test("begins between two commits and has every change after it", async () => {
+			await using followed = await Followed.open(server(), "{ mode: cdc, write: history }");
+			await followed.database.query(
+				"update items set name = 'zwei' where id = 2; delete from items where id = 1; insert into items values (3, 'three')",
+			);
+			await followed.project.succeed("run", "shop");
+			const versions = await queryWarehouse(
+				followed.project.path("copy.duckdb"),
+				`select id, name, _headrace_operation as operation, _headrace_valid_to is null as stands
+			 from "${followed.schema}".items order by id, _headrace_valid_from, stands`,
+			);
+			expect(versions.map((row) => Object.values(row).map(String).join("|"))).toEqual([
+				"1|one|snapshot|false",
+				"2|two|snapshot|false",
+				"2|zwei|update|true",
+				"3|three|insert|true",
+			]);
+		});
+	},
+);
+
 describe.each(["mariadb", "postgres18"] as const)("tables that change while they are followed, %s", (name) => {
 	describe.skipIf(missing(name))("on a real server", () => {
 		const server = ownServer(name);

@@ -1,6 +1,6 @@
 import { HeadraceError } from "../../core/index.ts";
 import type { MysqlConnection } from "./connection.ts";
-import { type LogBefore, logBefore } from "./log-place.ts";
+import { beginStill, type LogBefore, logBefore } from "./log-place.ts";
 import { type CutMarks, type MarksLack, marksAfter, marksBefore } from "./marks.ts";
 import { stopped } from "./readers.ts";
 
@@ -36,23 +36,24 @@ export interface BinlogPlace {
 /**
  * Opens one consistent read view on as many connections as can be proved to have the same: MariaDB and Percona Server
  * tell the binlog position of a read view (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/),
- * and equal positions are equal views. MySQL has no such proof: one connection. `forLog`: the log's place will be asked.
+ * and equal positions are equal views. MySQL has no such proof: one connection. `forLog`: see `Source.snapshot`.
  */
 export async function openCut(
 	open: () => Promise<MysqlConnection>,
 	readers: number,
 	signal: AbortSignal | undefined,
-	forLog = false,
+	forLog: boolean | "exact" = false,
 ): Promise<Cut> {
 	const connections = [await open()];
 	const first = connections[0]!;
 	try {
-		const log = forLog ? { before: await logBefore(first, signal) } : {};
+		const log = forLog === false ? null : await logBefore(first, signal);
 		const before = await marksBefore(first);
 		let starts = 1;
 		let clock = await clockText(first);
 		await beginView(first);
 		let place = await placeOf(first);
+		const still = forLog === "exact" && place === null ? await beginStill(first, () => beginView(first), signal) : null;
 		if (readers > 1 && place !== null) {
 			connections.push(...(await openMore(open, Math.min(readers, READERS_MAX) - 1)));
 			for (let attempt = 0; connections.length > 1; attempt++) {
@@ -70,7 +71,8 @@ export async function openCut(
 			}
 		}
 		if (signal?.aborted) throw stopped(signal);
-		return { connections, clock, binlog: place, marks: await marksAfter(first, before, starts), ...log };
+		const known = log === null ? {} : { before: still ?? log };
+		return { connections, clock, binlog: place, marks: await marksAfter(first, before, starts), ...known };
 	} catch (error) {
 		for (const connection of connections) connection.destroy();
 		throw error;

@@ -12,11 +12,17 @@ import { atLeast } from "./server.ts";
 const WAIT_MS_MAX = 60_000;
 /** InnoDB renews its list of transactions no sooner. */
 const LIST_PAUSE_MS = 120;
+/** How long a moment is looked for at which nothing is committed. */
+const STILL_MS_MAX = 30_000;
 
 /** What was learnt of the log before a view was opened. */
 export interface LogBefore {
 	/** Everything before it is visible to views that are opened later; null where the server tells the place of a view. */
 	readonly position: LogPosition | null;
+	/** The log's end before the view. */
+	readonly end?: LogPosition;
+	/** Nothing else is visible to the view: see `beginStill`. */
+	readonly exact?: boolean;
 	/** Where the log is to be read from to know the XA transactions that were prepared already. */
 	readonly prepared?: LogPosition["prepared"];
 }
@@ -34,15 +40,55 @@ export async function logBefore(connection: MysqlConnection, signal: AbortSignal
 	const { server } = connection;
 	if (server.flavour === "mariadb") return { position: null, ...(await preparedBefore(connection)) };
 	if (await tellsPlaces(connection)) return { position: null };
-	const { file, offset, server: name } = await logEnd(connection);
-	const [row] = await connection.rows("SELECT @@global.gtid_mode, @@global.gtid_executed");
-	const gtid = (row?.[1] ?? "").replaceAll(/\s/g, "");
-	if (needsWait(connection, row?.[0])) await waitForCommits(connection, signal);
-	const named = name === undefined ? {} : { server: name };
-	if (row?.[0] !== "ON") return { position: { file, offset, ...named } };
-	if (gtid !== "") return { position: { file: "", offset: FIRST_OFFSET, gtid } };
+	const end = await logEnd(connection);
+	const { gtids, mode } = await executedGtids(connection);
+	if (needsWait(connection, mode)) await waitForCommits(connection, signal);
+	if (mode !== "ON") return { position: placeOnly(end), end };
+	if (gtids !== "") return { position: { file: "", offset: FIRST_OFFSET, gtid: gtids }, end };
 	// Nothing has ever been committed: all that the log will have is to be read.
-	return { position: { file: (await logFiles(connection))[0]?.name ?? file, offset: FIRST_OFFSET, ...named } };
+	const [first] = await logFiles(connection);
+	return { position: { ...placeOnly(end), file: first?.name ?? end.file, offset: FIRST_OFFSET }, end };
+}
+
+/**
+ * Begins views until nothing was written to the log from before one was begun until after it, while whatever the log had
+ * was visible already. A transaction is in the log before it is visible (MYSQL_BIN_LOG::ordered_commit), so that nothing
+ * became visible meanwhile: the log's end is the view's exact place. From 5.7 on transactions own their GTID from before
+ * they are in the log until after they are visible; without GTIDs, and before 5.7, InnoDB's list is asked.
+ * Null when somebody committed at each try. For servers that don't tell the place of a view.
+ */
+export async function beginStill(
+	connection: MysqlConnection,
+	begin: () => Promise<void>,
+	signal: AbortSignal | undefined,
+): Promise<LogBefore | null> {
+	const begunMs = performance.now();
+	while (performance.now() - begunMs < STILL_MS_MAX) {
+		// What was listed before is too old to be told again; and others' commits may come at one pace.
+		await delay(LIST_PAUSE_MS * (1 + Math.random()));
+		if (signal?.aborted) throw stopped(signal);
+		const end = await logEnd(connection);
+		const [owned] = await connection.rows("SELECT @@global.gtid_owned");
+		const { gtids, mode } = await executedGtids(connection);
+		if (needsWait(connection, mode)) await waitForCommits(connection, signal);
+		else if (owned?.[0] !== "") continue;
+		await begin();
+		const after = await logEnd(connection);
+		if (after.file !== end.file || after.offset !== end.offset) continue;
+		const hasGtids = mode === "ON" && gtids !== "";
+		const position = hasGtids ? { file: "", offset: FIRST_OFFSET, gtid: gtids } : placeOnly(end);
+		return { position, end, exact: true };
+	}
+	return null;
+}
+
+async function executedGtids(connection: MysqlConnection): Promise<{ readonly gtids: string; readonly mode: string }> {
+	const [row] = await connection.rows("SELECT @@global.gtid_mode, @@global.gtid_executed");
+	return { mode: row?.[0] ?? "", gtids: (row?.[1] ?? "").replaceAll(/\s/g, "") };
+}
+
+function placeOnly({ file, offset, server }: LogPosition): LogPosition {
+	return { file, offset, ...(server === undefined ? {} : { server }) };
 }
 
 function needsWait({ server }: MysqlConnection, gtidMode: string | null | undefined): boolean {
@@ -99,6 +145,7 @@ export async function logPlace(connection: MysqlConnection, { binlog, before }: 
 		});
 		return { position, exact: true };
 	}
+	if (before?.exact && before.position !== null) return { position: encodeLogPosition(before.position), exact: true };
 	const end = await logEnd(connection);
 	// Whatever a view sees was in the log before it was seen.
 	if (before?.position != null)
