@@ -21,4 +21,5 @@ export * from "./source.ts";
 export * from "./staging.ts";
 export * from "./state-store.ts";
 export * from "./table.ts";
+export * from "./turns.ts";
 export * from "./wider-type.ts";

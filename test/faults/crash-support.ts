@@ -9,7 +9,7 @@ import type { SnowflakeStandIn } from "../stand-ins/snowflake/index.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import { readPostgres } from "./postgres-warehouse.ts";
 import { Project } from "./project.ts";
-import { SHOP_TABLES, type Shop, type ShopTable } from "./shop.ts";
+import { SHOP_NAMES, SHOP_TABLES, type Shop, type ShopTable } from "./shop.ts";
 import { readSnowflake, snowflakeConnection } from "./snowflake-warehouse.ts";
 import { assertConsistent, type Contents, leftovers, readFolder, readWarehouse } from "./warehouse.ts";
 
@@ -118,14 +118,17 @@ export class ShopCopy implements AsyncDisposable {
 
 	/** What the destination's table holds; undefined when there is none. The control tables have to fit it. */
 	async rows(table: ShopTable): Promise<readonly string[] | undefined> {
-		const name = `${this.shop.schema}.${table}`;
-		if (this.into === "folder") return readFolder(this.project.path("out"), name);
-		return (await this.read()).tables.get(name);
+		return (await this.read()).tables.get(`${this.shop.schema}.${table}`);
 	}
 
 	async read(): Promise<Contents> {
 		let contents: Contents;
-		if (this.#snowflake !== undefined) contents = await readSnowflake(this.#snowflake);
+		if (this.into === "folder")
+			contents = await readFolder(
+				this.project.path("out"),
+				SHOP_NAMES.map((table) => `${this.shop.schema}.${table}`),
+			);
+		else if (this.#snowflake !== undefined) contents = await readSnowflake(this.#snowflake);
 		else if (this.#target !== undefined) contents = await readPostgres(this.#target);
 		else contents = await readWarehouse(this.warehouse);
 		assertConsistent(contents);
@@ -140,9 +143,7 @@ export class ShopCopy implements AsyncDisposable {
 	/** All of it at one look: opening a database takes longer than reading it. */
 	async look(table: ShopTable): Promise<Look> {
 		const contents = await this.read();
-		const name = `${this.shop.schema}.${table}`;
-		const rows = this.into === "folder" ? await readFolder(this.project.path("out"), name) : contents.tables.get(name);
-		return { contents, rows, moves: movesIn(contents, table) };
+		return { contents, rows: contents.tables.get(`${this.shop.schema}.${table}`), moves: movesIn(contents, table) };
 	}
 
 	/** Runs a table until it is killed at `point`. */

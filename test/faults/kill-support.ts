@@ -116,6 +116,8 @@ export interface Killing {
 	readonly s3?: S3StandIn;
 	/** A PostgreSQL database to copy into, in place of a DuckDB file. */
 	readonly target?: TestDatabase;
+	/** A folder of Parquet files to copy into. */
+	readonly folder?: true;
 	/** The Snowflake stand-in to copy into. */
 	readonly snowflake?: SnowflakeStandIn;
 	/** Stand-ins of Redshift and S3 to copy into. */
@@ -139,10 +141,11 @@ export async function killAtRandom(
 	shop: Shop,
 	killing: Killing,
 ): Promise<{ readonly killed: number; readonly chunksReused: number }> {
-	const { staging, target, snowflake, s3, warehouse } = killing;
+	const { staging, target, folder, snowflake, s3, warehouse } = killing;
 	const kills = Number(CHOSEN_KILLS ?? killing.kills);
 	const random = new Random(Number(CHOSEN_SEED ?? killing.seed));
-	const database = target === undefined ? {} : ({ into: "postgres", target } as const);
+	const files = folder === undefined ? {} : ({ into: "folder" } as const);
+	const database = target === undefined ? files : ({ into: "postgres", target } as const);
 	const cloud = snowflake === undefined ? database : ({ into: "snowflake", snowflake } as const);
 	const into = warehouse === undefined ? cloud : ({ into: "redshift", warehouse } as const);
 	await using copy = new ShopCopy(shop, {

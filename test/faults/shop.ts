@@ -17,6 +17,7 @@ const COLUMNS = {
 	visits: ["id", "page", "at"],
 } as const;
 export type ShopTable = keyof typeof COLUMNS;
+export const SHOP_NAMES = Object.keys(COLUMNS) as ShopTable[];
 
 const DDL: Record<Dialect, string> = {
 	mysql: `

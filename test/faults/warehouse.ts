@@ -36,12 +36,17 @@ async function linesOf(connection: EngineConnection, relation: string): Promise<
 	return rows.map((row) => String(row["line"])).sort();
 }
 
-/** Rows of a table that lies as Parquet files in a folder, read as any program would; undefined when there are none. */
-export async function readFolder(root: string, table: string): Promise<readonly string[] | undefined> {
-	if (!existsSync(join(root, table))) return undefined;
-	await using engine = await Engine.open({ allowedDirectories: [root] });
-	await using connection = await engine.connect();
-	return await linesOf(connection, `read_parquet('${join(root, table)}/*.parquet')`);
+/** Tables that lie as Parquet files in a folder, read as any program would. */
+export async function readFolder(root: string, names: readonly string[]): Promise<Contents> {
+	const tables = new Map<string, readonly string[]>();
+	const found = names.filter((name) => existsSync(join(root, name)));
+	if (found.length > 0) {
+		await using engine = await Engine.open({ allowedDirectories: [root] });
+		await using connection = await engine.connect();
+		for (const name of found)
+			tables.set(name, await linesOf(connection, `read_parquet('${join(root, name)}/*.parquet')`));
+	}
+	return { ...EMPTY, tables };
 }
 
 /** All of a file; an absent one is empty. */
@@ -57,10 +62,7 @@ export async function readWarehouse(path: string): Promise<Contents> {
 	for (const { s, t } of names) {
 		if (s === "_headrace") continue;
 		const table = `${quoteDouble(String(s))}.${quoteDouble(String(t))}`;
-		const columns = await connection.query(`SELECT column_name AS c FROM (DESCRIBE ${table})`);
-		const line = columns.map(({ c }) => `coalesce(CAST(${quoteDouble(String(c))} AS VARCHAR), '∅')`).join(", ");
-		const rows = await connection.query(`SELECT concat_ws('|', ${line}) AS line FROM ${table}`);
-		tables.set(`${s}.${t}`, rows.map((row) => String(row["line"])).sort());
+		tables.set(`${s}.${t}`, await linesOf(connection, table));
 	}
 	const positions = has("positions")
 		? await connection.query("SELECT pipeline, stream, seq, position, load_id FROM _headrace.positions ORDER BY ALL")

@@ -1,4 +1,5 @@
 import {
+	acquireTurn,
 	type ExistingTable,
 	HeadraceError,
 	INTERVAL_TAG_COLUMN,
@@ -13,7 +14,7 @@ import { deleteRange, deleteTagged, duckdbDialect } from "../../sql/index.ts";
 import { alterTable, type TableChange } from "./alter.ts";
 import { type ControlTables, withoutConflict } from "./control.ts";
 import { evolveDdl } from "./evolve.ts";
-import { acquire, enter } from "./locks.ts";
+import { enter } from "./locks.ts";
 import { createDdl, definitionsOf, describeTable, findColumn, type Place, schemaExists } from "./schema.ts";
 import type { Session } from "./session.ts";
 import { newRows } from "./statements.ts";
@@ -68,7 +69,7 @@ export async function schemaDdl(session: Session, place: Place): Promise<string[
 
 /** Schemas are made on their own: two loads that make the same one would be in each other's way until they end. */
 export async function createSchema(session: Session, place: Place): Promise<void> {
-	const release = await acquire(place.schemaSql);
+	const release = await acquireTurn(place.schemaSql);
 	try {
 		await withoutConflict(async () => {
 			for (const statement of await schemaDdl(session, place)) await session.execute(statement);

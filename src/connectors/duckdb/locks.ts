@@ -1,23 +1,6 @@
-const queues = new Map<string, Promise<void>>();
+import { acquireTurn } from "../../core/index.ts";
 
-/**
- * Waits for its turn at what `name` names, among the loads of this process: DuckDB has one writing process a file, so
- * that is all there are. Gives what ends the turn; ending it twice is harmless.
- */
-export async function acquire(name: string): Promise<() => void> {
-	const before = queues.get(name) ?? Promise.resolve();
-	let end = (): void => {};
-	const turn = new Promise<void>((resolve) => {
-		end = resolve;
-	});
-	const last = before.then(() => turn);
-	queues.set(name, last);
-	void last.then(() => {
-		if (queues.get(name) === last) queues.delete(name);
-	});
-	await before;
-	return end;
-}
+// DuckDB has one writing process a file: the loads of this process are all there are.
 
 /** Loads at a table, from their turn until their transaction is over. */
 const present = new Map<string, number>();
@@ -31,9 +14,9 @@ export interface Turn {
 	readonly leave: () => void;
 }
 
-/** As `acquire`, for what stays at a table after it let the next one in. */
+/** As `acquireTurn`, for what stays at a table after it let the next one in. */
 export async function enter(name: string): Promise<Turn> {
-	const pass = await acquire(name);
+	const pass = await acquireTurn(name);
 	const others = present.get(name) ?? 0;
 	present.set(name, others + 1);
 	let isHere = true;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+	acquireTurn,
 	crashPoint,
 	type DestinationParts,
 	HeadraceError,
@@ -15,7 +16,6 @@ import { duckdbDialect, swapTable } from "../../sql/index.ts";
 import type { ControlTables } from "./control.ts";
 import { insertInput } from "./input.ts";
 import { createSchema, verifyRows } from "./load.ts";
-import { acquire } from "./locks.ts";
 import { createDdl, definitionsOf, Place } from "./schema.ts";
 import { Session } from "./session.ts";
 import type { BuiltChunk, UnfinishedBuilds } from "./unfinished.ts";
@@ -102,7 +102,7 @@ export class DuckdbParts implements DestinationParts {
 					});
 					crashPoint("chunk-added");
 					// From here to the end of the commit no other part of the build may commit.
-					endTurn = await acquire(`${build.sql} commits`);
+					endTurn = await acquireTurn(`${build.sql} commits`);
 					// By another connection: the transaction does not see what was committed after its begin.
 					await using fresh = await Session.open(engine);
 					const last = (await unfinished.chunks(fresh, request)).at(-1);

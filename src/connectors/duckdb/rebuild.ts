@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto";
-import type { RebuildRequest } from "../../core/index.ts";
+import { acquireTurn, type RebuildRequest } from "../../core/index.ts";
 import type { Engine } from "../../engine/index.ts";
 import { asSubquery, duckdbDialect, quotedList, swapTable } from "../../sql/index.ts";
 import { createSchema } from "./load.ts";
-import { acquire } from "./locks.ts";
 import { describeTable, findColumn, keepsakesOf, type Place, tableLike } from "./schema.ts";
 import { Session } from "./session.ts";
 import { newRows } from "./statements.ts";
@@ -16,7 +15,7 @@ export async function rebuild(
 	place: Place,
 	request: RebuildRequest,
 ): Promise<{ rows: number }> {
-	const release = await acquire(place.sql);
+	const release = await acquireTurn(place.sql);
 	try {
 		await using session = await Session.open(engine, request.signal);
 		await createSchema(session, place);

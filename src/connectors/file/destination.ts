@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import {
+	acquireTurn,
 	type ColumnType,
 	crashPoint,
 	type Destination,
@@ -183,10 +184,20 @@ class FileDestination implements Destination {
 			throw new HeadraceError("E_UNSUPPORTED", "a folder of files keeps no history of rows", {
 				hint: "Use write: append, or load into a database.",
 			});
+		const versions = new TableVersions(this.#root, tableFolder(request.target.name));
+		// Each load builds on the version before it: two intervals of a table, side by side, take turns.
+		const endTurn = await acquireTurn(join(this.#root, versions.folder));
+		try {
+			return await this.#load(request, versions);
+		} finally {
+			endTurn();
+		}
+	}
+
+	async #load(request: LoadRequest, versions: TableVersions): Promise<LoadResult> {
 		const log = new StreamLog(this.#hidden, request.pipeline, request.stream);
 		// Asked twice: a run that is fenced already must not read everything to learn it.
 		const head = checkHead(await log.head(), request);
-		const versions = new TableVersions(this.#root, tableFolder(request.target.name));
 		const current = await versions.current();
 		if (current !== null) this.#checkFormat(current);
 		const building = await BuiltVersion.begin(this.#root);
