@@ -110,6 +110,18 @@ describe.each(MYSQL_SERVERS)("the change log of %s", (server) => {
 			expect(brief(rows)).toEqual(["insert 2,b"]);
 		});
 
+		test("begun by GTIDs and ended before anything came, it goes on there: nothing comes again", async () => {
+			await database.query("insert into t (id) values (1)");
+			const { position } = await follow(source, [table], { from: await logOf(source).beginning() });
+			const gtid = /gtid=(\S+)/.exec(position)![1]!;
+			const idle = await follow(source, [table], { from: gtid });
+			expect(idle.rows).toEqual([]);
+			expect(logOf(source).compare(idle.position, position)).toBe(0);
+			await database.query("insert into t (id) values (2)");
+			const { rows } = await follow(source, [table], { from: idle.position });
+			expect(rows.map(({ values }) => values["id"])).toEqual(["2"]);
+		});
+
 		test("truncate and drop come at their place; a table of the same name is another one", async () => {
 			await database.query(
 				"insert into t values (1,'a'); truncate t; insert into t values (2,'b'); /* a */ truncate /*!40000 table */ `t`",

@@ -22,6 +22,8 @@ export class LogCursor {
 	/** The last event that was read before has to be met again. */
 	#proof: NonNullable<LogPosition["last"]> | null;
 	#arrives = false;
+	/** File and offset are where it was read to; else it began by GTIDs, and what came until now was passed over. */
+	#isPlaced: boolean;
 
 	/** `server`: see LogPosition.server. */
 	constructor(from: LogPosition, server: string, flavour: "mariadb" | "mysql") {
@@ -32,6 +34,7 @@ export class LogCursor {
 		this.#offset = from.offset;
 		this.#created = from.created;
 		this.#last = from.last;
+		this.#isPlaced = from.file !== "";
 		this.#gtids = from.gtid === undefined ? null : parseGtids(from.gtid, flavour);
 		const startsThere = from.last === undefined && from.prepared === undefined && from.offset < WRAP_BYTES;
 		this.#readBefore = from.file === "" || startsThere ? null : from;
@@ -66,12 +69,16 @@ export class LogCursor {
 		this.#readBefore = null;
 	}
 
-	add(gtid: string): void {
-		this.#gtids = (this.#gtids ?? parseGtids("", this.#flavour)).add(gtid);
+	/** A transaction has ended here. */
+	commit(gtid: string | undefined): void {
+		this.#isPlaced = true;
+		if (gtid !== undefined) this.#gtids = (this.#gtids ?? parseGtids("", this.#flavour)).add(gtid);
 	}
 
 	position(prepared: LogPosition["prepared"]): string {
 		const gtid = this.#gtids?.toString();
+		// The server begins with the head of some file; read from there, the log would tell again what was passed over.
+		if (!this.#isPlaced && gtid !== undefined) return encodeLogPosition({ file: "", offset: FIRST_OFFSET, gtid });
 		const last = this.#lastEvent === null ? this.#last : lastOf(this.#lastEvent, this.#offset);
 		return encodeLogPosition({
 			...this.place,

@@ -255,7 +255,7 @@ export class LogReader {
 		const group = this.#group;
 		this.#group = null;
 		const gtid = group?.gtid?.gtid;
-		if (gtid !== undefined) this.#cursor.add(gtid);
+		this.#cursor.commit(gtid);
 		if (this.#cursor.isBehind) return;
 		if (group?.hasRows === true)
 			this.#transactions.push({
