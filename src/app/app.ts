@@ -1,5 +1,6 @@
 import {
 	type CheckedPipeline,
+	type Env,
 	intervalBoundaries,
 	intervalsBetween,
 	lastInterval,
@@ -64,6 +65,8 @@ export interface AppOptions {
 	readonly directory: string;
 	/** A source of the user's own instead of the pipeline's `from`. */
 	readonly source?: Source;
+	/** What references read, and `HEADRACE_STATE`, which says where the state is; default: a file of the project. */
+	readonly env?: Env;
 	/** The clock that says which interval is the last; default: the machine's. */
 	readonly nowMs?: () => number;
 	/** Masks secrets in what is kept of runs; default: whatever looks like a password. */
@@ -82,6 +85,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 	if (options.state !== undefined) return new LocalApp(options, options.state);
 	const state = await openProjectState({
 		directory: options.directory,
+		env: options.env ?? {},
 		...(redact === undefined ? {} : { redact }),
 		...(onNotice === undefined ? {} : { onNotice }),
 	});

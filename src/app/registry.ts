@@ -190,7 +190,7 @@ function stagedPlace({ bucket, prefix = "", kmsKey }: S3Connection) {
 
 type ServerAddress = Omit<DatabaseConnection, "type" | "name" | "address" | "place">;
 
-function serverOptions(connection: ServerAddress) {
+export function serverOptions(connection: ServerAddress) {
 	const { host, port, user, password, database, tls, ca, origins } = connection;
 	return {
 		host,

@@ -109,8 +109,9 @@ async function runVerb(request: Request & { kind: "verb" }, output: Output, stop
 	if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
 		throw new HeadraceError("E_FILE_NOT_FOUND", `there is no folder ${directory}`, { hint: "Check -C." });
 	const module = await verb.load();
-	const { showValues } = globals;
-	return module.run({ directory, env: process.env, output, signal: stop.signal, showValues }, args);
+	const { showValues, state } = globals;
+	const env = state === undefined ? process.env : { ...process.env, HEADRACE_STATE: state };
+	return module.run({ directory, env, output, signal: stop.signal, showValues }, args);
 }
 
 /** Libraries tell an abort in their own words. */

@@ -15,6 +15,8 @@ export interface GlobalOptions {
 	readonly verbose: boolean;
 	readonly showValues: boolean;
 	readonly logFormat: "text" | "json";
+	/** Where the project's state is; absent: `HEADRACE_STATE` says, or it is a file. */
+	readonly state?: string;
 }
 
 /**
@@ -38,6 +40,10 @@ export function readCommandLine(argv: readonly string[]): Request {
 			new Option("--log-format <format>", "what goes to stderr, as text or a JSON object a line")
 				.choices(["text", "json"])
 				.default("text"),
+		)
+		.option(
+			"--state <address>",
+			"PostgreSQL that servers share the history, locks and schedules in; also HEADRACE_STATE; default a file",
 		)
 		.option("-V, --version", "print the version")
 		.addHelpText("after", "\nStart with `headrace init` or `headrace demo`; `headrace help <verb>` tells about one.");

@@ -5,7 +5,7 @@ import { type CheckedPipeline, loadPipeline, parseSize } from "../config/index.t
 import type { ProjectState } from "../state/index.ts";
 import type { Arguments } from "./arguments.ts";
 import type { VerbContext } from "./context.ts";
-import { type Output, usageError } from "./output.ts";
+import { usageError } from "./output.ts";
 
 /** A pipeline of the project, its secrets known to the redaction from here on. */
 export async function readPipeline(context: VerbContext, nameOrPath: string): Promise<CheckedPipeline> {
@@ -15,14 +15,16 @@ export async function readPipeline(context: VerbContext, nameOrPath: string): Pr
 }
 
 /** The app of the folder that a pipeline belongs to. */
-export async function appOf(directory: string, output: Output): Promise<App> {
+export async function appOf(directory: string, context: VerbContext): Promise<App> {
 	prepareStateFolder(directory);
 	const { openApp } = await import("../app/app.ts");
-	return openApp({ directory, ...historyOptions(output) });
+	return openApp(stateOptions(context, directory));
 }
 
-function historyOptions(output: Output) {
-	return { redact: output.redactor.redact, onNotice: (message: string) => output.note(`! ${message}`) };
+/** What a project's state is opened with. */
+export function stateOptions({ env, output }: VerbContext, directory: string) {
+	const { redactor } = output;
+	return { directory, env, redact: redactor.redact, onNotice: (message: string) => output.note(`! ${message}`) };
 }
 
 /** Makes `.headrace/`, readable by its owner only, and keeps it out of git. */
@@ -39,10 +41,10 @@ export async function openHistory(
 	context: VerbContext,
 	directory: string = context.directory,
 ): Promise<ProjectState | null> {
-	const path = join(directory, ".headrace", "state.db");
-	if (!existsSync(path)) return null;
-	const { openStateStore } = await import("../state/index.ts");
-	return openStateStore(path, historyOptions(context.output));
+	const { openProjectState, statePlace } = await import("../app/project-state.ts");
+	const place = await statePlace(directory, context.env);
+	if (place.kind === "file" && !existsSync(place.path)) return null;
+	return openProjectState(stateOptions(context, directory));
 }
 
 /** Options that plan and run share. */

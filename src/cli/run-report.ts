@@ -50,7 +50,7 @@ export async function reportRuns(context: VerbContext, runs: RunsToReport): Prom
 
 async function withProgress(context: VerbContext, runs: RunsToReport): Promise<RunReceipt[]> {
 	const { output } = context;
-	await using app = await appOf(runs.pipeline.directory, output);
+	await using app = await appOf(runs.pipeline.directory, context);
 	// Drivers make a small object a packet that dies at once: a young generation that grows only holds memory (60 MB).
 	// Not before the modules are loaded, which it would slow.
 	setFlagsFromString("--semi-space-growth-factor=1");

@@ -8,6 +8,7 @@ import { ChangeRequests } from "./change-requests.ts";
 import type { StateDatabase } from "./database.ts";
 import { bootId } from "./lease-clock.ts";
 import { acquire, holderOf, release, renew } from "./lease-rows.ts";
+import { PostgresDatabase, type ServerOptions } from "./postgres-database.ts";
 import { processHolder } from "./process-identity.ts";
 import { redactedRun } from "./redacted.ts";
 import { findRunId, receiptsOf, saveRun, settleAbandonedRuns } from "./run-rows.ts";
@@ -41,6 +42,17 @@ const PRUNE_RUNS_MAX = 100;
  */
 export async function openStateStore(path: string, options: StateStoreOptions = {}): Promise<ProjectState> {
 	return new ProjectState(SqliteDatabase.open(path, options.onNotice ?? (() => {})), options.redact);
+}
+
+/**
+ * Opens the state of a project in a schema of PostgreSQL, which is made when it is missing.
+ * @throws E_CONNECT, E_LOGIN, E_TLS, E_RIGHTS, E_STATE when the schema is another program's or a newer Headrace's
+ */
+export async function openServerState(
+	server: ServerOptions,
+	options: Pick<StateStoreOptions, "redact"> = {},
+): Promise<ProjectState> {
+	return new ProjectState(await PostgresDatabase.open(server), options.redact);
 }
 
 /** What is kept of a project: runs and their logs, leases, and what the server keeps. */

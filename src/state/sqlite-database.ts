@@ -9,7 +9,7 @@ import { fenced } from "./fence.ts";
 import { type LeaseMoment, leaseNow } from "./lease-clock.ts";
 import { holderIsDead } from "./process-identity.ts";
 import { migrate, pragma } from "./sqlite-schema.ts";
-import type { Answer, Row, Statement, Work } from "./work.ts";
+import { type Answer, type Row, type Statement, storable, type Work } from "./work.ts";
 
 /** How long a statement waits for another process's lock before it gives up. */
 const BUSY_TIMEOUT_MS = 15_000;
@@ -99,8 +99,8 @@ class DurableFile {
 			statement = this.#database.prepare(text.replace(/\$(?=\d)/g, "?"));
 			this.#prepared.set(text, statement);
 		}
-		if (gives === "rows") return { rows: statement.all(...values) as Row[], changed: 0 };
-		return { rows: [], changed: Number(statement.run(...values).changes) };
+		if (gives === "rows") return { rows: statement.all(...values.map(storable)) as Row[], changed: 0 };
+		return { rows: [], changed: Number(statement.run(...values.map(storable)).changes) };
 	}
 
 	#open(): DatabaseSync {

@@ -64,7 +64,12 @@ export function places(count: number, from = 1): string {
 	return Array.from({ length: count }, (_, index) => `$${from + index}`).join(", ");
 }
 
-/** JSON that both databases can look into: PostgreSQL's text has no NUL and no half of a character. */
+/** A text as both databases can keep it and look into it: without NUL, and without halves of characters. */
+export function storable(value: SqlValue): SqlValue {
+	return typeof value === "string" ? value.toWellFormed().replaceAll("\0", "\ufffd") : value;
+}
+
+/** JSON that both databases can look into; see `storable`. */
 export function jsonText(value: unknown): string {
 	// An escape is either of the two or stands for itself; whole characters beyond U+FFFF are never escaped.
 	return JSON.stringify(value).replace(/\\(?:u(0000|d[89a-f][0-9a-f]{2})|.)/g, (whole, code) =>

@@ -343,9 +343,9 @@ function clockOf(state: ProjectState): Clock {
 
 /** Opens a project's service; `start` makes it work. @throws E_STATE */
 export async function openService(options: ServiceOptions): Promise<Service> {
-	const { directory, redactor, onNotice, leaseMs } = options;
+	const { directory, env, redactor, onNotice, leaseMs } = options;
 	const redact = redactor.redact;
-	const state = await openProjectState({ directory, redact, onNotice });
+	const state = await openProjectState({ directory, env, redact, onNotice });
 	try {
 		const clock = options.clock ?? clockOf(state);
 		const lease = leaseMs === undefined ? {} : { leaseMs };

@@ -13,7 +13,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 			pipeline: pipeline.name,
 			hint: 'Add `alerts: [{ type: slack, url: "${env:SLACK_URL}" }]` to the pipeline, or to alerts.yaml for all.',
 		});
-	await using app = await appOf(pipeline.directory, output);
+	await using app = await appOf(pipeline.directory, context);
 	const deliveries = await app.alertTest(pipeline, { signal: context.signal });
 	const channels = deliveries.map(({ channel, error }) => {
 		const type = pipeline.alerts.find(({ name }) => name === channel)?.type ?? "";

@@ -44,6 +44,6 @@ async function intervalsOf<Result>(
 	directory: string,
 	ask: (app: Awaited<ReturnType<typeof appOf>>) => Promise<Result>,
 ): Promise<Result> {
-	await using app = await appOf(directory, context.output);
+	await using app = await appOf(directory, context);
 	return await ask(app);
 }

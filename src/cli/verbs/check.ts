@@ -10,7 +10,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const { output } = context;
 	const { paint } = output;
 	const pipeline = await readPipeline(context, args.required(0));
-	await using app = await appOf(pipeline.directory, context.output);
+	await using app = await appOf(pipeline.directory, context);
 	const report = await app.check(pipeline);
 	let subject = "";
 	for (const finding of report.findings) {

@@ -13,7 +13,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const target = args.text("targetSize");
 	const memory = args.text("memory");
 	const dryRun = args.flag("dryRun");
-	await using app = await appOf(pipeline.directory, output);
+	await using app = await appOf(pipeline.directory, context);
 	const compacted = await app.compact(pipeline, {
 		signal,
 		dryRun,

@@ -8,7 +8,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const { output } = context;
 	const { paint } = output;
 	const pipeline = await readPipeline(context, args.required(0));
-	await using app = await appOf(pipeline.directory, context.output);
+	await using app = await appOf(pipeline.directory, context);
 	const report = await app.grants(pipeline);
 	for (const { connection, role, type, grants } of report.connections) {
 		output.print(paint("bold", `${printable(connection)} (${role}, ${type})`));

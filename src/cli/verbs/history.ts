@@ -17,7 +17,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	if (!FORMATS.some((each) => each === format))
 		throw usageError(`--format is csv or jsonl, not ${JSON.stringify(format)}`);
 	const pipeline = await readPipeline(context, args.required(0));
-	await using app = await appOf(pipeline.directory, output);
+	await using app = await appOf(pipeline.directory, context);
 	await using history = await app.history(pipeline, args.required(1), asOf, { signal });
 	const { columns, table, as_of, begins } = history;
 	const isCsv = format === "csv" && !output.json;

@@ -10,7 +10,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const { output, signal } = context;
 	const pipeline = await readPipeline(context, args.required(0));
 	const tables = args.list("table");
-	await using app = await appOf(pipeline.directory, output);
+	await using app = await appOf(pipeline.directory, context);
 	if (tables.length > 0)
 		return tellPositionChange(
 			output,

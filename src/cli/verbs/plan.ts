@@ -13,7 +13,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const { output } = context;
 	const pipeline = await readPipeline(context, args.required(0));
 	const interval = await intervalOf(pipeline, args.text("interval"));
-	await using app = await appOf(pipeline.directory, context.output);
+	await using app = await appOf(pipeline.directory, context);
 	const plan = await app.plan(pipeline, { ...planOptions(context, args), ...(interval !== undefined && { interval }) });
 	const lastRun = await lastRunText(context, pipeline);
 	const lines = planLines(plan, {

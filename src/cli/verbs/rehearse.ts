@@ -38,7 +38,9 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	output.print("");
 
 	let check: CheckReport | undefined;
-	const result = await reportRuns(context, {
+	// What is rehearsed is no part of a history that others see.
+	const own = { ...context, env: { ...env, HEADRACE_STATE: undefined } };
+	const result = await reportRuns(own, {
 		pipeline,
 		work: async (app, onEvent) => {
 			check = await app.check(pipeline);

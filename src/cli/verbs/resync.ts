@@ -8,7 +8,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const { output, signal } = context;
 	const pipeline = await readPipeline(context, args.required(0));
 	const tables = args.list("table");
-	await using app = await appOf(pipeline.directory, output);
+	await using app = await appOf(pipeline.directory, context);
 	const request = { kind: "resync", ...(tables.length > 0 && { tables }) } as const;
 	return tellPositionChange(output, await app.changePosition(pipeline, request, { signal }), "to be read anew");
 }

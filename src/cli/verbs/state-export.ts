@@ -6,7 +6,7 @@ import { appOf, readPipeline } from "../project.ts";
 export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {
 	const { output } = context;
 	const pipeline = await readPipeline(context, args.required(0));
-	await using app = await appOf(pipeline.directory, output);
+	await using app = await appOf(pipeline.directory, context);
 	const { positions, log, is_held } = await app.positions(pipeline);
 	const exported = {
 		pipeline: pipeline.name,

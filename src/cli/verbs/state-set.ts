@@ -8,6 +8,6 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const { output, signal } = context;
 	const pipeline = await readPipeline(context, args.required(0));
 	const request = { kind: "set", position: args.required(1), isConfirmed: args.flag("yes") } as const;
-	await using app = await appOf(pipeline.directory, output);
+	await using app = await appOf(pipeline.directory, context);
 	return tellPositionChange(output, await app.changePosition(pipeline, request, { signal }), "moved");
 }

@@ -10,7 +10,7 @@ import { appOf, readPipeline } from "../project.ts";
 export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {
 	const { output } = context;
 	const pipeline = await readPipeline(context, args.required(0));
-	await using app = await appOf(pipeline.directory, output);
+	await using app = await appOf(pipeline.directory, context);
 	const report = await app.positions(pipeline);
 	const { log } = report;
 	if (report.is_held) output.note("a run has the pipeline: positions are as it told them last");

@@ -61,7 +61,7 @@ function exitOf(reports: readonly AlertedReport[]): number {
 
 async function statusOf(context: VerbContext, nameOrPath: string, alert: boolean): Promise<AlertedReport> {
 	const pipeline = await readPipeline(context, nameOrPath);
-	await using app: App = await appOf(pipeline.directory, context.output);
+	await using app: App = await appOf(pipeline.directory, context);
 	if (!alert) return await app.status(pipeline);
 	// First, since a destination that can't be reached ends what comes then.
 	const sent = await app.alert(pipeline, { signal: context.signal });

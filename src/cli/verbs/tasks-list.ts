@@ -7,7 +7,7 @@ import { appOf, readPipeline } from "../project.ts";
 /** `headrace tasks list <pipeline>` */
 export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {
 	const pipeline = await readPipeline(context, args.required(0));
-	await using app = await appOf(pipeline.directory, context.output);
+	await using app = await appOf(pipeline.directory, context);
 	const tasks = await app.tasks(pipeline);
 	const lines = textTable(
 		[{ title: "task" }, { title: "into" }, { title: "mode" }, { title: "write" }],

@@ -9,7 +9,7 @@ import { appOf, planOptions, readPipeline } from "../project.ts";
 export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {
 	const { output } = context;
 	const pipeline = await readPipeline(context, args.required(0));
-	await using app = await appOf(pipeline.directory, context.output);
+	await using app = await appOf(pipeline.directory, context);
 	const plan = await app.plan(pipeline, planOptions(context, args));
 	plan.tables.forEach((table, index) => {
 		if (index > 0) output.print();

@@ -28,10 +28,16 @@ export interface PostgresOptions {
 
 /**
  * `headrace` for look-ups and `headrace reader` for snapshots, which never write; `headrace hook` for the statements of
- * hooks in a source; `headrace writer` for a destination; `headrace log` for a walsender, which takes the commands of
- * replication and statements without parameters.
+ * hooks in a source; `headrace writer` for a destination; `headrace state` for what is kept of a project; `headrace log`
+ * for a walsender, which takes the commands of replication and statements without parameters.
  */
-export type SessionRole = "headrace" | "headrace reader" | "headrace hook" | "headrace writer" | "headrace log";
+export type SessionRole =
+	| "headrace"
+	| "headrace reader"
+	| "headrace hook"
+	| "headrace writer"
+	| "headrace state"
+	| "headrace log";
 
 /** A connection that is logged in and has the session settings, and what its server is. */
 export interface Connected {
@@ -161,7 +167,7 @@ const LOOK_FOR_CLIENT = `UNION ALL
 export type Access = "read" | "write";
 
 export function accessOf(role: SessionRole): Access {
-	return role === "headrace writer" ? "write" : "read";
+	return role === "headrace writer" || role === "headrace state" ? "write" : "read";
 }
 
 /**
