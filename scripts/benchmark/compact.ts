@@ -65,7 +65,7 @@ async function makeLake(root: string, { reference, rows }: Generated): Promise<n
 		input: { kind: "batches", fields, batches: (async function* () {})() },
 		bufferBytesMax: 1 << 20,
 	});
-	const table = new LakeTable(store, TABLE, 0);
+	const table = new LakeTable(store, TABLE, { retentionMs: 0, transactionWaitMs: 0 });
 	await table.commit((head) => ({
 		kind: "load",
 		added: files,

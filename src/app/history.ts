@@ -72,7 +72,7 @@ async function historyOf(
 	const { sql } = destination;
 	if (sql?.select === undefined)
 		throw new HeadraceError("E_UNSUPPORTED", `${pipeline.to.type} keeps no history that can be asked`, {
-			hint: "duckdb, postgres and redshift do.",
+			hint: "duckdb, postgres, redshift and lake do.",
 		});
 	const { into, schema } = chosenTable(pipeline, await destination.schemas(pipeline.name), table);
 	const existing = await destination.describe(into);

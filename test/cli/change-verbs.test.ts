@@ -100,7 +100,7 @@ describe.skipIf(missing("postgres15"))("tables that follow PostgreSQL's log", ()
 		expect(code).toBe(2);
 		for (const text of [
 			"faults.yaml:5:21  E_UNSUPPORTED  public.v has mode cdc, and file can't take several tables' changes",
-			"duckdb and postgres can",
+			"duckdb, postgres, redshift and lake can",
 			"faults.yaml:5:21  E_UNSUPPORTED  public.v is a view",
 			"faults.yaml:6:37  E_KEY_REQUIRED  public.notes has no key to tell its rows apart by",
 			"faults.yaml:8:3  E_NAME_COLLISION  public.accounts and public.ledger both go into x.y",

@@ -1,12 +1,8 @@
 import { describe, it } from "vitest";
-import { caseTitle, destinationSuite, withoutChanges, withoutSql, withoutVerify } from "../../src/conformance/index.ts";
+import { caseTitle, destinationSuite, withoutSql, withoutVerify } from "../../src/conformance/index.ts";
 import { lakeFixture } from "./lake-support.ts";
 
-const skip = [
-	...withoutSql("it has no SQL"),
-	...withoutVerify("it has no SQL to check with"),
-	...withoutChanges("it loads one table at a time"),
-];
+const skip = [...withoutSql("it has no SQL"), ...withoutVerify("it has no SQL to check with")];
 
 describe("a lake in a folder as a destination", () => {
 	for (const entry of destinationSuite({ open: () => lakeFixture(), skip }))
@@ -17,7 +13,8 @@ describe("a lake in a folder as a destination", () => {
 describe("a lake in a folder, partitioned by its key, as a destination", () => {
 	const suite = destinationSuite({ open: () => lakeFixture({ partitionBy: ["id"] }), skip });
 	const rowCases = suite.filter(
-		({ name }) => /merge|interval|delete|append|commits/.test(name) && !/thousands/.test(name),
+		({ name }) =>
+			/merge|interval|delete|append|commits|change|history|truncation/.test(name) && !/thousands/.test(name),
 	);
 	for (const entry of rowCases) it.skipIf(entry.skip !== undefined)(caseTitle(entry), () => entry.run());
 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { DestinationFixture } from "../../src/conformance/index.ts";
 import { createLakeDestination, type LakeOptions } from "../../src/connectors/lake/index.ts";
 import { currentPath, tableFolder } from "../../src/connectors/lake/layout.ts";
+import { LakeTable } from "../../src/connectors/lake/table.ts";
 import { createLocalFolderStaging } from "../../src/connectors/local-folder/index.ts";
 import type { ColumnType, Field, TableName } from "../../src/core/index.ts";
 import { duckdbType, Engine } from "../../src/engine/index.ts";
@@ -92,7 +93,7 @@ export async function rowsOfObjects(
 	}
 }
 
-async function rowsOfFiles(localPaths: readonly string[], columns: readonly Field[]): Promise<TextRow[]> {
+export async function rowsOfFiles(localPaths: readonly string[], columns: readonly Field[]): Promise<TextRow[]> {
 	await using engine = await Engine.open({ allowedDirectories: [tmpdir()] });
 	await using connection = await engine.connect();
 	const items = columns.map(({ name, type }) => `${back(type, name)} AS ${duckdbDialect.quoteIdentifier(name)}`);
@@ -118,6 +119,24 @@ export function openLake(root: string, more: Partial<LakeOptions> = {}) {
 	});
 }
 
+/** The rows of a table as its commits have it: of all tables that a transaction changed, or of none. */
+export async function committedRows(
+	root: string,
+	name: TableName,
+	columns: readonly Field[],
+): Promise<TextRow[] | null> {
+	const table = new LakeTable(createLocalFolderStaging(root, { shared: true }), name, {
+		retentionMs: 0,
+		transactionWaitMs: 0,
+	});
+	const state = await table.head();
+	if (state === null || state.form === null) return null;
+	return rowsOfFiles(
+		state.files.map(({ path }) => join(root, path)),
+		columns,
+	);
+}
+
 /** A folder of its own for each case of the destinations' suite. */
 export async function lakeFixture(more: Partial<LakeOptions> = {}): Promise<DestinationFixture> {
 	const folder = await mkdtemp(join(tmpdir(), "headrace-lake-"));
@@ -127,7 +146,7 @@ export async function lakeFixture(more: Partial<LakeOptions> = {}): Promise<Dest
 		destination,
 		schema: "shop",
 		reopen: async () => openLake(root, more),
-		rows: (table, columns) => lakeRows(root, table, columns),
+		rows: (table, columns) => committedRows(root, table, columns),
 		[Symbol.asyncDispose]: async () => {
 			await destination[Symbol.asyncDispose]();
 			await rm(folder, { recursive: true, force: true });

@@ -6,18 +6,11 @@ import {
 	type LoadResult,
 	qualified,
 	type TargetColumn,
-	type TargetTable,
 } from "../../core/index.ts";
+import { mergeStaged, stagedKeys } from "../../engine/index.ts";
 import {
 	type Comparison,
-	countKeys,
-	countKnown,
 	createTable,
-	deleteEqualFromStage,
-	deleteFlagged,
-	deleteFlaggedFromStage,
-	deleteKnown,
-	deleteKnownFromStage,
 	deleteReplaced,
 	deleteSuperseded,
 	duckdbDialect,
@@ -27,7 +20,6 @@ import {
 	quotedPath,
 	rangeCondition,
 	stageColumn,
-	updateKnown,
 } from "../../sql/index.ts";
 import { type IntoTable, insertInput } from "./input.ts";
 import { deleteInterval, type LoadContext, loadSuffix, onTable, resultOf, tagOf, verifyRows } from "./load.ts";
@@ -47,16 +39,18 @@ export async function merge(context: LoadContext): Promise<LoadResult> {
 	const tables = tablesOf(context);
 	const rowsReceived = await stage(context, tables);
 
-	const { row_count, keys } = await stagedKeys(session, tables, target);
+	const { row_count, keys } = await stagedKeys(session, tables, target.name);
 	const rowsSuperseded = row_count! - keys!;
 	if (rowsSuperseded > 0) await session.execute(deleteSuperseded(duckdbDialect, tables, orderColumn));
 
 	return onTable(context, async (existing) => {
 		const cleared = await deleteInterval(context, existing);
-		const merged = await mergeStaged({ session, target, request }, tables, existing, {
+		const merged = await mergeStaged(session, tables, {
 			keys: keys!,
 			deletedColumn,
-			mayBeEqual: true,
+			...(request.onConflict === undefined ? {} : { onConflict: request.onConflict }),
+			hasMore: hasMoreColumns(existing, tables),
+			comparisonOf: comparisonsOf(request),
 		});
 		const rowsDeleted = cleared + merged.rowsDeleted;
 		const result = resultOf({ rowsReceived, ...merged, rowsDeleted, rowsSuperseded });
@@ -67,80 +61,10 @@ export async function merge(context: LoadContext): Promise<LoadResult> {
 	});
 }
 
-/** How many rows and keys are staged. @throws E_NULL_KEY */
-export async function stagedKeys(
-	session: Session,
-	{ stage, key }: Pick<MergeTables, "stage" | "key">,
-	target: TargetTable,
-): Promise<Record<string, number>> {
-	const names = key.map((name) => stageColumn(duckdbDialect, name));
-	const counts = await session.counts(countKeys(duckdbDialect, stage, names));
-	if (counts["nulls"]! > 0)
-		throw new HeadraceError(
-			"E_NULL_KEY",
-			`${counts["nulls"]} rows for ${qualified(target.name)} have NULL in the key (${key.join(", ")})`,
-		);
-	return counts;
-}
-
-/** What a merge of staged rows works with. */
-export interface MergeContext {
-	readonly session: Session;
-	readonly target: TargetTable;
-	readonly request: Pick<LoadRequest, "target" | "onConflict">;
-}
-
-/**
- * Staged rows, one for each of `keys` keys, into the table, in the caller's transaction. Only where they `mayBeEqual` to
- * those that are there is it looked for: all columns are compared, which takes a third of a merge's time.
- */
-export async function mergeStaged(
-	context: MergeContext,
-	tables: MergeTables,
-	existing: ExistingTable,
-	staged: { readonly keys: number; readonly deletedColumn: string | undefined; readonly mayBeEqual: boolean },
-): Promise<Pick<LoadResult, "rowsInserted" | "rowsUpdated" | "rowsDeleted">> {
-	const { session, target } = context;
-	const { keys, deletedColumn, mayBeEqual } = staged;
-	let rowsDeleted = 0;
-	let flagged = 0;
-	if (deletedColumn !== undefined) {
-		rowsDeleted = await session.execute(deleteFlagged(duckdbDialect, tables, deletedColumn));
-		flagged = await session.execute(deleteFlaggedFromStage(duckdbDialect, tables, deletedColumn));
-	}
-	const { known, rowsUpdated } = await replaceKnown(context, tables, existing, mayBeEqual);
-	await session.execute(insertStaged(duckdbDialect, tables), [], { columns: tables.columns, key: target.key });
-	return { rowsInserted: keys - flagged - known, rowsUpdated, rowsDeleted };
-}
-
-/** Leaves in the stage what is to be inserted; gives how many keys the target knows and how many of those rows change. */
-async function replaceKnown(
-	context: MergeContext,
-	tables: MergeTables,
-	existing: ExistingTable,
-	mayBeEqual: boolean,
-): Promise<{ readonly known: number; readonly rowsUpdated: number }> {
-	const { session, target, request } = context;
-	const { known, known_rows } = await session.counts(countKnown(duckdbDialect, tables));
-	if (known === 0) return { known: 0, rowsUpdated: 0 };
-	if (request.onConflict === "ignore") {
-		await session.execute(deleteKnownFromStage(duckdbDialect, tables));
-		return { known: known!, rowsUpdated: 0 };
-	}
-	let equal = 0;
-	// Rows that share a key, from before the table had one, become one row: then an equal one is not enough.
-	if (mayBeEqual && known === known_rows)
-		equal = await session.execute(deleteEqualFromStage(duckdbDialect, tables, comparisonsOf(request)));
-	const onlyOurs = existing.columns.every(({ name }) =>
-		tables.columns.some((column) => foldName(column) === foldName(name)),
-	);
-	// A row that is replaced would lose what the load's columns do not hold.
-	if (onlyOurs) await session.execute(deleteKnown(duckdbDialect, tables));
-	else {
-		if (tables.columns.length > target.key.length) await session.execute(updateKnown(duckdbDialect, tables));
-		await session.execute(deleteKnownFromStage(duckdbDialect, tables));
-	}
-	return { known: known!, rowsUpdated: known! - equal };
+/** Whether a table has columns that a stage does not bring. */
+export function hasMoreColumns(existing: ExistingTable, { columns }: Pick<MergeTables, "columns">): boolean {
+	const staged = new Set(columns.map(foldName));
+	return existing.columns.some(({ name }) => !staged.has(foldName(name)));
 }
 
 /** Rows added to those that are there; an interval's own rows go first, and an overlap's are not added again. */

@@ -47,7 +47,7 @@ export async function isStale(store: Staging, table: LakeTable, state: TableStat
 	}
 }
 
-function listOf(table: LakeTable, state: TableState): CurrentList {
+export function listOf(table: LakeTable, state: TableState): CurrentList {
 	const { columns = [], key = [], partition_by = [] } = state.form ?? {};
 	return {
 		format_version: 1,

@@ -12,25 +12,26 @@ import {
 	type LoadRequest,
 	type LoadResult,
 	type PositionRow,
-	qualified,
 	type RecordedSchema,
 	type Staging,
 	type TableName,
 	type TargetTable,
 	type TypeMapping,
-	timestampText,
 	type Write,
 } from "../../core/index.ts";
+import { followedRow, LakeChanges } from "./changes.ts";
 import { compactTable } from "./compact.ts";
 import { isStale, publishCurrent } from "./current.ts";
 import type { LakeResources } from "./engine.ts";
 import { GlueCatalog } from "./glue-catalog.ts";
 import type { GlueOptions } from "./glue-client.ts";
-import { type BuiltLoad, LoadBuilder } from "./load-builder.ts";
+import { LoadBuilder } from "./load-builder.ts";
+import { checkRow, loadBody } from "./load-commit.ts";
+import { PipelineLists } from "./pipeline-list.ts";
 import { lakeGrants } from "./policies.ts";
 import { type StreamEntry, StreamLog, streamHeads } from "./streams.ts";
-import { type CommitBody, LakeTable } from "./table.ts";
-import { fieldsOf, type LakeFile, type StreamRow, streamRow, type TableState } from "./table-state.ts";
+import { type CommitBody, LakeTable, type TableTimes } from "./table.ts";
+import { fieldsOf, type StreamRow, streamRow, type TableState } from "./table-state.ts";
 import { hiveType, mapType } from "./types.ts";
 
 export interface LakeOptions extends LakeResources {
@@ -42,9 +43,12 @@ export interface LakeOptions extends LakeResources {
 	readonly glue?: GlueOptions;
 	/** How long files stay that no longer count, for readers that know them; default a day. */
 	readonly retentionMs?: number;
+	/** How long a table waits for the end of another process's transaction before it refuses it; default 10 s. */
+	readonly transactionWaitMs?: number;
 }
 
 const RETENTION_MS_DEFAULT = 24 * 3600 * 1000;
+const TRANSACTION_WAIT_MS_DEFAULT = 10_000;
 /** A load of staged files is worked out again when a compaction was committed meanwhile. */
 const BUILDS_MAX = 3;
 
@@ -59,21 +63,40 @@ export function createLakeDestination(options: LakeOptions): Destination {
 class LakeDestination implements Destination {
 	readonly accepts = { batches: true, formats: [] };
 	readonly writes: readonly Write[] = ["replace", "merge", "append"];
+	readonly changes: LakeChanges;
 	readonly #store: Staging;
-	readonly #retentionMs: number;
+	readonly #times: TableTimes;
 	readonly #resources: LakeResources;
 	readonly #builder: LoadBuilder;
 	readonly #glue: GlueOptions | undefined;
 	readonly #catalog: GlueCatalog | null;
 	readonly #tables = new Map<string, LakeTable>();
+	readonly #lists: PipelineLists;
 
 	constructor(options: LakeOptions) {
 		this.#store = options.store;
-		this.#retentionMs = options.retentionMs ?? RETENTION_MS_DEFAULT;
+		this.#times = {
+			retentionMs: options.retentionMs ?? RETENTION_MS_DEFAULT,
+			transactionWaitMs: options.transactionWaitMs ?? TRANSACTION_WAIT_MS_DEFAULT,
+		};
 		this.#resources = options;
 		this.#glue = options.glue;
 		this.#catalog = options.glue === undefined ? null : new GlueCatalog(options.store, options.glue);
-		this.#builder = new LoadBuilder(options.store, options, options.partitionBy ?? []);
+		const partitionBy = options.partitionBy ?? [];
+		this.#builder = new LoadBuilder(options.store, options, partitionBy);
+		this.#lists = new PipelineLists(options.store, (name) => this.#table(name));
+		this.changes = new LakeChanges({
+			store: options.store,
+			resources: options,
+			partitionBy,
+			table: (name) => this.#table(name),
+			expectPosition: async (entry, request) => checkRow(await this.#positionOf(entry), request),
+			checkForm: (name, fields, levels) => this.#catalog?.checkForm(name, fields, levels),
+			announce: async (table, base) => this.#catalog?.announce(table, base),
+			forget: async (note) => this.#catalog?.forget(note),
+			finish: (table, state, note) => this.#finishLoad(table, state, note),
+			publishAll: (entry, states) => this.#publishAll(entry, states),
+		});
 	}
 
 	mapType(type: ColumnType): TypeMapping {
@@ -127,10 +150,12 @@ class LakeDestination implements Destination {
 	 * commit of an older run finds its row changed. Then its position is read.
 	 */
 	async takeOver(pipeline: string, streams: readonly string[]): Promise<Map<string, PositionRow>> {
+		this.#lists.forget(pipeline);
 		const taken: StreamEntry[] = [];
 		for (const stream of streams) taken.push(await new StreamLog(this.#store, pipeline, stream).takeOver());
 		crashPoint("lake-taken");
-		for (const table of this.#tablesOf(taken)) {
+		for (const entry of taken) await this.#repairUntold(entry);
+		for (const table of this.#loadedBy(taken)) {
 			const own = taken.filter((entry) => entry.tables.some((name) => this.#table(name) === table));
 			const state = await table.commit((head) => takeOverBody(head, pipeline, own));
 			await this.#repair(table, state);
@@ -159,7 +184,13 @@ class LakeDestination implements Destination {
 	}
 
 	async committed(loadId: string): Promise<boolean> {
-		for (const table of this.#tablesOf(await streamHeads(this.#store))) {
+		const heads = await streamHeads(this.#store);
+		const follower = heads.find(({ changes }) => changes?.loads.includes(loadId) === true);
+		if (follower !== undefined) {
+			await this.#repairUntold(follower);
+			return true;
+		}
+		for (const table of this.#tablesOf(heads)) {
 			const state = await table.head();
 			if (state?.loads.some((load) => load.load_id === loadId) !== true) continue;
 			await this.#repair(table, state);
@@ -170,10 +201,9 @@ class LakeDestination implements Destination {
 
 	async load(request: LoadRequest): Promise<LoadResult> {
 		if (request.write === "history")
-			throw new HeadraceError("E_UNSUPPORTED", "the lake keeps no history of rows", {
-				hint: "Use write: append, or load into a database.",
-			});
+			throw new HeadraceError("E_UNSUPPORTED", "only the changes of a log have a history", { hint: "Use mode: cdc." });
 		const { pipeline, stream, epoch, target } = request;
+		this.#lists.forget(pipeline);
 		// Before the first commit into a table: whoever takes the stream over must know where to look.
 		const entry = await new StreamLog(this.#store, pipeline, stream).enter(epoch, target.name);
 		checkRow(await this.#positionOf(entry), request);
@@ -204,34 +234,41 @@ class LakeDestination implements Destination {
 
 	async compact(request: CompactRequest): Promise<CompactedTable[]> {
 		const compacted: CompactedTable[] = [];
-		for (const table of this.#tablesOf(await streamHeads(this.#store, request.pipeline))) {
+		const heads = await streamHeads(this.#store, request.pipeline);
+		for (const table of this.#tablesOf(heads)) {
 			if (request.takes?.(table.name) === false) continue;
 			const note = request.dryRun === true ? undefined : await this.#catalog?.announce(table, await table.head());
 			const finish = (state: TableState) => this.#finish(table, state, "always", note);
 			const done = await compactTable(this.#store, this.#resources, table, request, finish);
 			if (done !== null) compacted.push(done);
 		}
+		if (request.dryRun !== true)
+			for (const head of heads) if (head.changes !== undefined) await this.#lists.publish(head);
 		return compacted;
 	}
 
 	/** The load is committed, whatever comes after it: it must not count as failed. */
 	async #finishLoad(table: LakeTable, state: TableState | null, note: string | undefined): Promise<string[]> {
-		try {
-			await this.#finish(table, state, "always", note);
-			return [];
-		} catch (error) {
-			if (!(error instanceof HeadraceError)) throw error;
-			return [`${table.folder} is committed, but readers are not told yet: ${error.code} ${error.message}`];
-		}
+		const error = await undisturbed(() => this.#finish(table, state, "always", note));
+		if (error === null) return [];
+		return [`${table.folder} is committed, but readers are not told yet: ${error.code} ${error.message}`];
 	}
 
 	/** What an earlier run left undone; a catalogue that is not there now is told later. */
 	async #repair(table: LakeTable, state: TableState | null): Promise<void> {
-		try {
-			await this.#finish(table, state, "when stale");
-		} catch (error) {
-			if (!(error instanceof HeadraceError)) throw error;
-		}
+		await undisturbed(() => this.#finish(table, state, "when stale"));
+	}
+
+	async #repairUntold(entry: StreamEntry): Promise<void> {
+		for (const table of (entry.changes?.untold ?? []).map((name) => this.#table(name)))
+			await this.#repair(table, await table.head());
+		await undisturbed(() => this.#lists.repair(entry));
+	}
+
+	async #publishAll(entry: StreamEntry, states: ReadonlyMap<LakeTable, TableState>): Promise<string[]> {
+		const error = await undisturbed(() => this.#lists.publish(entry, { entry: entry.entry, states }));
+		if (error === null) return [];
+		return [`the changes are committed, but not in the list of ${entry.pipeline} yet: ${error.code} ${error.message}`];
 	}
 
 	/** What comes after a commit: readers' list, and cleaning. A fault of it is mended by the next run. */
@@ -255,7 +292,7 @@ class LakeDestination implements Destination {
 	/** The position of a stream is that of its last load, into whichever table. */
 	async #positionOf(entry: StreamEntry): Promise<PositionRow> {
 		const { pipeline, stream, epoch } = entry;
-		let last: StreamRow | undefined;
+		let last: PositionRow | undefined = followedRow(entry);
 		for (const name of entry.tables) {
 			const row = streamRow(await this.#table(name).head(), pipeline, stream);
 			if (row !== undefined && (last === undefined || row.seq > last.seq)) last = row;
@@ -264,13 +301,20 @@ class LakeDestination implements Destination {
 		return { stream, epoch: Math.max(epoch, last?.epoch ?? 0), seq, position, loadId, schemaVersion, committedAt };
 	}
 
+	/** Tables that streams have rows in. */
 	#tablesOf(entries: readonly StreamEntry[]): LakeTable[] {
+		const followed = entries.flatMap(({ changes }) => (changes?.tables ?? []).map((name) => this.#table(name)));
+		return [...new Set([...this.#loadedBy(entries), ...followed])];
+	}
+
+	/** Those of them whose commits hold the streams' positions. */
+	#loadedBy(entries: readonly StreamEntry[]): LakeTable[] {
 		return [...new Set(entries.flatMap(({ tables }) => tables.map((name) => this.#table(name))))];
 	}
 
 	#table(name: TableName): LakeTable {
 		const key = JSON.stringify([name.schema, name.name]);
-		const table = this.#tables.get(key) ?? new LakeTable(this.#store, name, this.#retentionMs);
+		const table = this.#tables.get(key) ?? new LakeTable(this.#store, name, this.#times);
 		this.#tables.set(key, table);
 		return table;
 	}
@@ -278,6 +322,17 @@ class LakeDestination implements Destination {
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.#catalog?.close();
 		await this.#store[Symbol.asyncDispose]();
+	}
+}
+
+/** Work that may fail without harm: its error is given. */
+async function undisturbed(work: () => Promise<void>): Promise<HeadraceError | null> {
+	try {
+		await work();
+		return null;
+	} catch (error) {
+		if (error instanceof HeadraceError) return error;
+		throw error;
 	}
 }
 
@@ -291,79 +346,4 @@ function takeOverBody(head: TableState | null, pipeline: string, entries: readon
 	});
 	if (streams.length === 0) return null;
 	return { kind: "take-over", added: [], removed: [], rows: head?.rows ?? 0, streams };
-}
-
-/** The commit of a load on top of a head that may be newer than what it was built on. */
-function loadBody(
-	head: TableState | null,
-	base: TableState | null,
-	request: LoadRequest,
-	built: BuiltLoad,
-): CommitBody {
-	const { pipeline, stream, epoch, seq, loadId, fromPosition, toPosition, schemaVersion, schema, target } = request;
-	const row = streamRow(head, pipeline, stream);
-	if (row !== undefined) checkRow(row, request);
-	const removed = removedFiles(head, base, request, built);
-	const gone = new Set(removed.map(({ path }) => path));
-	const left = (head?.files ?? []).filter(({ path }) => !gone.has(path));
-	const committedAt = timestampText(BigInt(Date.now()) * 1000n);
-	const { rowsInserted, rowsUpdated, rowsDeleted } = built.result;
-	crashPoint("c09");
-	return {
-		kind: "load",
-		adds_only: built.addsOnly,
-		form: built.form,
-		added: built.added,
-		removed: [...gone],
-		rows: [...left, ...built.added].reduce((sum, file) => sum + file.rows, 0),
-		streams: [{ pipeline, stream, epoch, seq: seq + 1, position: toPosition, loadId, schemaVersion, committedAt }],
-		load: {
-			load_id: loadId,
-			pipeline,
-			table_name: qualified(target.name),
-			from_position: fromPosition,
-			to_position: toPosition,
-			rows_inserted: rowsInserted,
-			rows_updated: rowsUpdated,
-			rows_deleted: rowsDeleted,
-			committed_at: committedAt,
-		},
-		...(schema === undefined ? {} : { recorded: { ...schema, pipeline, version: schemaVersion, committedAt } }),
-	};
-}
-
-/**
- * The files that a load takes out of the head. What only adds agrees with all but a change of columns; what looked at
- * rows agrees with a compaction of other files, and with nothing else.
- * @throws E_CONFLICT
- */
-function removedFiles(
-	head: TableState | null,
-	base: TableState | null,
-	request: LoadRequest,
-	built: BuiltLoad,
-): readonly LakeFile[] {
-	if (head === null || head.entry === base?.entry) return built.removed;
-	const live = new Set(head.files.map(({ path }) => path));
-	const there = built.removed.filter(({ path }) => live.has(path));
-	const isSameForm = JSON.stringify(head.form) === JSON.stringify(base?.form ?? null);
-	const conflict = new HeadraceError(
-		"E_CONFLICT",
-		`another load of ${qualified(request.target.name)} or a compaction was committed meanwhile`,
-	);
-	if (built.addsOnly) {
-		// Of such a load only files without rows go, which another may have taken out before.
-		if (!isSameForm) throw conflict;
-		return there;
-	}
-	if (head.last.load > (base?.entry ?? 0)) throw conflict;
-	if (built.replacesAll) return head.files;
-	if (there.length < built.removed.length) throw conflict;
-	return built.removed;
-}
-
-/** The compare of the compare-and-set. @throws E_FENCED */
-function checkRow(row: PositionRow, request: LoadRequest): void {
-	if (row.epoch !== request.epoch || row.seq !== request.seq || row.position !== request.fromPosition)
-		throw new HeadraceError("E_FENCED", `the position of ${request.stream} is no longer the one this run began with`);
 }

@@ -89,17 +89,27 @@ export class FileWriter {
 	}
 
 	/**
-	 * Writes the rows of a query, those of each partition into files of their own. `rowBytes`: what a row takes, about.
+	 * Writes the rows of a query, those of each partition into files of their own, by the order of columns when some are
+	 * given. `rowBytes`: what a row takes, about.
 	 * @throws E_UNSUPPORTED for too many partitions
 	 */
-	async write(connection: EngineConnection, sql: string, rowBytes: number): Promise<void> {
+	async write(
+		connection: EngineConnection,
+		sql: string,
+		rowBytes: number,
+		orderBy: readonly string[] = [],
+	): Promise<void> {
 		const { fields, levels } = this.#options;
 		// Under names of our own: a column called rowid would hide the engine's number of a row.
 		const columns = fields.map(({ name }, index) => `${quoteIdentifier(name)} AS c${index}`).join(", ");
 		const names = fields.map(({ name }, index) => `c${index} AS ${quoteIdentifier(name)}`).join(", ");
 		const values = levels.map((_, index) => valueName(index));
 		const items = levels.map((level, index) => `, ${partitionSql(level)} AS ${valueName(index)}`).join("");
-		await connection.execute(`CREATE OR REPLACE TEMP TABLE shaped AS SELECT ${columns}${items} FROM (${sql}) AS rows`);
+		const order = orderBy.map((name) => `c${fields.findIndex((field) => field.name === name)}`);
+		const sorted = order.length === 0 ? [] : [...values.map((value) => `${value} NULLS FIRST`), ...order];
+		await connection.execute(
+			`CREATE OR REPLACE TEMP TABLE shaped AS SELECT ${columns}${items} FROM (${sql}) AS rows${sorted.length === 0 ? "" : ` ORDER BY ${sorted.join(", ")}`}`,
+		);
 		const found = await connection.query(
 			`SELECT ${[...values, "count(*) AS rows"].join(", ")} FROM shaped ${values.length === 0 ? "" : `GROUP BY ${values.join(", ")} ORDER BY ${values.map((value) => `${value} NULLS FIRST`).join(", ")}`}`,
 		);
@@ -112,7 +122,7 @@ export class FileWriter {
 				},
 			);
 		// Rows of a partition lie together then, so that each is found by the numbers of its rows.
-		if (found.length > 1) {
+		if (found.length > 1 && order.length === 0) {
 			await connection.execute(
 				`CREATE OR REPLACE TEMP TABLE sorted AS SELECT * FROM shaped ORDER BY ${values.map((value) => `${value} NULLS FIRST`).join(", ")}`,
 			);

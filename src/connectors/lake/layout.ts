@@ -16,6 +16,9 @@ export const commitsFolder = (folder: string) => `${CONTROL_FOLDER}/commits/${fo
 /** The list of a table's live files. */
 export const currentPath = (folder: string) => `${CONTROL_FOLDER}/current/${folder}.json`;
 
+/** The list of the files of all tables of a pipeline that follows a log. */
+export const pipelinePath = (pipeline: string) => `${CONTROL_FOLDER}/pipelines/${pathSegment(pipeline)}.json`;
+
 /** The folder of a stream's own entries. */
 export const streamFolder = (pipeline: string, stream: string) => `${pipelineFolder(pipeline)}${pathSegment(stream)}/`;
 

@@ -1,42 +1,40 @@
-import {
-	type Field,
-	HeadraceError,
-	type LoadRequest,
-	type LoadResult,
-	parseColumnType,
-	qualified,
-	type Staging,
-} from "../../core/index.ts";
+import { HeadraceError, type LoadRequest, type LoadResult, qualified, type Staging } from "../../core/index.ts";
 import {
 	checkUnique,
 	fieldsAfter,
 	Incoming,
-	oldNameOf,
 	ParquetFormat,
 	planOutcome,
 	stageIncoming,
 	storedAs,
 } from "../../engine/index.ts";
+import { duckdbDialect } from "../../sql/index.ts";
 import { type LakeResources, memoryOf, spillFolder, withEngine } from "./engine.ts";
 import { FileWriter } from "./file-writer.ts";
 import { withLocal } from "./local-files.ts";
-import { type PartitionColumn, parsePartition, partitionsOf } from "./partition.ts";
 import { relationOf, relationOfPaths } from "./relation.ts";
+import { filesToRewrite, levelsAfter, removedWithEmpty, type Shape } from "./shape.ts";
 import type { LakeTable } from "./table.ts";
 import { fieldsOf, type LakeFile, storedColumns, type TableForm, type TableState } from "./table-state.ts";
 import { filesFrom, filesOfInterval, filesOfKeys, rangedColumns, type Search } from "./touched.ts";
-import { readsAs, storedType } from "./types.ts";
+import { storedType } from "./types.ts";
 
-export interface BuiltLoad {
+const { quoteIdentifier } = duckdbDialect;
+
+/** What a load, or a transaction, makes of a table: its files are written. */
+export interface BuiltFiles {
 	readonly form: TableForm;
 	readonly added: readonly LakeFile[];
 	readonly removed: readonly LakeFile[];
-	readonly result: LoadResult;
 	/** Rows are only added: the load agrees with any other that only adds. */
 	readonly addsOnly: boolean;
 	/** All files of the table go, whichever it has when this is committed. */
 	readonly replacesAll: boolean;
 	readonly writer: FileWriter;
+}
+
+export interface BuiltLoad extends BuiltFiles {
+	readonly result: LoadResult;
 }
 
 /** A row of a table that takes no memory to speak of. */
@@ -63,15 +61,7 @@ export class LoadBuilder {
 		const isReplace = request.write === "replace" && request.interval === undefined;
 		const known = form === null ? null : fieldsOf(form.columns);
 		const fields = fieldsAfter(known, request, storedType);
-		const wanted = partitionsOf(this.#partitionBy, fields);
-		const levels = form === null || isReplace ? wanted : form.partition_by.map(parsePartition);
-		const [has, wants] = [levels, wanted].map((columns) => columns.map(({ text }) => text).join(", "));
-		if (this.#partitionBy.length > 0 && has !== wants)
-			throw new HeadraceError(
-				"E_UNSUPPORTED",
-				`${qualified(request.target.name)} is partitioned by ${has || "nothing"}, not by ${wants || "nothing"}`,
-				{ hint: "Load it anew with --full-refresh, or write partition_by as it was." },
-			);
+		const levels = levelsAfter(isReplace ? null : form, this.#partitionBy, fields, request.target.name);
 		return { fields, levels, known, isReplace };
 	}
 
@@ -103,22 +93,14 @@ export class LoadBuilder {
 			const work = { request, state, shape, incoming, writer };
 			const built = this.#isDirect(work) ? await this.#direct(work) : await this.#reworked(work);
 			const files = state?.files ?? [];
-			const removed = shape.isReplace ? files : await this.#withEmpty(work, built.removed, files);
+			const writeEmpty = () => withEngine(this.#resources, (connection) => writer.writeEmpty(connection));
+			const removed = shape.isReplace ? files : await removedWithEmpty(writer, built.removed, files, writeEmpty);
 			await writer.settle();
 			return { form, added: writer.files, removed, writer, ...built.outcome, replacesAll: shape.isReplace };
 		} catch (error) {
 			await writer.discard();
 			throw error;
 		}
-	}
-
-	/** A file without rows stands in while there is no other; none else stays. */
-	async #withEmpty(work: Work, removed: readonly LakeFile[], files: readonly LakeFile[]): Promise<readonly LakeFile[]> {
-		const gone = new Set(removed);
-		const left = files.filter((file) => !gone.has(file));
-		if (work.writer.hasFiles) return [...removed, ...left.filter((file) => file.rows === 0)];
-		if (left.length === 0) await withEngine(this.#resources, (connection) => work.writer.writeEmpty(connection));
-		return removed;
 	}
 
 	/** Whether the rows go straight into files. */
@@ -128,7 +110,7 @@ export class LoadBuilder {
 		if (levels.length > 0 || !(isReplace ? request.deletedColumn === undefined : isPlainAppend)) return false;
 		const names = incoming.fields.map(({ name }) => name);
 		const isSame = fields.length === names.length && fields.every(({ name }, index) => name === names[index]);
-		return isSame && (state === null || isReplace || this.#toRewrite(request, state, shape).length === 0);
+		return isSame && (state === null || isReplace || filesToRewrite(state, shape, [request.target]).length === 0);
 	}
 
 	async #direct({ request, state, shape, incoming, writer }: Work): Promise<Finished> {
@@ -182,9 +164,9 @@ export class LoadBuilder {
 			this.#checkEmpty(request, state, isReplace, staged.rows);
 			if (isReplace) await checkUnique(connection, "incoming", request);
 			const hasOld = state !== null && known !== null && !isReplace;
-			const search = hasOld ? { connection, store: this.#store, state, fields: known, levels, request } : null;
-			const rewritten = hasOld ? this.#toRewrite(request, state, shape) : [];
-			const touched = search === null ? [] : await this.#touched(search, rewritten);
+			const search = hasOld ? { connection, store: this.#store, state, fields: known, levels } : null;
+			const rewritten = hasOld ? filesToRewrite(state, shape, [request.target]) : [];
+			const touched = search === null ? [] : await this.#touched(search, request, rewritten);
 			return withLocal(this.#store, touched, async (local) => {
 				const existing =
 					search === null
@@ -209,52 +191,22 @@ export class LoadBuilder {
 	}
 
 	/** Files whose rows the load looks at: what it does not name stays as it is. */
-	async #touched(search: Search, rewritten: readonly LakeFile[]): Promise<LakeFile[]> {
-		const { request } = search;
+	async #touched(search: Search, request: LoadRequest, rewritten: readonly LakeFile[]): Promise<LakeFile[]> {
+		const { interval, overlap, target } = request;
 		const found = new Set(rewritten);
-		if (request.interval !== undefined) for (const file of await filesOfInterval(search)) found.add(file);
-		if (request.write === "merge") for (const file of await filesOfKeys(search)) found.add(file);
-		else if (request.overlap !== undefined && request.interval === undefined) {
-			const { column, from } = request.overlap;
-			for (const file of await filesFrom(search, column, from)) found.add(file);
-		}
+		if (interval !== undefined) for (const file of await filesOfInterval(search, interval)) found.add(file);
+		if (request.write === "merge") {
+			const keyOf = target.key.map((name) => ({ column: name, staged: quoteIdentifier(name) }));
+			for (const file of await filesOfKeys(search, "incoming", keyOf)) found.add(file);
+		} else if (overlap !== undefined && interval === undefined)
+			for (const file of await filesFrom(search, overlap.column, overlap.from)) found.add(file);
 		return search.state.files.filter((file) => found.has(file));
-	}
-
-	/** Files whose columns no reader would take for the table's: of another type, renamed, or with values to fill in. */
-	#toRewrite(request: LoadRequest, state: TableState, { known, fields }: Shape): LakeFile[] {
-		const old = known ?? [];
-		const isNew = (name: string) => !old.some((field) => field.name === name);
-		const isRenamed = fields.some(({ name }) => isNew(name) && oldNameOf(name, request.target, old) !== name);
-		const isFilled = request.target.columns.some(
-			({ name, fill, defaultSql }) => fill === true && defaultSql !== undefined && isNew(name),
-		);
-		if (isRenamed || isFilled) return [...state.files];
-		const stale = new Set(
-			Object.entries(state.schemas)
-				.filter(([, columns]) =>
-					columns.some(({ name, type }) => {
-						const field = fields.find((other) => other.name === name);
-						return field !== undefined && !readsAs(parseColumnType(type)!, field.type);
-					}),
-				)
-				.map(([schema]) => schema),
-		);
-		return state.files.filter((file) => stale.has(file.schema));
 	}
 
 	#checkEmpty(request: LoadRequest, state: TableState | null, isReplace: boolean, rows: number): void {
 		if (isReplace && rows === 0 && (state?.rows ?? 0) > 0 && request.allowEmpty !== true)
 			throw new HeadraceError("E_EMPTY", `no rows came for ${qualified(request.target.name)}, which has some`);
 	}
-}
-
-/** A table's columns and folders after a load, and its columns before. */
-export interface Shape {
-	readonly fields: readonly Field[];
-	readonly levels: readonly PartitionColumn[];
-	readonly known: readonly Field[] | null;
-	readonly isReplace: boolean;
 }
 
 interface Work {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { HeadraceError, type Staging, type TableName } from "../../core/index.ts";
+import { HeadraceError, type PositionRow, type Staging, type TableName } from "../../core/index.ts";
 import { pipelineFolder, streamFolder } from "./layout.ts";
 import { type LogEntry, NumberedLog } from "./numbered-log.ts";
 
@@ -9,6 +9,29 @@ export interface StreamEntry extends LogEntry {
 	readonly stream: string;
 	readonly epoch: number;
 	readonly tables: readonly TableName[];
+	/** Of a stream whose rows go into several tables at once: see `FollowedTables`. */
+	readonly changes?: FollowedTables;
+}
+
+/**
+ * What a stream has that follows a log. Its entry is what makes a transaction true: commits of the tables that belong to it
+ * count when an entry names them, and all of them do from the same moment on, with the position.
+ */
+export interface FollowedTables {
+	readonly row: Pick<PositionRow, "seq" | "position" | "loadId" | "schemaVersion" | "committedAt">;
+	readonly tables: readonly TableName[];
+	/** The last commit of the stream that counts, by the table's folder. */
+	readonly commits: Readonly<Record<string, CommitReference>>;
+	/** The latest requests, newest last. */
+	readonly loads: readonly string[];
+	/** Tables whose readers may not have been told of all. */
+	readonly untold: readonly TableName[];
+}
+
+/** A commit of a table. */
+export interface CommitReference {
+	readonly entry: number;
+	readonly id: string;
 }
 
 /** Entries that stay, so that a process that slept finds that others wrote meanwhile. */
@@ -34,7 +57,7 @@ export class StreamLog {
 	async takeOver(): Promise<StreamEntry> {
 		for (let attempt = 1; ; attempt++) {
 			const head = await this.head();
-			const added = await this.#add(head, (head?.epoch ?? 0) + 1, head?.tables ?? []);
+			const added = await this.#add(head, { epoch: (head?.epoch ?? 0) + 1 });
 			if (added !== null) return added;
 			if (attempt === 100) throw this.#fenced();
 		}
@@ -45,12 +68,26 @@ export class StreamLog {
 		const head = await this.head();
 		if (head === null || head.epoch !== epoch) throw this.#fenced();
 		if (head.tables.some(({ schema, name }) => schema === table.schema && name === table.name)) return head;
-		const added = await this.#add(head, epoch, [...head.tables, table]);
+		const added = await this.#add(head, { tables: [...head.tables, table] });
 		if (added === null) throw this.#fenced();
 		return added;
 	}
 
-	async #add(head: StreamEntry | null, epoch: number, tables: readonly TableName[]): Promise<StreamEntry | null> {
+	/** Makes a transaction true. Null when another has its number: then nothing of it is. */
+	transact(head: StreamEntry, changes: FollowedTables): Promise<StreamEntry | null> {
+		return this.#add(head, { changes });
+	}
+
+	/** Uses up the number of a transaction, so that it never becomes true, unless it is already. */
+	async refuse(entry: number): Promise<void> {
+		for (let head = await this.head(); (head?.entry ?? 0) < entry; head = await this.head()) await this.#add(head, {});
+	}
+
+	async #add(
+		head: StreamEntry | null,
+		change: Partial<Pick<StreamEntry, "epoch" | "tables" | "changes">>,
+	): Promise<StreamEntry | null> {
+		const changes = change.changes ?? head?.changes;
 		const entry: StreamEntry = {
 			format_version: 1,
 			entry: (head?.entry ?? 0) + 1,
@@ -58,8 +95,9 @@ export class StreamLog {
 			previous_id: head?.id ?? null,
 			pipeline: this.#pipeline,
 			stream: this.#stream,
-			epoch,
-			tables,
+			epoch: change.epoch ?? head?.epoch ?? 0,
+			tables: change.tables ?? head?.tables ?? [],
+			...(changes === undefined ? {} : { changes }),
 		};
 		if (!(await this.#log.add(entry))) return null;
 		if (entry.entry > ENTRIES_KEPT && entry.entry % 5 === 0) {

@@ -79,7 +79,19 @@ export interface Commit extends LogEntry {
 	/** Position rows as they are after it. */
 	readonly streams: readonly StreamRow[];
 	readonly load?: CommittedLoad;
+	/** Of a transaction: one a part. */
+	readonly loads?: readonly CommittedLoad[];
+	/** It counts only when this entry of the stream's log says so: see `FollowedTables`. */
+	readonly transaction?: TransactionReference;
+	/** The commit before it was of a transaction that never became true. */
+	readonly previous_void?: true;
 	readonly recorded?: PipelineSchema;
+}
+
+export interface TransactionReference {
+	readonly pipeline: string;
+	readonly stream: string;
+	readonly entry: number;
 }
 
 export interface PipelineSchema extends RecordedSchema {
@@ -93,6 +105,8 @@ export interface TableState {
 	/** Number and id of the last commit. */
 	readonly entry: number;
 	readonly id: string;
+	/** That commit was of a transaction that never became true. */
+	readonly void?: true;
 	/** Null when it was taken over before its first load. */
 	readonly form: TableForm | null;
 	/** Columns of the files by the name that the files give them. */
@@ -144,9 +158,27 @@ export function afterCommit(before: TableState | null, commit: Commit): TableSta
 		partitions: { ...before?.partitions, ...Object.fromEntries(touched.map((folder) => [folder, commit.entry])) },
 		removed: [...(before?.removed ?? []), ...commit.removed.map((path) => ({ path, at: commit.committed_at }))],
 		streams: [...streams.values()],
-		loads: [...(before?.loads ?? []), ...(commit.load === undefined ? [] : [commit.load])].slice(-LOADS_MAX),
+		loads: [
+			...(before?.loads ?? []),
+			...(commit.load === undefined ? [] : [commit.load]),
+			...(commit.loads ?? []),
+		].slice(-LOADS_MAX),
 		recorded: [...recorded, ...(commit.recorded === undefined ? [] : [commit.recorded])],
 	};
+}
+
+/** The state after a commit whose transaction never became true. */
+export function afterVoid(before: TableState | null, commit: Commit): TableState {
+	const { format_version, table, entry, id, committed_at } = commit;
+	const nothing: Commit = {
+		...{ format_version, table, entry, id, committed_at, previous_id: commit.previous_id, writer: commit.writer },
+		kind: "take-over",
+		added: [],
+		removed: [],
+		rows: before?.rows ?? 0,
+		streams: [],
+	};
+	return { ...afterCommit(before, nothing), void: true };
 }
 
 /** `country=DE/` of `shop.orders/data/country=DE/part.parquet`; empty for a table without partitions. */

@@ -1,4 +1,4 @@
-import { type Field, HeadraceError, type LoadRequest, type Staging } from "../../core/index.ts";
+import { type Field, HeadraceError, type LoadInterval, type LoadRequest, type Staging } from "../../core/index.ts";
 import { duckdbType, type EngineConnection, intervalCondition, tagOf } from "../../engine/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
 import { withLocal } from "./local-files.ts";
@@ -20,55 +20,77 @@ export interface Search {
 	readonly state: TableState;
 	readonly fields: readonly Field[];
 	readonly levels: readonly PartitionColumn[];
-	readonly request: LoadRequest;
 }
 
+/** A column of a table's key, and the SQL of its value in the rows that came (`s`). */
+export interface KeyColumn {
+	readonly column: string;
+	readonly staged: string;
+}
+
+type RangedBy = Pick<LoadRequest, "target" | "orderColumn" | "overlap" | "interval">;
+
 /** Columns that loads look for rows by: their ranges are worth keeping. */
-export function rangedColumns(request: LoadRequest, fields: readonly Field[], known: readonly string[]): string[] {
+export function rangedColumns(request: RangedBy, fields: readonly Field[], known: readonly string[]): string[] {
 	const { target, orderColumn, overlap, interval } = request;
 	const wanted = [target.key[0], orderColumn, overlap?.column, interval && (interval.column ?? "_headrace_interval")];
 	const names = new Set([...known, ...wanted.filter((name) => name !== undefined)]);
 	return fields.filter(({ name, type }) => names.has(name) && RANGE_KINDS.has(type.kind)).map(({ name }) => name);
 }
 
-/** Files that hold rows with a key of the rows that came (in the temporary table `incoming`). */
-export async function filesOfKeys(search: Search): Promise<LakeFile[]> {
-	const { connection, state, levels, request } = search;
-	const { key } = request.target;
-	const first = key[0];
+/**
+ * Files that hold rows with a key of the rows that came, in the relation `incoming`; `among`: only rows of the table with
+ * this condition, on `t`.
+ */
+export async function filesOfKeys(
+	search: Search,
+	incoming: string,
+	key: readonly KeyColumn[],
+	among?: { readonly condition: string; readonly columns: readonly Field[] },
+): Promise<LakeFile[]> {
+	const { connection, state, levels } = search;
+	const [first] = key;
 	if (first === undefined) throw new HeadraceError("E_KEY_REQUIRED", "merge needs a key");
 	const [ends] = await connection.query(
-		`SELECT CAST(min(${quoteIdentifier(first)}) AS VARCHAR) AS least, CAST(max(${quoteIdentifier(first)}) AS VARCHAR) AS greatest FROM incoming`,
+		`SELECT CAST(min(s.${first.staged}) AS VARCHAR) AS least, CAST(max(s.${first.staged}) AS VARCHAR) AS greatest FROM ${incoming} AS s`,
 	);
 	const { least, greatest } = ends as { least: string | null; greatest: string | null };
 	if (least === null || greatest === null) return [];
-	let files = await inRange(search, state.files, first, { least, greatest });
+	let files = await inRange(search, state.files, first.column, { least, greatest });
+	const names = key.map(({ column }) => column);
 	// A row whose folder follows from its key can only be in that folder.
-	if (levels.length > 0 && levels.every(({ column }) => key.includes(column))) {
+	if (levels.length > 0 && levels.every(({ column }) => names.includes(column))) {
+		const items = key.map(({ column, staged }) => `s.${staged} AS ${quoteIdentifier(column)}`).join(", ");
 		const rows = await connection.query(
-			`SELECT DISTINCT ${levels.map((level, index) => `${partitionSql(level)} AS v${index}`).join(", ")} FROM incoming`,
+			`SELECT DISTINCT ${levels.map((level, index) => `${partitionSql(level)} AS v${index}`).join(", ")} FROM (SELECT ${items} FROM ${incoming} AS s) AS keys`,
 		);
 		const wanted = new Set(rows.map((row) => JSON.stringify(levels.map((_, index) => row[`v${index}`]))));
 		files = files.filter((file) => wanted.has(JSON.stringify(file.partition)));
 	}
-	const keys = key.map(quoteIdentifier);
-	const same = keys.map((name) => `t.${name} = s.${name}`).join(" AND ");
-	const columns = search.fields.filter(({ name }) => key.includes(name));
+	const columns = search.fields.filter(({ name }) => names.includes(name));
 	if (columns.length < key.length) return [];
-	return holding(search, files, columns, `EXISTS (SELECT 1 FROM incoming AS s WHERE ${same})`);
+	const same = key.map(({ column, staged }) => `t.${quoteIdentifier(column)} = s.${staged}`);
+	return filesHolding(
+		search,
+		files,
+		[...columns, ...(among?.columns ?? []).filter(({ name }) => !names.includes(name))],
+		[
+			`EXISTS (SELECT 1 FROM ${incoming} AS s WHERE ${same.join(" AND ")})`,
+			...(among === undefined ? [] : [among.condition]),
+		].join(" AND "),
+	);
 }
 
 /** Files that hold rows of the interval that the load replaces. */
-export async function filesOfInterval(search: Search): Promise<LakeFile[]> {
-	const { request, state, fields } = search;
-	const interval = request.interval!;
+export async function filesOfInterval(search: Search, interval: LoadInterval): Promise<LakeFile[]> {
+	const { state, fields } = search;
 	const name = interval.column ?? "_headrace_interval";
 	const field = fields.find((other) => other.name === name);
 	if (field === undefined) return [];
 	const { start: least, end: greatest } =
 		interval.column === undefined ? { start: tagOf(interval), end: tagOf(interval) } : interval;
 	const files = await inRange(search, state.files, name, { least, greatest });
-	return holding(search, files, [field], intervalCondition(interval, fields));
+	return filesHolding(search, files, [field], intervalCondition(interval, fields));
 }
 
 /** Files that may hold rows from a value of a column on. */
@@ -106,8 +128,8 @@ async function inRange(
 	return files.filter((_, index) => kept.has(index) || !unknown.has(index));
 }
 
-/** Those of the files that have a row with the condition. They are looked at a few at a time. */
-async function holding(
+/** Those of the files that have a row (`t`) with the condition. They are looked at a few at a time. */
+export async function filesHolding(
 	{ connection, store, state }: Search,
 	files: readonly LakeFile[],
 	columns: readonly Field[],
