@@ -1,4 +1,5 @@
-export { type CaptureContext, captureChanges, type FlushBounds } from "./change-capture.ts";
+export { captureChanges } from "./change-capture.ts";
+export type { CaptureContext, FlushBounds } from "./change-context.ts";
 export {
 	CHANGES_STREAM,
 	changesPosition,

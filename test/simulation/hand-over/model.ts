@@ -22,7 +22,7 @@ export type Verdict = "passed" | "overlaps" | "exact";
 /** What becomes of a row that does not tell all its columns. */
 export type Filled = ModelRow | "left out" | "dropped" | "read again";
 
-/** The hand-over from snapshots to the log, as functions of nothing but what is known: src/flow/change-capture.ts does the same. */
+/** The hand-over from snapshots to the log, as functions of nothing but what is known: src/flow/change-reading.ts does the same. */
 export interface HandOver {
 	/** Opens a snapshot. `elapse`: meanwhile the source goes on. */
 	cut(source: ModelSource, exact: boolean, elapse: () => void): ModelCut;

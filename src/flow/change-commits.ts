@@ -1,0 +1,102 @@
+import {
+	type ApplyRequest,
+	type ApplyResult,
+	type ChangesPosition,
+	crashPoint,
+	type DestinationChanges,
+	encodePosition,
+	HeadraceError,
+	loadId as loadIdOf,
+	type PositionRow,
+} from "../core/index.ts";
+import type { CaptureContext } from "./change-context.ts";
+import type { Flushed } from "./change-flush.ts";
+import { CHANGES_STREAM, changesPosition } from "./change-state.ts";
+import { type ChangesStaging, changesStaging, cleanChanges, stageChanges } from "./staged-changes.ts";
+
+/** Where a pipeline that follows a log stands, and what moves it: position and rows in one transaction. */
+export class ChangeCommits {
+	/** Rows of the tables' streams. */
+	readonly rows: Map<string, PositionRow>;
+	/** As it was committed last, or is being committed; null before any table was read. */
+	position: ChangesPosition | null;
+	/** Milliseconds since 1970; 0 before the first. */
+	committedMs = 0;
+	readonly #context: CaptureContext;
+	readonly #staging: ChangesStaging | null;
+	#row: PositionRow;
+
+	constructor(context: CaptureContext, rows: ReadonlyMap<string, PositionRow>) {
+		this.#context = context;
+		this.#staging = changesStaging(context);
+		this.rows = new Map(rows);
+		const row = rows.get(CHANGES_STREAM);
+		if (row === undefined) throw new HeadraceError("E_INTERNAL", "the destination gave no position row for changes");
+		this.#row = row;
+		this.position = changesPosition(row);
+	}
+
+	/** What the destination has. */
+	get committed(): ChangesPosition | null {
+		return changesPosition(this.#row);
+	}
+
+	/** What runs that were killed have left of changes in the staging. */
+	async clean(): Promise<void> {
+		if (this.#staging !== null) await cleanChanges(this.#staging, this.#row);
+	}
+
+	/** Moves the position, with the rows of a flush, in one transaction. @throws E_FENCED */
+	async commit(position: ChangesPosition, flushed: Flushed | null = null): Promise<void> {
+		this.position = position;
+		this.committedMs = Date.now();
+		if (encodePosition(position) === this.#row.position && flushed === null) return;
+		const { pipeline, runId, bufferBytesMax, signal, changes } = this.#context;
+		const toPosition = encodePosition(position);
+		const { seq, epoch, position: fromPosition } = this.#row;
+		const idOf = (stream: string, schemaVersion: string) =>
+			loadIdOf({ pipeline, stream, seq, from: fromPosition, to: toPosition, schemaVersion });
+		const loadId = idOf(CHANGES_STREAM, "");
+		const given = (flushed?.parts ?? []).map((of, index) => {
+			return { of, part: of.request(idOf(`${of.task.stream}#${index}`, of.task.schemaVersion)) };
+		});
+		const isStaged = this.#staging !== null && given.length > 0;
+		const parts = isStaged ? await stageChanges(this.#staging, this.#row, given) : given.map(({ part }) => part);
+		const request: ApplyRequest = {
+			pipeline,
+			runId,
+			stream: CHANGES_STREAM,
+			loadId,
+			epoch,
+			seq,
+			fromPosition,
+			toPosition,
+			schemaVersion: "",
+			parts,
+			bufferBytesMax,
+			...(signal === undefined ? {} : { signal }),
+		};
+		crashPoint("cdc-apply");
+		const result = await this.#applyOnce(changes, request);
+		crashPoint("cdc-applied");
+		this.#row = { ...this.#row, seq: seq + 1, position: toPosition, loadId };
+		for (const [index, part] of (flushed?.parts ?? []).entries())
+			this.#context.onOutcome(
+				part.task.stream,
+				part.outcome(result?.parts[index], this.rows.get(part.task.stream)!, this.#context.log.format(position.at)),
+			);
+		if (isStaged) await cleanChanges(this.#staging, this.#row);
+		await this.#context.onCommit?.(position);
+	}
+
+	/** Applies, and settles an answer that was lost: null when the destination has it. */
+	async #applyOnce(changes: DestinationChanges, request: ApplyRequest): Promise<ApplyResult | null> {
+		try {
+			return await changes.apply(request);
+		} catch (error) {
+			const settled = error instanceof HeadraceError && (error.reaction === "retry" || error.code === "E_FENCED");
+			if (!settled || !(await this.#context.destination.committed(request.loadId).catch(() => false))) throw error;
+			return null;
+		}
+	}
+}
