@@ -12,6 +12,7 @@ export * from "./json-records.ts";
 export * from "./json-tokens.ts";
 export * from "./jsonl.ts";
 export * from "./path-segment.ts";
+export * from "./piece-queue.ts";
 export * from "./significant-digits.ts";
 export * from "./temporary-files.ts";
 export * from "./text-columns.ts";

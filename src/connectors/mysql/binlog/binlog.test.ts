@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { inetText } from "./addresses.ts";
 import { serverIdOf } from "./dump.ts";
+import { EventType, hasShortTableId, readEvent, readFormatDescription } from "./event.ts";
 import { parseGtids } from "./gtid.ts";
 import { PacketCutter } from "./packets.ts";
 import { compareFiles, decodeLogPosition, encodeLogPosition, type LogPosition } from "./position.ts";
@@ -201,4 +202,16 @@ test.each([
 	["01020304", "1.2.3.4"],
 ])("the address %s is %s", (hex, shown) => {
 	expect(inetText(Buffer.from(hex, "hex"))).toBe(shown);
+});
+
+test("a file's format stays as it was when the memory that it came in is used again", () => {
+	const bytes = Buffer.alloc(19 + 2 + 50 + 4 + 1 + 40 + 1 + 4);
+	bytes.writeUInt32LE(bytes.length, 9);
+	bytes[4] = EventType.formatDescription;
+	bytes[19] = 4;
+	bytes[19 + 56] = 19;
+	bytes.fill(8, 19 + 57, 19 + 57 + 40);
+	const format = readFormatDescription(readEvent(bytes, 0, bytes.length, false));
+	bytes.fill(6);
+	expect(hasShortTableId(format, EventType.tableMap)).toBe(false);
 });

@@ -118,6 +118,7 @@ export class MysqlChangeLog implements ChangeLog {
 			flush: request.flush,
 			emit,
 		});
+		dump.reuseAfter(() => tables.settle());
 		const { until, signal } = request;
 		return new LogStream({
 			dump,

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import { hostname } from "node:os";
 import { HeadraceError } from "../../../core/index.ts";
+import { PieceQueue } from "../../../formats/index.ts";
 import type { MysqlConnection } from "../connection.ts";
+import { PacketSocket } from "../packet-socket.ts";
 import { quoteString } from "../sql.ts";
 import { corrupt } from "./bytes.ts";
 import { type GtidSet, MysqlGtids } from "./gtid.ts";
@@ -40,9 +42,7 @@ export class Dump {
 	readonly #connection: MysqlConnection;
 	readonly #cutter = new PacketCutter();
 	readonly #silenceMs: number;
-	#waiting: Buffer[] = [];
-	#waitingBytes = 0;
-	#paused = false;
+	readonly #pieces: PieceQueue;
 	#failure: HeadraceError | null = null;
 	#wake: (() => void) | null = null;
 
@@ -50,6 +50,9 @@ export class Dump {
 		this.#connection = connection;
 		this.#socket = socket;
 		this.#silenceMs = heartbeatMs * HEARTBEATS_MISSED_MAX;
+		const copies = socket instanceof PacketSocket;
+		if (copies) socket.reuse = true;
+		this.#pieces = new PieceQueue(socket, { bytesMax: WAITING_BYTES_MAX, copies });
 		socket.on("data", (piece: Buffer) => this.#take(piece));
 		socket.on("error", (error) => this.#fail(connection.translate(error)));
 		socket.on("close", () =>
@@ -91,16 +94,20 @@ export class Dump {
 		return this.#cutter.end;
 	}
 
+	/** `settle` has whoever looks into packets of before be done with them: their memory is used again. */
+	reuseAfter(settle: () => void): void {
+		this.#pieces.settle = () => {
+			// Whole packets come, so none begins in a piece of before.
+			settle();
+			return true;
+		};
+	}
+
 	/** Whether there is another packet in what has come so far. */
 	next(): boolean {
 		while (!this.#cutter.next()) {
-			const piece = this.#waiting.shift();
+			const piece = this.#pieces.next();
 			if (piece === undefined) return false;
-			this.#waitingBytes -= piece.length;
-			if (this.#paused && this.#waitingBytes < WAITING_BYTES_MAX / 2) {
-				this.#paused = false;
-				this.#socket.resume();
-			}
 			this.#cutter.feed(piece);
 		}
 		return true;
@@ -112,7 +119,7 @@ export class Dump {
 	 */
 	async wait(ms: number): Promise<boolean> {
 		const begun = performance.now();
-		while (this.#waiting.length === 0) {
+		while (this.#pieces.isEmpty) {
 			if (this.#failure !== null) throw this.#failure;
 			const left = ms - (performance.now() - begun);
 			if (left <= 0) return false;
@@ -150,12 +157,7 @@ export class Dump {
 
 	#take(piece: Buffer): void {
 		this.#lastHeard = performance.now();
-		this.#waiting.push(piece);
-		this.#waitingBytes += piece.length;
-		if (this.#waitingBytes >= WAITING_BYTES_MAX && !this.#paused) {
-			this.#paused = true;
-			this.#socket.pause();
-		}
+		this.#pieces.push(piece);
 		this.#wake?.();
 	}
 

@@ -136,7 +136,8 @@ export function readFormatDescription(event: LogEvent): FormatDescription {
 	if (reader.uint8() !== HEADER_BYTES) throw corrupt("a header of another length");
 	// MySQL 5.6.1 and MariaDB 5.3 brought checksums; every server that is supported has them or says `off`.
 	if (reader.left < CHECKSUM_BYTES + 1) throw corrupt(`a format description that ends too early (${serverVersion})`);
-	const postHeaders = reader.slice(reader.left - CHECKSUM_BYTES - 1);
+	// It holds for the whole file, longer than the memory that it came in.
+	const postHeaders = Buffer.from(reader.slice(reader.left - CHECKSUM_BYTES - 1));
 	const algorithm = reader.uint8();
 	if (algorithm !== CHECKSUM_OFF && algorithm !== CHECKSUM_CRC32)
 		throw new HeadraceError("E_UNSUPPORTED", `the change log has checksums of kind ${algorithm}, which is not known`);

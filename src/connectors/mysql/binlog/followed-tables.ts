@@ -165,6 +165,11 @@ export class FollowedTables {
 		}
 	}
 
+	/** Decodes what was taken: the bytes that it lies in may change from here on. */
+	settle(): void {
+		for (const { images } of this.all) images?.settle();
+	}
+
 	flush(): void {
 		for (const { images } of this.all) images?.flush();
 	}

@@ -123,6 +123,7 @@ export class PostgresChangeLog implements ChangeLog {
 			emit,
 		});
 		const { feed, until } = await this.#feed(request, given, facts);
+		feed.reuseAfter?.(() => tables.settle());
 		const spools = new Spools();
 		const reader = new LogReader({ tables, from, flush: request.flush, spools, emit });
 		return new LogStream({

@@ -130,6 +130,11 @@ export class FollowedTables {
 		this.#emit({ kind: "schema", before, after: table, rereads, statement } satisfies ChangedSchema);
 	}
 
+	/** Decodes what was taken: the bytes that it lies in may change from here on. */
+	settle(): void {
+		for (const { images } of this.all) images?.settle();
+	}
+
 	flush(): void {
 		for (const { images } of this.all) images?.flush();
 	}

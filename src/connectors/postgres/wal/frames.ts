@@ -4,6 +4,8 @@ const HEADER_BYTES = 5;
 /** A message is below 1 GiB: PostgreSQL's MaxAllocSize. Anything above is not a PostgreSQL server speaking. */
 const MESSAGE_BYTES_MAX = 0x40000100;
 
+const EMPTY = Buffer.alloc(0);
+
 /**
  * Cuts what came from the socket into the protocol's messages. A message that lies whole in one piece is given where
  * it lies; one that spans pieces is put together in a buffer that grows with what has come, not with what is claimed.
@@ -11,42 +13,57 @@ const MESSAGE_BYTES_MAX = 0x40000100;
 export class FrameCutter {
 	/** The message that `next` found: its type, and its body [start, end) of `bytes`. */
 	type = 0;
-	bytes: Buffer = Buffer.alloc(0);
+	bytes: Buffer = EMPTY;
 	start = 0;
 	end = 0;
-	#piece: Buffer = Buffer.alloc(0);
+	#piece: Buffer = EMPTY;
 	#at = 0;
-	#partial: Buffer[] = [];
-	#partialBytes = 0;
+	/** The begin of a message that was cut, in pieces. */
+	#cut: Buffer[] = [];
+	#cutBytes = 0;
+	/** What follows such a message in the piece that completed it. */
+	#rest: Buffer | null = null;
+
+	/** Whether nothing but the last piece is looked into. */
+	get isSettled(): boolean {
+		return this.#cut.length <= 1;
+	}
 
 	/** Only when `next` has found no more. */
 	feed(piece: Buffer): void {
-		if (this.#partialBytes === 0) {
+		if (this.#cutBytes === 0) {
 			this.#piece = piece;
 			this.#at = 0;
 			return;
 		}
-		this.#partial.push(piece);
-		this.#partialBytes += piece.length;
-		if (this.#partialBytes < this.#needed()) return;
-		this.#piece = Buffer.concat(this.#partial, this.#partialBytes);
+		let from = 0;
+		const take = (wanted: number): boolean => {
+			const end = Math.min(piece.length, from + wanted - this.#cutBytes);
+			this.#cut.push(piece.subarray(from, end));
+			this.#cutBytes += end - from;
+			from = end;
+			return this.#cutBytes === wanted;
+		};
+		if (this.#cutBytes < HEADER_BYTES) {
+			if (!take(HEADER_BYTES)) return;
+			this.#cut = [Buffer.concat(this.#cut)];
+		}
+		if (!take(1 + lengthOf(this.#cut[0]!, 0))) return;
+		this.#piece = Buffer.concat(this.#cut);
 		this.#at = 0;
-		this.#partial = [];
-		this.#partialBytes = 0;
-	}
-
-	/** Bytes that the message which was cut has, its header included; the header alone as long as that is not there. */
-	#needed(): number {
-		const [first] = this.#partial;
-		if (first !== undefined && first.length >= HEADER_BYTES) return 1 + lengthOf(first, 0);
-		if (this.#partialBytes < HEADER_BYTES) return HEADER_BYTES;
-		this.#partial = [Buffer.concat(this.#partial, this.#partialBytes)];
-		return 1 + lengthOf(this.#partial[0]!, 0);
+		this.#rest = piece.subarray(from);
+		this.#cut = [];
+		this.#cutBytes = 0;
 	}
 
 	/** Whether another whole message has come. */
 	next(): boolean {
-		if (this.#partialBytes > 0) return false;
+		if (this.#cutBytes > 0) return false;
+		if (this.#at === this.#piece.length && this.#rest !== null) {
+			this.#piece = this.#rest;
+			this.#at = 0;
+			this.#rest = null;
+		}
 		const piece = this.#piece;
 		const at = this.#at;
 		const left = piece.length - at;
@@ -62,8 +79,8 @@ export class FrameCutter {
 				return true;
 			}
 		}
-		this.#partial = [at === 0 ? piece : piece.subarray(at)];
-		this.#partialBytes = left;
+		this.#cut = [piece.subarray(at)];
+		this.#cutBytes = left;
 		this.#at = piece.length;
 		return false;
 	}

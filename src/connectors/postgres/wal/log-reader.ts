@@ -112,7 +112,7 @@ export class LogReader {
 	}
 
 	/**
-	 * Takes a message of pgoutput, [start, end) of `bytes`, which stay as they are until the next `boundary`.
+	 * Takes a message of pgoutput, [start, end) of `bytes`, which stay as they are until the tables are asked to `settle`.
 	 * @throws E_CORRUPT_EVENT, E_SCHEMA_AMBIGUOUS and what values give
 	 */
 	handle(bytes: Buffer, start: number, end: number): Steps | undefined {

@@ -246,10 +246,15 @@ export class RowImages {
 		}
 	}
 
-	/** Hands over what there is. */
-	flush(): void {
+	/** Decodes what was taken: the bytes that it lies in may change from here on. */
+	settle(): void {
 		this.#decodePending();
 		this.#buffer = null;
+	}
+
+	/** Hands over what there is. */
+	flush(): void {
+		this.settle();
 		if (this.#batch !== null && this.#batch.rowCount > 0) this.#emitBatch(this.#batch);
 	}
 

@@ -1,5 +1,7 @@
 import type { Duplex } from "node:stream";
 import { HeadraceError } from "../../../core/index.ts";
+import { PieceQueue } from "../../../formats/index.ts";
+import { OneBufferSocket } from "../one-buffer-socket.ts";
 import type { Session } from "../session.ts";
 import { corrupt } from "./bytes.ts";
 import { FrameCutter } from "./frames.ts";
@@ -38,9 +40,7 @@ export class Sender {
 	readonly #stream: Duplex;
 	readonly #cutter = new FrameCutter();
 	readonly #timer: NodeJS.Timeout;
-	#waiting: Buffer[] = [];
-	#waitingBytes = 0;
-	#paused = false;
+	readonly #pieces: PieceQueue;
 	#failure: HeadraceError | null = null;
 	#wake: (() => void) | null = null;
 	#acknowledged: bigint;
@@ -51,6 +51,9 @@ export class Sender {
 	private constructor(session: Session, stream: Duplex, from: bigint, statusMs: number) {
 		this.#session = session;
 		this.#stream = stream;
+		const copies = stream instanceof OneBufferSocket;
+		if (copies) stream.reuse = true;
+		this.#pieces = new PieceQueue(stream, { bytesMax: WAITING_BYTES_MAX, copies });
 		this.sentLsn = from;
 		this.#acknowledged = from;
 		stream.on("data", (piece: Buffer) => this.#take(piece));
@@ -91,6 +94,15 @@ export class Sender {
 		}
 	}
 
+	/** `settle` has whoever looks into messages of before be done with them: their memory is used again. */
+	reuseAfter(settle: () => void): void {
+		this.#pieces.settle = () => {
+			if (!this.#cutter.isSettled) return false;
+			settle();
+			return true;
+		};
+	}
+
 	/** Bytes of the message that `next` found. */
 	get bytes(): Buffer {
 		return this.#cutter.bytes;
@@ -128,13 +140,8 @@ export class Sender {
 
 	#nextFrame(): boolean {
 		while (!this.#cutter.next()) {
-			const piece = this.#waiting.shift();
+			const piece = this.#pieces.next();
 			if (piece === undefined) return false;
-			this.#waitingBytes -= piece.length;
-			if (this.#paused && this.#waitingBytes < WAITING_BYTES_MAX / 2) {
-				this.#paused = false;
-				this.#stream.resume();
-			}
 			this.#cutter.feed(piece);
 		}
 		return true;
@@ -153,7 +160,7 @@ export class Sender {
 	 * @throws E_CONNECTION_LOST when the connection broke, or the server has not answered for half a minute
 	 */
 	async wait(ms: number): Promise<boolean> {
-		if (this.#waiting.length > 0) return true;
+		if (!this.#pieces.isEmpty) return true;
 		if (this.#failure !== null) throw this.#failure;
 		const { promise, resolve } = Promise.withResolvers<void>();
 		this.#wake = resolve;
@@ -161,7 +168,7 @@ export class Sender {
 		await promise;
 		clearTimeout(timer);
 		this.#wake = null;
-		if (this.#waiting.length > 0) return true;
+		if (!this.#pieces.isEmpty) return true;
 		if (this.#failure !== null) throw this.#failure;
 		return false;
 	}
@@ -202,12 +209,7 @@ export class Sender {
 	#take(piece: Buffer): void {
 		this.#unanswered = 0;
 		if (this.#closed) return;
-		this.#waiting.push(piece);
-		this.#waitingBytes += piece.length;
-		if (this.#waitingBytes >= WAITING_BYTES_MAX && !this.#paused) {
-			this.#paused = true;
-			this.#stream.pause();
-		}
+		this.#pieces.push(piece);
 		this.#wake?.();
 	}
 
@@ -219,7 +221,7 @@ export class Sender {
 	/** While the socket is paused no answer can be heard; the server must hear from us all the same. */
 	#tick(): void {
 		if (this.#failure !== null) return;
-		if (!this.#paused && ++this.#unanswered > this.#unansweredMax) {
+		if (!this.#pieces.isClosed && ++this.#unanswered > this.#unansweredMax) {
 			this.#fail(new HeadraceError("E_CONNECTION_LOST", "the server has not answered for half a minute"));
 			this.#session.destroy();
 			return;

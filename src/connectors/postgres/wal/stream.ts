@@ -16,6 +16,8 @@ export interface LogFeed {
 	readonly start: number;
 	readonly end: number;
 	next(): boolean;
+	/** `settle` has whoever looks into messages of before be done with them: their memory is used again. */
+	reuseAfter?(settle: () => void): void;
 	/** True when something came, false when nothing did for `ms`. */
 	wait(ms: number): Promise<boolean>;
 	acknowledge(lsn: bigint): void;
