@@ -15,7 +15,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const pipeline = await readPipeline(context, args.required(0));
 	const file = args.text("output") ?? "-";
 	refuseForeign(resolve(directory, file), file);
-	await using app = await appOf(pipeline.directory, output);
+	await using app = await appOf(pipeline.directory, context);
 	const tasks = await app.tasks(pipeline);
 	const { airflowDag } = await import("../../app/airflow/dag.ts");
 	const dag = airflowDag(pipeline, tasks);
