@@ -5,6 +5,10 @@ const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
 	["--json", "print one JSON object"],
 	["-q, --quiet", "print errors only"],
 	["-v, --verbose", "print more: statements, notes, where an error came from"],
+	[
+		"--state <address>",
+		"PostgreSQL that several servers share the history, locks and schedules in: an address, or a connection's name; `HEADRACE_STATE` says the same; default the file `.headrace/state.db`",
+	],
 	["--log-format <format>", "what goes to stderr: `text` (default), or `json`, an object a line"],
 	["--show-values", "show row values with errors that have some, on this terminal and in --json only"],
 ];

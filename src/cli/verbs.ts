@@ -303,6 +303,10 @@ export const VERBS: readonly VerbSpec[] = [
 			{ flags: "--host <address>", describe: "what to listen on; default 127.0.0.1" },
 			{ flags: "--port <n>", describe: "default 8080; 0 takes any that is free" },
 			{ flags: "--jobs <n>", describe: "how many runs may be at work at once; default 4" },
+			{
+				flags: "--lease <duration>",
+				describe: "how long it may say nothing before another server, or run, takes over; default 60s",
+			},
 			{ flags: "--drain <duration>", describe: "how long runs may end by themselves when it is stopped; default 10s" },
 			{
 				flags: "--public-url <url>",

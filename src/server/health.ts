@@ -10,6 +10,8 @@ async function healthOf({ service, version }: ServerContext): Promise<Health> {
 	return {
 		version,
 		state: service.draining ? "draining" : "ok",
+		leads: service.leads,
+		leader: service.leader,
 		started_at: service.startedAt,
 		now: new Date(now).toISOString(),
 		uptime_seconds: process.uptime(),

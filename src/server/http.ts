@@ -152,7 +152,7 @@ export function httpApp(options: HttpOptions): Hono<{ Bindings: Bindings }> {
 	});
 	app.get("/livez", (c) => c.text("ok\n"));
 	app.get("/readyz", (c) =>
-		service.ready ? c.text("ok\n") : c.text(service.draining ? "draining\n" : "starting\n", 503),
+		service.ready ? c.text(standingOf(service)) : c.text(service.draining ? "draining\n" : "starting\n", 503),
 	);
 	app.all("/api/*", () => {
 		throw new RequestFailure(
@@ -167,6 +167,12 @@ export function httpApp(options: HttpOptions): Hono<{ Bindings: Bindings }> {
 		return c.text("Not found\n", 404);
 	});
 	return app;
+}
+
+/** Whether a server that shares its project with others is the one that runs the pipelines, and else who is. */
+function standingOf({ state, leads, leader }: Service): string {
+	if (!state.isShared) return "ok\n";
+	return leads ? "ok: leads\n" : `ok: stands by, ${leader ?? "nobody"} leads\n`;
 }
 
 const CROSS_SITE = new RequestFailure(

@@ -191,6 +191,8 @@ export const health: Health = {
 	started_at: ago(400_000),
 	now: ago(0),
 	uptime_seconds: 400_000,
+	leads: true,
+	leader: null,
 	rss_bytes: 181_000_000,
 	jobs_running: 3,
 	jobs_queued: 1,

@@ -119,6 +119,11 @@ function Foot(): JSX.Element {
 					{plural(data.jobs_max, "job")} at work, {data.jobs_queued} waiting · {bytes(data.rss_bytes)} of memory
 				</span>
 			)}
+			{data === null || data.leads ? null : (
+				<strong>
+					This server stands by: {data.leader ?? "nobody"} {data.leader === null ? "leads yet" : "runs the pipelines"}.
+				</strong>
+			)}
 			{data === null || data.history.sound ? null : <strong>History: {data.history.message}</strong>}
 		</footer>
 	);

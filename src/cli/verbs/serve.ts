@@ -17,6 +17,8 @@ const HOST_DEFAULT = "127.0.0.1";
 const DRAIN_DEFAULT = "10s";
 /** A clean stop is given up after 30 s: what is left of them is for stopping what did not end by itself. */
 const DRAIN_MS_MAX = 20_000;
+/** Less would take a slow disk, or a pause of the process, for its end. */
+const LEASE_MS_MIN = 3_000;
 
 /** `headrace serve [dir]` */
 export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {
@@ -37,6 +39,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 		redactor: output.redactor,
 		signal,
 		...(options.jobsMax === undefined ? {} : { jobsMax: options.jobsMax }),
+		...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
 		onNotice: (message) => output.error(stampedLine(output, message)),
 		onRunEvent: (pipeline, event) => {
 			for (const sink of sinks) sink(pipeline, event);
@@ -86,6 +89,10 @@ function readOptions(args: Arguments) {
 	const drainMs = parseDuration(args.text("drain") ?? DRAIN_DEFAULT);
 	if (drainMs > DRAIN_MS_MAX) throw usageError(`--drain takes at most ${DRAIN_MS_MAX / 1000}s`);
 	const jobsMax = args.count("jobs", "--jobs");
+	const lease = args.text("lease");
+	const leaseMs = lease === undefined ? undefined : parseDuration(lease);
+	if (leaseMs !== undefined && leaseMs < LEASE_MS_MIN)
+		throw usageError(`--lease takes at least ${LEASE_MS_MIN / 1000}s`);
 	return {
 		host: args.text("host") ?? HOST_DEFAULT,
 		port,
@@ -93,6 +100,7 @@ function readOptions(args: Arguments) {
 		tls: certificate === undefined || key === undefined ? null : { certificate, key },
 		drainMs,
 		...(jobsMax === undefined ? {} : { jobsMax }),
+		...(leaseMs === undefined ? {} : { leaseMs }),
 	};
 }
 

@@ -75,6 +75,8 @@ export const health = z
 	.strictObject({
 		version: z.string(),
 		state: z.enum(["ok", "draining"]),
+		leads: z.boolean().describe("Whether this server runs the pipelines"),
+		leader: z.string().nullable().describe("The process that does where it is another one"),
 		started_at: time,
 		now: time,
 		uptime_seconds: z.number(),
