@@ -158,11 +158,15 @@ export async function openStaging(pipeline: CheckedPipeline, resources: Resource
 	const { staging } = pipeline;
 	if (staging?.type === "s3") {
 		const { createS3Staging } = await import("../connectors/s3/index.ts");
-		return createS3Staging(s3Options(staging, resources));
+		return createS3Staging({ ...s3Options(staging, resources), ...retentionOf(staging) });
 	}
 	if (staging !== undefined && staging.type !== "file") throw notBuiltIn(staging, "staging", ["file", "s3"]);
 	const { createLocalFolderStaging } = await import("../connectors/local-folder/index.ts");
-	return createLocalFolderStaging(stagingDirectoryOf(pipeline));
+	return createLocalFolderStaging(stagingDirectoryOf(pipeline), staging === undefined ? {} : retentionOf(staging));
+}
+
+function retentionOf({ retention }: { readonly retention?: number }): { readonly retentionMs?: number } {
+	return retention === undefined ? {} : { retentionMs: retention };
 }
 
 /** The folder for staged files on this machine; of files in S3 it has copies while they are loaded. */

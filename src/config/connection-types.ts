@@ -85,6 +85,10 @@ const CA: FieldRule = {
 	describe: "Certificate authority to verify the server with: a PEM file, or PEM text.",
 };
 
+const STAGED_RETENTION: FieldRule = {
+	kind: "duration",
+	describe: "As staging: how long the files of a load stay after it is committed; default they go at once.",
+};
 const BUCKET: FieldRules = {
 	prefix: { kind: "prefix", describe: "Path in the bucket under which everything is kept." },
 	region: text("AWS region; default from the AWS chain."),
@@ -166,7 +170,11 @@ export const CONNECTION_TYPES: Readonly<Record<ConnectionType, ConnectionTypeRul
 	s3: {
 		describe: "Amazon S3 and S3-compatible servers.",
 		example: "s3://acme-lake/staging?region=us-east-1",
-		fields: { bucket: { kind: "text", required: true, describe: "Name of the bucket." }, ...BUCKET },
+		fields: {
+			bucket: { kind: "text", required: true, describe: "Name of the bucket." },
+			...BUCKET,
+			retention: STAGED_RETENTION,
+		},
 	},
 	lake: {
 		describe: "Parquet files in a folder or bucket, registered in AWS Glue when `glue` is given.",
@@ -203,6 +211,7 @@ export const CONNECTION_TYPES: Readonly<Record<ConnectionType, ConnectionTypeRul
 				kind: "format",
 				describe: "`csv`, `jsonl` or `parquet`; default by the file's name, Parquet for a folder.",
 			},
+			retention: STAGED_RETENTION,
 		},
 	},
 	kinesis: {

@@ -77,6 +77,8 @@ interface BucketOptions {
 export interface S3Connection extends ConnectionBase, BucketOptions {
 	readonly type: "s3";
 	readonly bucket: string;
+	/** As staging: how long files of committed loads stay, milliseconds. */
+	readonly retention?: number;
 }
 
 /** Has either `path` (absolute) or `bucket`. */
@@ -101,6 +103,8 @@ export interface FileConnection extends ConnectionBase {
 	/** Absolute: a file, a folder or a glob. */
 	readonly path: string;
 	readonly format?: "csv" | "jsonl" | "parquet";
+	/** As staging: how long files of committed loads stay, milliseconds. */
+	readonly retention?: number;
 }
 
 export interface KinesisConnection extends ConnectionBase {

@@ -7,6 +7,8 @@ export interface Staging extends Port {
 	readonly location: string;
 	/** How other systems reach its files by themselves; absent when only this machine can. */
 	readonly address?: StagingAddress;
+	/** How long files stay after their load is committed, milliseconds; absent: they go at once. */
+	readonly retentionMs?: number;
 	/** Begins a file: write it at `localPath`, then commit. Nothing has its final name before. */
 	create(path: string): Promise<StagedWrite>;
 	/**

@@ -4,9 +4,14 @@ import { listStream, parseManifest, pendingManifest, type StagedContext } from "
 import { findStagedChunks } from "./staged-chunks.ts";
 import { chunkPathOf, epochOfPath, pipelinePrefix, seqOfManifest, streamPrefix } from "./staged-paths.ts";
 
+/** Whether a file is kept though its load is committed. Clocks of machines differ by less than such a time matters. */
+export function isRetained({ retentionMs = 0 }: Staging, { modifiedAt }: StagedEntry): boolean {
+	return retentionMs > 0 && Date.now() - modifiedAt.getTime() < retentionMs;
+}
+
 /**
- * Removes what this stream no longer needs: files, manifests and chunks of committed loads, and files of dead epochs
- * that nothing names. Files go before the manifest of their load, so that a crash between leaves something that says
+ * Removes what this stream no longer needs: files, manifests and chunks of committed loads once the staging's retention
+ * is over, and files of dead epochs that nothing names. Files go before the manifest of their load, so that a crash between leaves something that says
  * what is left.
  */
 export async function cleanStaging(context: StagedContext, stream: string, row: PositionRow): Promise<void> {
@@ -20,15 +25,17 @@ export async function cleanStaging(context: StagedContext, stream: string, row: 
 	const manifests: string[] = [];
 	const records: string[] = [];
 	const files: string[] = [];
-	for (const { path } of entries) {
+	for (const entry of entries) {
+		const { path } = entry;
 		const seq = seqOfManifest(path);
 		const chunk = chunkPathOf(path);
 		if (seq !== null) {
-			if (seq < row.seq || (seq === row.seq && pending === null)) manifests.push(path);
+			const isOver = seq < row.seq || (seq === row.seq && pending === null);
+			if (isOver && !isRetained(staging, entry)) manifests.push(path);
 		} else if (chunk !== null) {
 			const live = chunks !== null && chunk.folder.plan === chunks.folder.plan;
 			if (!live && chunk.folder.seq <= row.seq && chunk.folder.epoch <= row.epoch) records.push(path);
-		} else if (!keep.has(path) && (epochOfPath(path) ?? Number.POSITIVE_INFINITY) <= row.epoch) files.push(path);
+		} else if (!keep.has(path) && !isRetained(staging, entry) && isOfEpoch(path, row)) files.push(path);
 	}
 	// A chunk's record must not name what is gone.
 	await staging.remove(records);
@@ -75,18 +82,24 @@ async function sweepStream(
 	for (const entry of entries) {
 		const seq = seqOfManifest(entry.path) ?? chunkPathOf(entry.path)?.folder.seq ?? null;
 		if (seq === null) continue;
+		if (isRetained(staging, entry) && !isNewest(seq)) continue;
 		if (!isNewest(seq) || isOld(entry)) records.push(entry.path);
 		else for (const path of await namedFiles(staging, entry.path)) named.add(path);
 	}
 	// What names files goes first: whatever comes to use it must not find it half.
 	await staging.remove(records);
 	const files = entries.filter(({ path }) => epochOfPath(path) !== null && !named.has(path));
-	await staging.remove(files.filter((entry) => isOld(entry) || isDead(entry.path, row)).map((entry) => entry.path));
+	const over = files.filter((entry) => !isRetained(staging, entry) && (isOld(entry) || isDead(entry.path, row)));
+	await staging.remove(over.map((entry) => entry.path));
 }
 
 /** A file that nothing names, of an epoch that has begun: its run is over, since this one holds the lease. */
 function isDead(path: string, row: PositionRow | undefined): boolean {
-	return row !== undefined && (epochOfPath(path) ?? Number.POSITIVE_INFINITY) <= row.epoch;
+	return row !== undefined && isOfEpoch(path, row);
+}
+
+function isOfEpoch(path: string, { epoch }: PositionRow): boolean {
+	return (epochOfPath(path) ?? Number.POSITIVE_INFINITY) <= epoch;
 }
 
 async function namedFiles(staging: Staging, path: string): Promise<string[]> {

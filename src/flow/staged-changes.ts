@@ -6,9 +6,11 @@ import {
 	type FileFormat,
 	HeadraceError,
 	type PositionRow,
+	type StagedEntry,
 } from "../core/index.ts";
 import type { FlushPart } from "./change-flush.ts";
 import { CHANGES_STREAM } from "./change-state.ts";
+import { isRetained } from "./clean-staging.ts";
 import { unbalanced } from "./outcome.ts";
 import type { StagedContext } from "./stage.ts";
 import { type FileForm, numberedForm, writeFiles } from "./staged-files.ts";
@@ -105,8 +107,9 @@ export async function cleanChanges({ context }: ChangesStaging, { epoch }: Posit
 	const { staging, pipeline, runId } = context;
 	try {
 		const entries = await staging.list(streamPrefix(pipeline, CHANGES_STREAM));
-		const isOver = (path: string) => (epochOfPath(path) ?? Number.POSITIVE_INFINITY) <= epoch;
-		await staging.remove(entries.map(({ path }) => path).filter(isOver));
+		const isOver = (entry: StagedEntry) =>
+			(epochOfPath(entry.path) ?? Number.POSITIVE_INFINITY) <= epoch && !isRetained(staging, entry);
+		await staging.remove(entries.filter(isOver).map(({ path }) => path));
 	} catch (error) {
 		if (!(error instanceof HeadraceError)) throw error;
 		const message = `staged files of changes could not be removed (${error.code} ${error.message}): ${error.hint}`;

@@ -38,15 +38,19 @@ export function createLocalFolderStaging(root: string, options: LocalFolderOptio
 export interface LocalFolderOptions {
 	/** Others may read what is written, as far as the process's umask lets them: a lake has readers of its own. */
 	readonly shared?: true;
+	/** See Staging.retentionMs. */
+	readonly retentionMs?: number;
 }
 
 class LocalFolderStaging implements Staging {
 	readonly location: string;
+	readonly retentionMs: number;
 	readonly #modes: Modes;
 	#opening: Promise<string> | null = null;
 
-	constructor(location: string, { shared }: LocalFolderOptions) {
+	constructor(location: string, { shared, retentionMs = 0 }: LocalFolderOptions) {
 		this.location = location;
+		this.retentionMs = retentionMs;
 		this.#modes = shared === true ? { folder: 0o777, file: 0o666 & ~process.umask() } : { folder: 0o700, file: 0o600 };
 	}
 

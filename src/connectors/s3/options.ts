@@ -22,6 +22,8 @@ export interface S3Options {
 	readonly secretReference?: string;
 	/** A folder for files on their way; must exist. */
 	readonly temporaryDirectory: string;
+	/** See Staging.retentionMs. */
+	readonly retentionMs?: number;
 	readonly patience?: Partial<Patience>;
 }
 

@@ -40,6 +40,7 @@ export function createS3Staging(options: S3Options): Staging {
 class S3Staging implements Staging {
 	readonly location: string;
 	readonly address: StagingAddress;
+	readonly retentionMs: number;
 	readonly #access: S3Access;
 	#swept: Promise<void> | null = null;
 	#tidied: Promise<void> | null = null;
@@ -47,7 +48,8 @@ class S3Staging implements Staging {
 	constructor(access: S3Access) {
 		this.#access = access;
 		this.location = access.location;
-		const { region } = access.options;
+		const { region, retentionMs = 0 } = access.options;
+		this.retentionMs = retentionMs;
 		this.address = {
 			scheme: "s3",
 			...(region === undefined ? {} : { region }),
