@@ -1,9 +1,10 @@
 import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { pipeline, Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { HeadraceError } from "../core/index.ts";
 import type { Compression } from "./compressed.ts";
+import { readBytes } from "./durable.ts";
 import { cutAtFrames } from "./zstd-frames.ts";
 
 export interface PieceLimits {
@@ -51,7 +52,14 @@ export async function* filePieces(
 	limits: PieceLimits = {},
 	signal?: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
-	const file = createReadStream(path, { highWaterMark: compression === "none" ? 1 << 20 : 1 << 17 });
+	const fileBytes = await stat(path).then(
+		({ size }) => size,
+		(error: unknown) => {
+			throw readError(error, path);
+		},
+	);
+	const highWaterMark = Math.min(readBytes(fileBytes), compression === "none" ? 1 << 20 : 1 << 17);
+	const file = createReadStream(path, { highWaterMark });
 	let output: Readable = file;
 	if (compression !== "none") {
 		const decompress =
