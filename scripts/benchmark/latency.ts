@@ -1,12 +1,12 @@
 /** From a commit at the source to the moment when a reader of the copy sees it, and what a follower costs that has nothing to do. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openClient } from "../../test/support/client.ts";
 import { undoAtEnd } from "../../test/support/processes.ts";
 import type { TestServer } from "../../test/support/server.ts";
-import type { Result } from "./measure.ts";
+import { type Result, usageOf } from "./measure.ts";
 import { TARGET_DATABASE, targetUrl } from "./postgres-target.ts";
 import { headraceCommand } from "./routes.ts";
 import { DATABASE } from "./tables.ts";
@@ -106,14 +106,4 @@ async function watch(server: TestServer, into: TestServer, child: ChildProcess):
 			note: `${idleCpu.toFixed(1)} % of a core`,
 		},
 	];
-}
-
-function usageOf(pid: number): { readonly rssMegabytes: number; readonly cpuSeconds: number } {
-	const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-	const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-	const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
-	return {
-		rssMegabytes: Math.round(kilobytes / 1024),
-		cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
-	};
 }

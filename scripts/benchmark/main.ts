@@ -24,6 +24,7 @@ import { machine, markdown, type Section, targetsOf } from "./report.ts";
 import { raceResume } from "./resume.ts";
 import { headrace, headraceCommand, type Route, repository } from "./routes.ts";
 import { raceS3 } from "./s3.ts";
+import { SERVE_PARTS } from "./serve.ts";
 import { DATABASE, type Generated, generate, load, warm, writeParquet } from "./tables.ts";
 import { raceWal } from "./wal.ts";
 
@@ -48,6 +49,10 @@ const SECTIONS = [
 	"latency",
 	"startup",
 	"compact",
+	"serve-spread",
+	"serve-minute",
+	"serve-idle",
+	"serve-history",
 	"big",
 ];
 
@@ -291,6 +296,11 @@ async function main(): Promise<void> {
 			const contestant = { name: "headrace --version", command: headraceCommand(["--version"], folder.path) };
 			await alternate([contestant], 1);
 			sections.push({ name: "Start-up", results: await alternate([contestant], Math.max(7, repeat)) });
+		}
+		for (const [section, part] of Object.entries(SERVE_PARTS)) {
+			if (!values.headrace || !wanted.includes(section)) continue;
+			say(`\n${section}`);
+			sections.push({ name: part.name, results: await part.race(folder.path, say) });
 		}
 		if (values.headrace && wanted.includes("big")) {
 			say("\nBig");

@@ -164,6 +164,17 @@ export interface Result {
 	readonly error?: string;
 }
 
+/** What a process holds now and has used so far, of Linux' /proc. */
+export function usageOf(pid: number): { readonly rssMegabytes: number; readonly cpuSeconds: number } {
+	const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+	const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+	const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+	return {
+		rssMegabytes: Math.round(kilobytes / 1024),
+		cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
+	};
+}
+
 /** What a failed command says of itself: the errors of a JSON document, else the last line it wrote. */
 function failure(measurement: Measurement): string {
 	try {

@@ -1,0 +1,253 @@
+/** What `headrace serve` costs, and how soon it does what it should: schedules, idle, a long history, many who watch. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import { undoAtEnd } from "../../test/support/processes.ts";
+import { noBrowser, startChromium } from "../../test/web/browser.ts";
+import { type Result, usageOf } from "./measure.ts";
+import { headraceCommand } from "./routes.ts";
+import { pipelineName, writeHistory, writeProject } from "./serve-project.ts";
+
+const PIPELINES = 1_000;
+const RUNS = Number(process.env["RUNS"] ?? 100_000);
+/** Pipelines of the long history. */
+const HISTORY_PIPELINES = 100;
+const IDLE_SECONDS = 20;
+const SPREAD_SECONDS = 80;
+const ASKS = 100;
+const CLIENTS = 200;
+/** A machine that is slower than this per run does not come to its end. */
+const MINUTE_MS_MAX = 110_000;
+
+interface Served extends AsyncDisposable {
+	readonly address: string;
+	readonly link: string;
+	readonly token: string;
+	readonly pid: number;
+}
+
+/** Starts `headrace serve` over a project, with a token of an admin. */
+async function serve(directory: string, ...options: string[]): Promise<Served> {
+	const made = headraceCommand(["-C", directory, "serve", "token", "add", "bench", "--role", "admin"], directory);
+	const token = spawnSync(made.command, made.args, { cwd: directory, encoding: "utf8" }).stdout.trim();
+	const { command, args, env } = headraceCommand(["serve", directory, "--port", "0", ...options], directory);
+	const child: ChildProcess = spawn(command, args, {
+		cwd: directory,
+		env: { ...process.env, ...env },
+		stdio: ["ignore", "pipe", "ignore"],
+	});
+	const forget = undoAtEnd(() => child.kill("SIGKILL"));
+	const link = await new Promise<string>((resolve, reject) => {
+		let text = "";
+		child.stdout?.on("data", (part: Buffer) => {
+			text += part.toString();
+			const found = /http:\S+/.exec(text)?.[0];
+			if (found !== undefined) resolve(found);
+		});
+		child.once("exit", (code) => reject(new Error(`serve ended with ${code}`)));
+	});
+	return {
+		...{ link, token, address: new URL(link).origin, pid: child.pid! },
+		async [Symbol.asyncDispose]() {
+			child.removeAllListeners("exit");
+			const ended = new Promise((resolve) => child.once("close", resolve));
+			child.kill("SIGTERM");
+			await ended;
+			forget();
+		},
+	};
+}
+
+/** The value that 50 or 99 of 100 stay below. */
+function share(values: readonly number[], part: number): number {
+	const sorted = values.toSorted((a, b) => a - b);
+	return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
+}
+
+function freshFolder(path: string): string {
+	rmSync(path, { recursive: true, force: true });
+	mkdirSync(path, { recursive: true });
+	return path;
+}
+
+/** Seconds between the time of the schedule and the start of each run that a project's state has. */
+function delaysOf(directory: string): number[] {
+	const database = new DatabaseSync(join(directory, ".headrace/state.db"), { readOnly: true });
+	const rows = database
+		.prepare("SELECT started_at, details ->> '$.origin.due_at' AS due_at FROM runs WHERE state = 'succeeded'")
+		.all() as unknown as readonly { started_at: string; due_at: string }[];
+	database.close();
+	return rows.map(({ started_at, due_at }) => (Date.parse(started_at) - Date.parse(due_at)) / 1000);
+}
+
+/** Watches a server until `isDone`, and says what it held at most and used. */
+async function watched(served: Served, isDone: () => boolean, msMax: number) {
+	const begun = performance.now();
+	const before = usageOf(served.pid);
+	let rssMegabytes = before.rssMegabytes;
+	while (!isDone() && performance.now() - begun < msMax) {
+		await sleep(500);
+		rssMegabytes = Math.max(rssMegabytes, usageOf(served.pid).rssMegabytes);
+	}
+	const seconds = (performance.now() - begun) / 1000;
+	return { seconds, rssMegabytes, cpuSeconds: usageOf(served.pid).cpuSeconds - before.cpuSeconds };
+}
+
+function delayResults(name: string, delays: readonly number[], usage: Awaited<ReturnType<typeof watched>>): Result[] {
+	const { rssMegabytes, cpuSeconds, seconds } = usage;
+	const plain = { runs: delays.length, cpuSeconds, rssMegabytes };
+	const note = `${(delays.length / seconds).toFixed(1)} runs/s`;
+	return [
+		{ ...plain, name: `${name}: start delay, median`, wallSeconds: share(delays, 0.5), note },
+		{ ...plain, name: `${name}: start delay, p99`, wallSeconds: share(delays, 0.99), note },
+	];
+}
+
+/** 1,000 pipelines that are due once a minute, their times spread over it by lengths that differ. */
+async function spread(folder: string): Promise<Result[]> {
+	const directory = freshFolder(join(folder, "serve-spread"));
+	writeProject(directory, PIPELINES, (index) => `every ${45 + (index % 31)}s`);
+	await using served = await serve(directory);
+	const usage = await watched(served, () => false, SPREAD_SECONDS * 1000);
+	return delayResults("1,000 pipelines spread over a minute", delaysOf(directory), usage);
+}
+
+/** 1,000 pipelines that are due in the same second: how soon the last of them has had its turn. */
+async function sameSecond(folder: string): Promise<Result[]> {
+	const directory = freshFolder(join(folder, "serve-minute"));
+	writeProject(directory, PIPELINES, () => "every 2m");
+	await using served = await serve(directory);
+	const wholeMs = 120_000;
+	await sleep(wholeMs - (Date.now() % wholeMs));
+	const usage = await watched(served, () => delaysOf(directory).length >= PIPELINES, MINUTE_MS_MAX);
+	return delayResults("1,000 pipelines in the same second", delaysOf(directory), usage);
+}
+
+async function idle(folder: string): Promise<Result[]> {
+	const directory = freshFolder(join(folder, "serve-idle"));
+	writeProject(directory, PIPELINES, () => '"0 0 1 1 *"');
+	await using served = await serve(directory);
+	await sleep(3_000);
+	const usage = await watched(served, () => false, IDLE_SECONDS * 1000);
+	const note = `${((usage.cpuSeconds / usage.seconds) * 100).toFixed(1)} % of a core`;
+	return [{ ...usage, name: "1,000 pipelines, nothing to do", runs: 1, wallSeconds: usage.seconds, note }];
+}
+
+/** What each page asks for. */
+function pagesOf(runId: string): string[] {
+	const pipeline = `/api/pipelines/${pipelineName(7)}`;
+	return [
+		"/api/pipelines",
+		pipeline,
+		`${pipeline}/grid?runs=200`,
+		`${pipeline}/calendar`,
+		`${pipeline}/tables/shop.orders`,
+		"/api/runs",
+		`/api/runs?pipeline=${pipelineName(7)}&state=failed`,
+		`/api/runs?before=${runId}`,
+		`/api/runs/${runId}`,
+		`/api/runs/${runId}/log`,
+		"/api/jobs",
+		"/api/connections",
+		"/api/audit",
+		"/api/health",
+		"/metrics",
+	];
+}
+
+async function ask(served: Served, path: string, init: RequestInit = {}): Promise<Response> {
+	const answer = await fetch(served.address + path, {
+		...init,
+		headers: { authorization: `Bearer ${served.token}`, "content-type": "application/json" },
+	});
+	if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+	return answer;
+}
+
+async function answers(served: Served, runId: string): Promise<Result[]> {
+	const results: Result[] = [];
+	for (const path of pagesOf(runId)) {
+		const seconds: number[] = [];
+		for (let count = 0; count < ASKS; count++) {
+			const begun = performance.now();
+			await (await ask(served, path)).arrayBuffer();
+			seconds.push((performance.now() - begun) / 1000);
+		}
+		const name = `p99 of ${path.replace(runId, "{run}")}`;
+		results.push({ name, runs: ASKS, wallSeconds: share(seconds, 0.99), cpuSeconds: 0, ...memoryOf(served) });
+	}
+	return results;
+}
+
+const memoryOf = (served: Served) => ({ rssMegabytes: usageOf(served.pid).rssMegabytes });
+
+/** Until something is painted, and until the list of pipelines is there, in a browser that has logged in. */
+async function firstPaint(served: Served): Promise<Result[]> {
+	if (noBrowser !== null) return [];
+	await using chromium = await startChromium();
+	const { page } = await chromium.open(served.address);
+	await page.goto(served.link);
+	await page.getByRole("link", { name: pipelineName(7) }).waitFor();
+	const painted: number[] = [];
+	const listed: number[] = [];
+	for (let count = 0; count < 5; count++) {
+		await page.goto("about:blank");
+		const begun = performance.now();
+		await page.goto(served.address);
+		await page.getByRole("link", { name: pipelineName(7) }).waitFor();
+		listed.push((performance.now() - begun) / 1000);
+		const at = await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime");
+		painted.push(Number(at) / 1000);
+	}
+	const plain = { runs: painted.length, cpuSeconds: 0, ...memoryOf(served) };
+	return [
+		{ ...plain, name: "first paint", wallSeconds: share(painted, 0.5), note: "median; the page's files, nothing kept" },
+		{ ...plain, name: "list of pipelines drawn", wallSeconds: share(listed, 0.5), note: "median" },
+	];
+}
+
+/** As many watch as may: how long until all of them were told what happened. */
+async function streams(served: Served): Promise<Result[]> {
+	const controller = new AbortController();
+	const readers = await Promise.all(
+		Array.from({ length: CLIENTS }, async () => {
+			const answer = await ask(served, "/api/events", { signal: controller.signal });
+			return answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+		}),
+	);
+	const toldBy = async (reader: (typeof readers)[number]) => {
+		for (let text = ""; !text.includes('"type":"pipeline"'); ) text += (await reader.read()).value ?? "";
+		return (performance.now() - begun) / 1000;
+	};
+	const begun = performance.now();
+	const told = readers.map(toldBy);
+	await ask(served, `/api/pipelines/${pipelineName(1)}/pause`, { method: "POST", body: "{}" });
+	const seconds = await Promise.all(told);
+	const usage = await watched(served, () => false, 5_000);
+	controller.abort();
+	const cpu = `${((usage.cpuSeconds / usage.seconds) * 100).toFixed(1)} % of a core while nothing happens`;
+	return [{ ...usage, name: `${CLIENTS} watch: all are told`, runs: 1, wallSeconds: Math.max(...seconds), note: cpu }];
+}
+
+async function history(folder: string, say: (line: string) => void): Promise<Result[]> {
+	const directory = freshFolder(join(folder, "serve-history"));
+	writeProject(directory, HISTORY_PIPELINES, () => '"0 0 1 1 *"');
+	await writeHistory(directory, HISTORY_PIPELINES, RUNS);
+	say(`${RUNS} runs written`);
+	await using served = await serve(directory);
+	const { runs } = (await (await ask(served, `/api/runs?pipeline=${pipelineName(7)}&limit=200`)).json()) as {
+		runs: readonly { run_id: string }[];
+	};
+	const told = await answers(served, runs.at(-1)!.run_id);
+	return [...told, ...(await firstPaint(served)), ...(await streams(served))];
+}
+
+/** By the names of `--only`; each takes less than three minutes. */
+export const SERVE_PARTS = {
+	"serve-spread": { name: "Schedules spread over a minute", race: spread },
+	"serve-minute": { name: "Schedules in one second", race: sameSecond },
+	"serve-idle": { name: "A server with nothing to do", race: idle },
+	"serve-history": { name: "A long history", race: history },
+} as const;
