@@ -12,13 +12,18 @@ const LINES_PER_RUN = 5;
 export const pipelineName = (index: number): string => `p${String(index).padStart(4, "0")}`;
 
 /** `count` pipelines, each of a file of two rows into a folder of its own, by the schedule that `scheduleOf` says. */
-export function writeProject(directory: string, count: number, scheduleOf: (index: number) => string): void {
+export function writeProject(
+	directory: string,
+	count: number,
+	scheduleOf: (index: number) => string,
+	table = "{}",
+): void {
 	for (const folder of ["pipelines", "data", ".headrace"]) mkdirSync(join(directory, folder), { recursive: true });
 	writeFileSync(join(directory, "data/orders.csv"), "id,name\n1,a\n2,b\n");
 	for (let index = 0; index < count; index++)
 		writeFileSync(
 			join(directory, "pipelines", `${pipelineName(index)}.yaml`),
-			`from: ./data\nto: ./out/${pipelineName(index)}\nschedule: ${scheduleOf(index)}\nretries: 0\ntables: { orders: {} }\n`,
+			`from: ./data\nto: ./out/${pipelineName(index)}\nschedule: ${scheduleOf(index)}\nretries: 0\ntables: { orders: ${table} }\n`,
 		);
 }
 

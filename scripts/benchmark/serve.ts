@@ -233,7 +233,7 @@ async function streams(served: Served): Promise<Result[]> {
 
 async function history(folder: string, say: (line: string) => void): Promise<Result[]> {
 	const directory = freshFolder(join(folder, "serve-history"));
-	writeProject(directory, HISTORY_PIPELINES, () => '"0 0 1 1 *"');
+	writeProject(directory, HISTORY_PIPELINES, () => '"0 2 * * *"', "{ mode: interval, cursor: id }");
 	await writeHistory(directory, HISTORY_PIPELINES, RUNS);
 	say(`${RUNS} runs written`);
 	await using served = await serve(directory);

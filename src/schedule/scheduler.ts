@@ -12,6 +12,14 @@ export interface Scheduled {
 	readonly paused: boolean;
 }
 
+/** From `fromMs` on nothing is due before `nextMs`; `lastMs` is the last time before it, once it was asked for. */
+interface Gap {
+	readonly timetable: Timetable;
+	readonly fromMs: number;
+	readonly nextMs: number | null;
+	lastMs: number | null;
+}
+
 export interface SchedulerOptions {
 	readonly clock: Clock;
 	/** The last time that needs nothing more, as it was kept; null for a pipeline that was never scheduled. */
@@ -31,6 +39,8 @@ export class Scheduler {
 	#scheduled = new Map<string, Scheduled>();
 	/** Told and not yet done. */
 	readonly #told = new Map<string, number>();
+	/** By name: a span without a time of its schedule. */
+	readonly #gaps = new Map<string, Gap>();
 	#cancel: (() => void) | null = null;
 	#running = false;
 
@@ -70,7 +80,27 @@ export class Scheduler {
 	nextMs(name: string): number | null {
 		const each = this.#scheduled.get(name);
 		if (each === undefined || each.paused) return null;
-		return each.timetable.next(Math.max(this.#options.clock.nowMs(), this.#toldOf(name) ?? 0));
+		return this.#nextOf(each, Math.max(this.#options.clock.nowMs(), this.#toldOf(name) ?? 0));
+	}
+
+	#nextOf(each: Scheduled, fromMs: number): number | null {
+		return this.#gapAt(each, fromMs).nextMs;
+	}
+
+	#lastOf(each: Scheduled, atMs: number): number | null {
+		const gap = this.#gapAt(each, atMs);
+		gap.lastMs ??= each.timetable.last(atMs);
+		return gap.lastMs;
+	}
+
+	/** A search through the calendar for what is due once a year takes long, and is asked for every few seconds. */
+	#gapAt({ name, timetable }: Scheduled, atMs: number): Gap {
+		const known = this.#gaps.get(name);
+		if (known?.timetable === timetable && known.fromMs <= atMs && atMs < (known.nextMs ?? Number.POSITIVE_INFINITY))
+			return known;
+		const gap = { timetable, fromMs: atMs, nextMs: timetable.next(atMs), lastMs: null };
+		this.#gaps.set(name, gap);
+		return gap;
 	}
 
 	#toldOf(name: string): number | null {
@@ -87,13 +117,14 @@ export class Scheduler {
 		for (const each of this.#scheduled.values()) {
 			if (each.paused) continue;
 			this.#tell(each, now);
-			wake = Math.min(wake, each.timetable.next(now) ?? wake);
+			wake = Math.min(wake, this.#nextOf(each, now) ?? wake);
 		}
 		this.#cancel = clock.after(Math.max(1, wake - now), () => this.#look());
 	}
 
-	#tell({ name, timetable }: Scheduled, now: number): void {
-		const last = timetable.last(now);
+	#tell(each: Scheduled, now: number): void {
+		const { name } = each;
+		const last = this.#lastOf(each, now);
 		const told = this.#toldOf(name);
 		// Seen for the first time, or by a clock that was wrong then: from now on.
 		if (told === null || told > now + WRONG_CLOCK_MS) {

@@ -163,7 +163,7 @@ async function gaugesOf({ service }: ServerContext): Promise<Family[]> {
 	for (const { name, pipeline } of service.catalog.entries.values()) {
 		const state = pipeline === null ? "broken" : service.paused(name) === null ? "ok" : "paused";
 		pipelines.add({ pipeline: name, state }, 1);
-		for (const { table, at } of await service.successes(name))
+		for (const { table, at } of await service.history.successes(name))
 			last.add({ pipeline: name, table }, Date.parse(at) / 1000);
 		const headroom = service.changes.measure(name)?.headroom;
 		const labels = { pipeline: name };

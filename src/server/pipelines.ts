@@ -15,7 +15,6 @@ import { grid, pipelineDetail, pipelineSummary } from "./schemas/pipelines.ts";
 import { squareOf, squareOfSums } from "./squares.ts";
 
 const LAST_RUNS = 14;
-const DAY_MS = 86_400_000;
 const NEXT_RUNS = 5;
 
 /** The pipeline of a path. */
@@ -38,12 +37,12 @@ export async function freshnessOf(
 	};
 	if (pipeline === null) return nothing;
 	const nowMs = service.clock.nowMs();
-	const successes = (await service.successes(pipeline.name)).filter((each) => {
+	const successes = (await service.history.successes(pipeline.name)).filter((each) => {
 		const rule = tableRule(pipeline, each.table);
 		return table === undefined ? rule !== undefined && !rule.skip : each.table === table;
 	});
 	const history = {
-		lastSuccesses: async () => [...(await service.successes(pipeline.name))],
+		lastSuccesses: async () => [...(await service.history.successes(pipeline.name))],
 		runs: (query: { readonly limit: number }) => service.state.runs({ ...query, pipeline: pipeline.name }),
 	};
 	const oldest = successes.map(({ at }) => at).sort()[0] ?? null;
@@ -81,13 +80,10 @@ async function scheduleOf({ service }: ServerContext, pipeline: CheckedPipeline)
 	};
 }
 
-async function summaryOf(
-	context: ServerContext,
-	entry: CatalogEntry,
-	{ loaded, squares }: Awaited<ReturnType<typeof looksOf>>,
-): Promise<PipelineSummary> {
+async function summaryOf(context: ServerContext, entry: CatalogEntry): Promise<PipelineSummary> {
 	const { service } = context;
 	const { name, file, pipeline, errors } = entry;
+	const { lastRuns, day } = await service.history.of(name);
 	const waiting = (await service.state.alerts(name)).filter(({ state }) => state === "waiting");
 	const modes = pipeline?.tables.filter(({ skip }) => !skip).map(({ options }) => options.mode) ?? [];
 	return {
@@ -100,24 +96,15 @@ async function summaryOf(
 		modes: [...new Set(modes)],
 		schedule: pipeline === null ? null : await scheduleOf(context, pipeline),
 		paused: service.paused(name),
-		last_runs: (squares.get(name) ?? []).map((run) => squareOfSums(run, service.clock.nowMs())),
+		last_runs: lastRuns.map((run) => squareOfSums(run, service.clock.nowMs())),
 		jobs: service.jobs.open(name).map((job) => jobOf(context, job)),
 		held_by: (await service.state.leaseHolder(`pipeline:${name}`))?.holder ?? null,
 		freshness: await freshnessOf(context, pipeline),
-		rows_day: loaded.get(name)?.rows ?? 0,
-		bytes_day: loaded.get(name)?.bytes ?? 0,
+		rows_day: day.rows,
+		bytes_day: day.bytes,
 		lag_seconds: modes.includes("cdc") ? await service.changes.lagSeconds(name) : null,
 		alerts_waiting: waiting.length,
 		problems: errors.map((error) => problemOf(error, service.directory)),
-	};
-}
-
-/** What summaries need of the history, by pipeline, in two questions however many pipelines there are. */
-async function looksOf({ service }: ServerContext) {
-	const { server } = service.state;
-	return {
-		loaded: await server.loadedSince(new Date(service.clock.nowMs() - DAY_MS).toISOString()),
-		squares: Map.groupBy(await server.lastRuns(LAST_RUNS), ({ pipeline }) => pipeline),
 	};
 }
 
@@ -161,7 +148,7 @@ async function detailOf(context: ServerContext, entry: CatalogEntry): Promise<Pi
 	const runs = await service.state.runs({ pipeline: name, limit: LAST_RUNS });
 	const alerts = (await service.state.alerts(name)).filter(({ state }) => state === "waiting").map(waitingAlert);
 	return {
-		...(await summaryOf(context, entry, await looksOf(context))),
+		...(await summaryOf(context, entry)),
 		grid: gridOf(context, name, runs),
 		staging: pipeline?.staging?.name ?? null,
 		retries: pipeline?.retries ?? null,
@@ -177,7 +164,7 @@ async function detailOf(context: ServerContext, entry: CatalogEntry): Promise<Pi
 
 /** A pipeline as the list has it. */
 async function onlySummary(request: RouteRequest<unknown, unknown>): Promise<PipelineSummary> {
-	return summaryOf(request.context, entryOf(request), await looksOf(request.context));
+	return summaryOf(request.context, entryOf(request));
 }
 
 export const PIPELINE_ROUTES: readonly Route[] = [
@@ -188,10 +175,8 @@ export const PIPELINE_ROUTES: readonly Route[] = [
 		role: "viewer",
 		answer: z.strictObject({ pipelines: z.array(pipelineSummary).readonly() }).readonly(),
 		async handle({ context }) {
-			const looks = await looksOf(context);
 			const pipelines: PipelineSummary[] = [];
-			for (const entry of context.service.catalog.entries.values())
-				pipelines.push(await summaryOf(context, entry, looks));
+			for (const entry of context.service.catalog.entries.values()) pipelines.push(await summaryOf(context, entry));
 			return { pipelines };
 		},
 	}),

@@ -19,16 +19,20 @@ const TEXTS = new Set([
 ]);
 
 /**
- * A copy of an answer with the secrets in its texts masked, whoever put them there. Only texts: a password that is a
- * common word must not change a pipeline's name.
+ * An answer with the secrets in its texts masked, whoever put them there; what has none is given back as it is. Only
+ * texts: a password that is a common word must not change a pipeline's name.
  */
 export function redactTexts<Data>(data: Data, redact: (text: string) => string, inText = false): Data {
 	if (typeof data === "string") return (inText ? redact(data) : data) as Data;
-	if (Array.isArray(data)) return data.map((item) => redactTexts(item, redact, inText)) as Data;
 	if (typeof data !== "object" || data === null) return data;
-	const entries = Object.entries(data).map(([key, value]) => [
-		key,
-		redactTexts(value as unknown, redact, inText || TEXTS.has(key)),
-	]);
-	return Object.fromEntries(entries) as Data;
+	let copy: Data | null = null;
+	// Answers hold plain objects and lists only, and lists of thousands of runs: nothing is copied that need not be.
+	for (const key in data) {
+		const value = data[key];
+		const redacted = redactTexts(value, redact, inText || TEXTS.has(key));
+		if (redacted === value) continue;
+		copy ??= (Array.isArray(data) ? [...data] : { ...data }) as Data;
+		copy[key] = redacted;
+	}
+	return copy ?? data;
 }

@@ -2,7 +2,19 @@ import { HeadraceError } from "../core/errors.ts";
 import type { RunReceipt, RunState, TableReceipt } from "../core/state-store.ts";
 import type { StateDatabase } from "./database.ts";
 import { isHeld } from "./lease-rows.ts";
-import { all, insert, jsonText, numberOrNull, places, type Row, run, textOf, textOrNull, type Work } from "./work.ts";
+import {
+	all,
+	first,
+	insert,
+	jsonText,
+	numberOrNull,
+	places,
+	type Row,
+	run,
+	textOf,
+	textOrNull,
+	type Work,
+} from "./work.ts";
 
 /** The parts of a receipt that only some runs have. */
 type RunDetails = Pick<RunReceipt, "error" | "attempt_errors" | "stage" | "origin">;
@@ -106,13 +118,16 @@ export function intervalOf(row: Row): RunReceipt["interval"] {
  */
 export function* findRunId(prefix: string): Work<string | null> {
 	if (prefix === "") return null;
+	// What pages ask for; only a beginning has to be looked for among all of them.
+	const whole = yield* first("SELECT run_id FROM runs WHERE run_id = $1", prefix);
+	if (whole !== null) return textOf(whole, "run_id");
 	const rows = yield* all(
 		`SELECT run_id FROM runs WHERE substr(run_id, 1, length(CAST($1 AS TEXT))) = $1
 		ORDER BY length(run_id), run_id LIMIT 4`,
 		prefix,
 	);
 	const ids = rows.map((row) => textOf(row, "run_id"));
-	if (ids.length > 1 && ids[0] !== prefix)
+	if (ids.length > 1)
 		throw new HeadraceError("E_USAGE", `several runs begin with ${prefix}: ${ids.join(", ")}`, {
 			hint: "Write more of the run id.",
 		});

@@ -116,6 +116,13 @@ export interface TableRun {
 	readonly receipt: TableReceipt;
 }
 
+export interface LastRunsQuery {
+	/** ISO 8601, UTC. */
+	readonly since: string;
+	/** So many of the last runs are given whenever they began. */
+	readonly least: number;
+}
+
 export interface RunsQuery {
 	readonly pipeline?: string;
 	readonly state?: RunReceipt["state"];

@@ -7,6 +7,7 @@ import type {
 	ColumnsRow,
 	IntervalRow,
 	JobRow,
+	LastRunsQuery,
 	LogQuery,
 	NumberedLine,
 	RunSums,
@@ -173,34 +174,48 @@ export class ServerStore {
 	async runs({ pipeline, state, before, limit }: RunsQuery): Promise<RunReceipt[]> {
 		await settleAbandonedRuns(this.#database);
 		return this.#database.use(function* () {
+			// Only what is asked for stands there: a condition that may be absent keeps a database from its indexes.
+			const wanted = [
+				...(pipeline === undefined ? [] : [{ sql: "pipeline = ?", value: pipeline }]),
+				...(state === undefined ? [] : [{ sql: "state = ?", value: state }]),
+				...(before === undefined
+					? []
+					: [{ sql: "(started_at, run_id) < (SELECT started_at, run_id FROM runs WHERE run_id = ?)", value: before }]),
+			].map(({ sql, value }, index) => ({ sql: sql.replace("?", `$${index + 1}`), value }));
+			const where = wanted.length === 0 ? "" : `WHERE ${wanted.map(({ sql }) => sql).join(" AND ")}`;
 			const rows = yield* all(
-				`SELECT * FROM runs
-				WHERE (CAST($1 AS TEXT) IS NULL OR pipeline = $1) AND (CAST($2 AS TEXT) IS NULL OR state = $2)
-					AND (CAST($3 AS TEXT) IS NULL
-						OR (started_at, run_id) < (SELECT started_at, run_id FROM runs WHERE run_id = $3))
-				ORDER BY started_at DESC, run_id DESC LIMIT $4`,
-				pipeline ?? null,
-				state ?? null,
-				before ?? null,
+				`SELECT * FROM runs ${where} ORDER BY started_at DESC, run_id DESC LIMIT $${wanted.length + 1}`,
+				...wanted.map(({ value }) => value),
 				limit,
 			);
 			return yield* receiptsOf(rows);
 		});
 	}
 
-	/** The last runs of every pipeline in short, oldest first. */
-	async lastRuns(perPipeline: number): Promise<RunSums[]> {
+	/** How many runs each pipeline has and when its newest began, as text: differs when a run came or went. */
+	async runMarks(): Promise<Map<string, string>> {
+		const sql = "SELECT pipeline, count(*) AS runs, max(started_at) AS newest FROM runs GROUP BY pipeline";
+		const rows = await this.#database.use(() => all(sql));
+		return new Map(rows.map((row) => [textOf(row, "pipeline"), `${numberOf(row, "runs")} ${textOf(row, "newest")}`]));
+	}
+
+	/** The runs of a pipeline that began since then in short, and at least so many of its last; oldest first. */
+	async lastRuns(pipeline: string, { since, least }: LastRunsQuery): Promise<RunSums[]> {
 		await settleAbandonedRuns(this.#database);
 		const columns = "r.run_id, r.pipeline, r.interval_start, r.interval_end, r.state, r.started_at, r.finished_at";
+		const last = "SELECT started_at FROM runs WHERE pipeline = $1 ORDER BY started_at DESC LIMIT 1 OFFSET $3";
+		const from = `SELECT CASE WHEN at < $2 THEN at ELSE $2 END FROM (SELECT coalesce((${last}), '') AS at) AS last_runs`;
 		const rows = await this.#database.use(() =>
 			all(
 				`SELECT ${columns}, r.run_trigger, ${LOADED}, coalesce(sum(${NUMBER("seconds")}), 0) AS seconds
 				FROM (
-					SELECT *, details -> 'origin' ->> 'trigger' AS run_trigger,
-						row_number() OVER (PARTITION BY pipeline ORDER BY started_at DESC, run_id DESC) AS age FROM runs) AS r
+					SELECT *, details -> 'origin' ->> 'trigger' AS run_trigger FROM runs
+					WHERE pipeline = $1 AND started_at >= (${from})) AS r
 					LEFT JOIN table_receipts t USING (run_id)
-				WHERE r.age <= $1 GROUP BY ${columns}, r.run_trigger ORDER BY r.started_at, r.run_id`,
-				perPipeline,
+				GROUP BY ${columns}, r.run_trigger ORDER BY r.started_at, r.run_id`,
+				pipeline,
+				since,
+				least - 1,
 			),
 		);
 		return rows.map((row) => ({
@@ -248,23 +263,6 @@ export class ServerStore {
 			started_at: textOf(row, "started_at"),
 			receipt: JSON.parse(textOf(row, "receipt")) as TableReceipt,
 		}));
-	}
-
-	/** Rows and bytes that were loaded by runs that began since then, by pipeline. */
-	async loadedSince(since: string): Promise<Map<string, { readonly rows: number; readonly bytes: number }>> {
-		const rows = await this.#database.use(() =>
-			all(
-				`SELECT r.pipeline AS pipeline, ${LOADED}
-				FROM runs r JOIN table_receipts t USING (run_id) WHERE r.started_at >= $1 GROUP BY r.pipeline`,
-				since,
-			),
-		);
-		return new Map(
-			rows.map((row) => [
-				textOf(row, "pipeline"),
-				{ rows: numberOf(row, "rows_loaded"), bytes: numberOf(row, "bytes") },
-			]),
-		);
 	}
 
 	/** A part of a run's log. */

@@ -87,14 +87,17 @@ describe.each(STATE_KINDS.map((kind) => [kind.name, kind] as const))("in %s", (_
 		expect(await ids({})).toEqual(["i4", "i3"]);
 		expect(await ids({ before: "i3" })).toEqual(["i2", "i1"]);
 		expect(await ids({ state: "failed", before: "i4" })).toEqual(["i2", "i1"]);
-		expect(
-			(await store.server.lastRuns(2))
-				.filter(({ pipeline }) => pipeline === "p")
-				.map(({ run_id, rows, trigger }) => [run_id, rows, trigger]),
-		).toEqual([
+		const last = async (least: number, since = "9") =>
+			(await store.server.lastRuns("p", { since, least })).map(({ run_id, rows, trigger }) => [run_id, rows, trigger]);
+		expect(await last(2)).toEqual([
 			["i3", 5, null],
 			["i4", 5, null],
 		]);
+		expect(await last(1, (await store.run("i2"))!.started_at)).toHaveLength(3);
+		expect(await last(99)).toHaveLength((await store.runs({ pipeline: "p", limit: 99 })).length);
+		const marks = await store.server.runMarks();
+		await store.saveRun(receipt("m1", 59, { pipeline: "p" }));
+		expect((await store.server.runMarks()).get("p")).not.toBe(marks.get("p"));
 		expect((await store.server.tableRuns("p", "e", 9)).map(({ run_id }) => run_id)).toEqual(["i2", "i1"]);
 	});
 

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { CheckedPipeline, Env } from "../../config/index.ts";
-import { HeadraceError, type RunEvent, type TableSuccess, toHeadraceErrors } from "../../core/index.ts";
+import { HeadraceError, type RunEvent, toHeadraceErrors } from "../../core/index.ts";
 import type { Redactor } from "../../observe/index.ts";
 import { type Clock, nextTimes, SYSTEM_CLOCK } from "../../schedule/index.ts";
 import type { ProjectState, ScheduleRow } from "../../state/index.ts";
@@ -13,6 +13,7 @@ import { ChangeWatch, followsChanges } from "./change-watch.ts";
 import { Election } from "./election.ts";
 import { EventLog } from "./event-log.ts";
 import type { FollowerState } from "./followers.ts";
+import { HistoryLooks } from "./history-looks.ts";
 import { type Job, type JobRequest, Jobs } from "./jobs.ts";
 import { Leading } from "./leading.ts";
 import { LiveRuns, type ServiceEvent } from "./live-runs.ts";
@@ -70,9 +71,10 @@ export class Service implements AsyncDisposable {
 	readonly #election: Election;
 	#started = false;
 	#draining = false;
+	/** The history in short. */
+	readonly history: HistoryLooks;
+	readonly #warming = new AbortController();
 	#dataVersion = 0;
-	/** When tables were last loaded, as long as no run has ended since. */
-	readonly #successes = new Map<string, Promise<readonly TableSuccess[]>>();
 
 	constructor(options: ServiceOptions, state: ProjectState, app: App) {
 		this.#options = options;
@@ -91,6 +93,7 @@ export class Service implements AsyncDisposable {
 		this.#writes = new PendingWrites((thrown) => this.#notice(thrown));
 		this.jobs = new Jobs(state.server, this.#writes, (job) => tell({ type: "job", job }));
 		this.changes = new ChangeWatch(state, this.clock);
+		this.history = new HistoryLooks(state, () => this.clock.nowMs());
 		this.#book = new ScheduleBook(state.server);
 		this.#election = new Election({
 			state,
@@ -116,6 +119,10 @@ export class Service implements AsyncDisposable {
 		this.#dataVersion = await this.state.server.dataVersion();
 		if (!this.leads) await this.jobs.look();
 		this.#started = true;
+		await this.history.refresh();
+		void this.history
+			.warm([...this.catalog.entries.keys()], this.#warming.signal)
+			.catch((thrown: unknown) => this.#notice(thrown));
 		this.#every(REFRESH_MS, () => this.refresh());
 		this.#every(ALARMS_MS, () => this.#lookForLate());
 		this.#every(CHANGES_MS, () => this.changes.look(this.sound().filter(followsChanges)));
@@ -145,17 +152,6 @@ export class Service implements AsyncDisposable {
 		return this.#election.leader;
 	}
 
-	/** When each table of a pipeline was last loaded; asked of the history once after each run, which may be long. */
-	successes(pipeline: string): Promise<readonly TableSuccess[]> {
-		const known = this.#successes.get(pipeline);
-		if (known !== undefined) return known;
-		const asked = this.state.lastSuccesses(pipeline);
-		this.#successes.set(pipeline, asked);
-		// What failed is asked again.
-		asked.catch(() => this.#successes.delete(pipeline));
-		return asked;
-	}
-
 	/** The pipelines whose files have no fault. */
 	sound(): readonly CheckedPipeline[] {
 		return [...this.catalog.entries.values()].flatMap(({ pipeline }) => (pipeline === null ? [] : [pipeline]));
@@ -176,7 +172,7 @@ export class Service implements AsyncDisposable {
 		}
 		await this.#writes.flush();
 		if (isWritten) {
-			this.#successes.clear();
+			await this.history.refresh();
 			if (this.#leading === null) await this.jobs.look();
 			else await this.#leading.look();
 			this.#tell({ type: "history" });
@@ -257,6 +253,7 @@ export class Service implements AsyncDisposable {
 	async drain(graceMs: number): Promise<void> {
 		if (this.#draining) return;
 		this.#draining = true;
+		this.#warming.abort();
 		this.#tell({ type: "draining" });
 		for (const timer of this.#timers) clearInterval(timer);
 		await this.#election.stop(graceMs, new HeadraceError("E_STOPPED", "the server was stopped"));
@@ -276,7 +273,7 @@ export class Service implements AsyncDisposable {
 			onRunEvent: (pipeline, job, event) => this.#runEvent(pipeline, job, event),
 			onJobEnded: ({ id, pipeline }) => {
 				this.live.forget(id, pipeline);
-				this.#successes.delete(pipeline);
+				this.history.forget(pipeline);
 			},
 			onFollower: (pipeline) => {
 				this.live.forget(null, pipeline);
@@ -291,7 +288,7 @@ export class Service implements AsyncDisposable {
 	}
 
 	#runEvent(pipeline: string, job: Job | null, event: RunEvent): void {
-		if (event.type === "run-finished" || event.type === "table-finished") this.#successes.delete(pipeline);
+		if (["run-started", "run-finished", "table-finished"].includes(event.type)) this.history.forget(pipeline);
 		this.live.onEvent(pipeline, job?.id ?? null, event);
 		this.#options.onRunEvent?.(pipeline, event);
 	}
