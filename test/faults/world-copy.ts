@@ -1,0 +1,80 @@
+/** A project that follows a world's log, and what its copy has to look like. */
+import { existsSync } from "node:fs";
+import { expect } from "vitest";
+import type { TestDatabase } from "../support/shared.ts";
+import { type CommandError, envelopeOf, Project } from "./project.ts";
+import { queryWarehouse } from "./warehouse.ts";
+import { line, type World } from "./world.ts";
+
+export class WorldCopy implements Disposable {
+	readonly project: Project;
+	readonly world: World;
+	readonly #target: TestDatabase | null;
+
+	/** Into a DuckDB file, or a database. `keys`: more of the pipeline file. */
+	constructor(world: World, target: TestDatabase | null, keys: string) {
+		this.world = world;
+		this.#target = target;
+		this.project = new Project({
+			"connections.yaml": `source: "${world.database.url}"\ncopy: "${target?.url ?? "duckdb:copy.duckdb"}"\n`,
+			"pipelines/world.yaml": `pipeline: world\nfrom: source\nto: copy\nretries: 0\n${keys}tables:\n  ${world.schema}.w_*: { mode: cdc }\n`,
+		});
+	}
+
+	async query(sql: string): Promise<Record<string, string | null>[]> {
+		if (this.#target !== null) return this.#target.query(sql);
+		if (!existsSync(this.project.path("copy.duckdb"))) return [];
+		const rows = await queryWarehouse(this.project.path("copy.duckdb"), sql);
+		return rows.map((row) =>
+			Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value === null ? null : String(value)])),
+		);
+	}
+
+	/** Tables that follow the log, all at one place; null while some are being read or catch up. */
+	async #following(): Promise<string[] | null> {
+		const exists = await this.query(
+			"select 1 as one from information_schema.tables where table_schema = '_headrace' and table_name = 'positions'",
+		);
+		if (exists.length === 0) return null;
+		const [row] = await this.query("select position from _headrace.positions where stream = 'changes'");
+		const position = row?.["position"];
+		if (position === null || position === undefined) return null;
+		const { tables } = JSON.parse(position) as { tables: Record<string, object> };
+		return Object.values(tables).every((table) => Object.keys(table).length === 0) ? Object.keys(tables) : null;
+	}
+
+	/** What no transaction changes, over the tables that have amounts; null while the copy can't be held against it. */
+	async sum(): Promise<string | null> {
+		const { world } = this;
+		const following = await this.#following();
+		const names = [world.vault, ...world.tables].filter(({ hasAmounts }) => hasAmounts).map(({ name }) => name);
+		if (following === null || !names.every((name) => following.includes(`${world.schema}.${name}`))) return null;
+		const sums = names.map((name) => `(select coalesce(sum(amount), 0) from "${world.schema}"."${name}")`);
+		const [row] = await this.query(`select cast(${sums.join(" + ")} as varchar) as total`);
+		return row!["total"]!;
+	}
+
+	/** A run up to the log's end, which may only stop for one of these errors; gives its errors. */
+	async run(allowed: readonly string[] = []): Promise<readonly CommandError[]> {
+		const result = await this.project.run("run", "world");
+		const envelope = envelopeOf(result);
+		if (result.code === 0) return [];
+		const unexpected = envelope.errors.filter(({ code }) => !allowed.includes(code));
+		expect(unexpected, `${result.stdout}${result.stderr}`).toEqual([]);
+		return envelope.errors;
+	}
+
+	/** Every table of the source is in the copy with its rows; columns that the source has no more are the copy's own. */
+	async expectEqual(what: string): Promise<void> {
+		for (const [name, { columns, lines }] of await this.world.contents()) {
+			const list = columns.map((column) => `cast("${column}" as varchar) as "${column}"`).join(", ");
+			const rows = await this.query(`select ${list} from "${this.world.schema}"."${name}"`);
+			const copied = rows.map((row) => line(columns.map((column) => row[column]!))).sort();
+			expect(copied, `${name} (${columns.join(", ")}) ${what}`).toEqual(lines);
+		}
+	}
+
+	[Symbol.dispose](): void {
+		this.project[Symbol.dispose]();
+	}
+}
