@@ -10,6 +10,7 @@ import {
 	qualified,
 	type Snapshot,
 	type SourceTable,
+	toHeadraceErrors,
 } from "../core/index.ts";
 import type { ChangeCommits } from "./change-commits.ts";
 import { type CaptureContext, isRepeatable } from "./change-context.ts";
@@ -26,7 +27,7 @@ export class TableReading {
 	readonly #commits: ChangeCommits;
 	/** All tables of the pipeline, by name. */
 	#tasks: ReadonlyMap<string, TableTask> = new Map();
-	/** Plans that were made because columns changed before tables were read. */
+	/** Plans that were made because columns or tables changed before the tables were read, since they were read last. */
 	#plans = 0;
 
 	constructor(context: CaptureContext, commits: ChangeCommits) {
@@ -48,16 +49,22 @@ export class TableReading {
 			return "read";
 		}
 		const wanted = names.map((name) => this.#tasks.get(name)!);
-		const cut = await this.#openCut(wanted);
+		let cut: LogCut | null = null;
 		let done: "read" | "changed";
 		try {
+			cut = await this.#openCut(wanted);
 			done = await this.#readAt(cut, names, wanted);
 		} catch (error) {
 			// The error that counts is the first.
 			await this.#close(cut).catch(() => undefined);
+			// A table that is gone since it was planned: a new plan knows whether the pipeline may do without it.
+			const areGone = toHeadraceErrors(error).every(({ code }) => code === "E_UNKNOWN_TABLE");
+			if (areGone && this.#plans++ < PLANS_MAX) return "changed";
 			throw error;
 		}
 		await this.#close(cut);
+		// Who follows for weeks meets more changes than these, one at a time.
+		if (done === "read") this.#plans = 0;
 		return done;
 	}
 
