@@ -7,7 +7,9 @@ import {
 	HeadraceErrors,
 	qualified,
 	type Source,
+	type SourceTable,
 	type TableName,
+	toHeadraceErrors,
 } from "../core/index.ts";
 import { changeTarget, columnsAdded } from "../flow/index.ts";
 import type { PlanColumn, PlanOptions, RunInterval } from "./api.ts";
@@ -25,6 +27,9 @@ export interface SessionPlan {
 	readonly policy: PolicyPlan;
 }
 
+/** Tables are listed so often while some go between being listed and described. */
+const LISTS_MAX = 5;
+
 /**
  * Plans the tables of a run. Faults of the configuration (an unknown table or column, a missing cursor) are thrown all
  * together, before anything runs; a column whose type is refused stops its own table only.
@@ -36,17 +41,12 @@ export async function planSession(
 	runId: string,
 ): Promise<SessionPlan> {
 	const { pipeline, source, destination } = session;
-	const available = await source.listTables();
-	const resolved = await resolve(pipeline, available, source);
-	const { tables: wanted, summaries } = selectTables(resolved.tables, pipeline.summaries, options.tables);
-	const chosen = withWholeLog(wanted, resolved.tables);
-	const scope = { pipeline, source, interval, runId, params: options.params };
-	const filled = await Promise.all(chosen.map((selected) => fillTemplates(scope, selected)));
-	const requests: DescribeRequest[] = chosen.map((selected, index) => ({
-		table: requestOf(selected, session, filled[index]?.query),
-		types: { ...selected.options.types, overrides: overridesOf(selected) },
-	}));
-	const described = await source.describe(requests);
+	const { available, resolved, wanted, summaries, chosen, filled, requests, described } = await describeChosen(
+		session,
+		options,
+		interval,
+		runId,
+	);
 	const plans = chosen.map((selected, index) => {
 		const table = described[index];
 		const types = requests[index]?.types;
@@ -70,6 +70,53 @@ export async function planSession(
 	const evolved = await evolvePlans(session, plans, available);
 	const warnings = [...resolved.warnings.map((warning) => warning.message), ...evolved.warnings];
 	return { tables: evolved.tables.map((plan) => withChangeColumns(plan, destination)), warnings, policy };
+}
+
+interface DescribedTables {
+	readonly available: readonly TableName[];
+	readonly resolved: Awaited<ReturnType<typeof resolve>>;
+	readonly wanted: readonly SelectedTable[];
+	readonly summaries: ReturnType<typeof selectTables>["summaries"];
+	readonly chosen: readonly SelectedTable[];
+	readonly filled: readonly Awaited<ReturnType<typeof fillTemplates>>[];
+	readonly requests: readonly DescribeRequest[];
+	readonly described: readonly SourceTable[];
+}
+
+/** The tables that the source has now and the run wants, as the source describes them. */
+async function describeChosen(
+	session: Session,
+	options: PlanOptions,
+	interval: RunInterval | null,
+	runId: string,
+	listsLeft = LISTS_MAX,
+): Promise<DescribedTables> {
+	const { pipeline, source } = session;
+	const available = await source.listTables();
+	const resolved = await resolve(pipeline, available, source);
+	const { tables: wanted, summaries } = selectTables(resolved.tables, pipeline.summaries, options.tables);
+	const chosen = withWholeLog(wanted, resolved.tables);
+	const scope = { pipeline, source, interval, runId, params: options.params };
+	const filled = await Promise.all(chosen.map((selected) => fillTemplates(scope, selected)));
+	const requests: DescribeRequest[] = chosen.map((selected, index) => ({
+		table: requestOf(selected, session, filled[index]?.query),
+		types: { ...selected.options.types, overrides: overridesOf(selected) },
+	}));
+	let described: SourceTable[];
+	try {
+		described = await source.describe(requests);
+	} catch (error) {
+		// One that a pattern took is gone since: what the pattern takes now is another question.
+		const areGone = toHeadraceErrors(error).every(({ code }) => code === "E_UNKNOWN_TABLE");
+		if (!areGone || listsLeft <= 1 || sameNames(await source.listTables(), available)) throw error;
+		return describeChosen(session, options, interval, runId, listsLeft - 1);
+	}
+	return { available, resolved, wanted, summaries, chosen, filled, requests, described };
+}
+
+function sameNames(a: readonly TableName[], b: readonly TableName[]): boolean {
+	const names = (tables: readonly TableName[]) => tables.map(qualified).sort().join("\n");
+	return names(a) === names(b);
 }
 
 /** A log is applied to all of its tables, or to none: who chooses one gets the others too. */

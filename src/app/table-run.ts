@@ -4,6 +4,7 @@ import {
 	type ChangesPosition,
 	type FileFormat,
 	HeadraceError,
+	HeadraceErrors,
 	type PositionRow,
 	type Snapshot,
 	type Staging,
@@ -284,7 +285,9 @@ export function asRunError(
 			cause: thrown,
 		});
 	}
-	if (thrown instanceof HeadraceError) return thrown.at(place);
+	// Several that were found together: one of them is what the run ended by.
+	const [error] = thrown instanceof HeadraceErrors ? thrown.errors : [thrown];
+	if (error instanceof HeadraceError) return error.at(place);
 	const message = thrown instanceof Error ? thrown.message : String(thrown);
 	return new HeadraceError("E_INTERNAL", message, { ...place, cause: thrown });
 }

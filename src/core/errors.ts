@@ -274,7 +274,7 @@ export class HeadraceError extends Error {
 		this.place = place;
 		// Not enumerable: what prints or stores an error's fields must not show it.
 		if (values !== undefined) Object.defineProperty(this, "values", { value: values });
-		this.hint = hint ?? ERRORS[code].remedy;
+		this.hint = named(hint ?? ERRORS[code].remedy, place);
 	}
 
 	get reaction(): Reaction {
@@ -297,6 +297,12 @@ export class HeadraceError extends Error {
 		if (this.stack !== undefined) error.stack = this.stack;
 		return error;
 	}
+}
+
+/** A cure that can be run as it is printed, as far as its place is known. */
+function named(hint: string, { pipeline, table }: ErrorPlace): string {
+	const withPipeline = pipeline === undefined ? hint : hint.replaceAll("<pipeline>", () => pipeline);
+	return table === undefined ? withPipeline : withPipeline.replaceAll("<table>", () => table);
 }
 
 /** Several findings that are reported together, such as all faults of one configuration file. */

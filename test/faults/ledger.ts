@@ -20,7 +20,7 @@ export const LEDGER_COLUMNS = {
 } as const;
 export type LedgerTable = keyof typeof LEDGER_COLUMNS;
 
-const DDL = (dialect: "mysql" | "postgres") => {
+export const DDL = (dialect: "mysql" | "postgres") => {
 	const text = dialect === "mysql" ? "mediumtext" : "text";
 	return `
 	create table accounts (id bigint primary key, owner varchar(80) not null, amount bigint not null, note ${text});

@@ -1,8 +1,9 @@
 /** A project that follows a world's log, and what its copy has to look like. */
 import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { TestDatabase } from "../support/shared.ts";
-import { type CommandError, envelopeOf, Project } from "./project.ts";
+import { type CommandResult, envelopeOf, Project } from "./project.ts";
 import { queryWarehouse } from "./warehouse.ts";
 import { line, type World } from "./world.ts";
 
@@ -17,7 +18,7 @@ export class WorldCopy implements Disposable {
 		this.#target = target;
 		this.project = new Project({
 			"connections.yaml": `source: "${world.database.url}"\ncopy: "${target?.url ?? "duckdb:copy.duckdb"}"\n`,
-			"pipelines/world.yaml": `pipeline: world\nfrom: source\nto: copy\nretries: 0\n${keys}tables:\n  ${world.schema}.w_*: { mode: cdc }\n`,
+			"pipelines/world.yaml": `pipeline: world\nfrom: source\nto: copy\nretries: 50\nretry_delay: 0.1s\n${keys}tables:\n  ${world.schema}.w_*: { mode: cdc }\n`,
 		});
 	}
 
@@ -54,14 +55,42 @@ export class WorldCopy implements Disposable {
 		return row!["total"]!;
 	}
 
-	/** A run up to the log's end, which may only stop for one of these errors; gives its errors. */
-	async run(allowed: readonly string[] = []): Promise<readonly CommandError[]> {
-		const result = await this.project.run("run", "world");
-		const envelope = envelopeOf(result);
-		if (result.code === 0) return [];
-		const unexpected = envelope.errors.filter(({ code }) => !allowed.includes(code));
-		expect(unexpected, `${result.stdout}${result.stderr}`).toEqual([]);
-		return envelope.errors;
+	/** A run that has ended, up to the log's end; it may only stop for one of these errors, whose printed cure is done. */
+	async #stopped(result: CommandResult, allowed: readonly string[]): Promise<string> {
+		const { errors } = envelopeOf(result);
+		const [error] = errors;
+		if (error === undefined || errors.some(({ code }) => !allowed.includes(code))) {
+			const told = [...new Set(errors.map(({ code, message }) => `${code} ${message}`))].join("\n");
+			throw new Error(`a run ended with ${result.code ?? result.signal}: ${told || result.stderr}`);
+		}
+		const command = /`headrace ([^`]+)`/.exec(error.hint)![1]!.replace("<pipeline>", "world");
+		await this.project.succeed(...command.split(" "));
+		return error.code;
+	}
+
+	/** Follows the log until it is killed, at the latest so long after it began; gives the error that it stopped for before. */
+	async killed(
+		afterMs: number,
+		env: Readonly<Record<string, string | undefined>>,
+		allowed: readonly string[],
+	): Promise<string | null> {
+		const run = this.project.start(["run", "world", "--follow"], { env });
+		await run.says(/ started/).catch(() => undefined);
+		await Promise.race([sleep(afterMs), run.ended]);
+		run.kill("SIGKILL");
+		const result = await run.ended;
+		return result.signal === "SIGKILL" ? null : this.#stopped(result, allowed);
+	}
+
+	/** Runs up to the log's end until one has nothing to say; gives the errors that were cured. */
+	async settle(allowed: readonly string[]): Promise<string[]> {
+		const cured: string[] = [];
+		while (true) {
+			const result = await this.project.run("run", "world");
+			if (result.code === 0) return cured;
+			if (cured.length === 3) throw new Error(`a run still stops after ${cured.join(", ")} were cured`);
+			cured.push(await this.#stopped(result, allowed));
+		}
 	}
 
 	/** Every table of the source is in the copy with its rows; columns that the source has no more are the copy's own. */

@@ -7,7 +7,7 @@ import { changeTables } from "./world-ddl.ts";
 
 /** What clients do to each other, and a change of a table to who did not see it coming: the transaction is given up. */
 const GIVEN_UP = [
-	/deadlock|could not serialize|lock wait|duplicate|due to concurrent|definition has changed|cached plan/i,
+	/deadlock|could not serialize|lock wait|lock timeout|duplicate|due to concurrent|definition has changed|cached plan/i,
 	/doesn't exist|does not exist|unknown column|column count|out of range|too long|of type .* but expression/i,
 	/cannot be null|null value|violates not-null|invalid input|default value|incorrect .* value|data truncat/i,
 ];

@@ -89,7 +89,7 @@ export function proveSlot(slot: Slot | undefined, name: string, from: WalPositio
 			"E_HISTORY_GONE",
 			`the server has given up the replication slot ${name}: ${slot.invalidated ?? "it is not ready"}`,
 			{
-				hint: `Run: SELECT pg_drop_replication_slot('${name}'); then read the tables anew. A greater max_slot_wal_keep_size keeps the log for longer.`,
+				hint: "Read the tables anew, which makes the slot anew too: `headrace resync <pipeline>`. A greater max_slot_wal_keep_size keeps the log for longer.",
 			},
 		);
 	if (slot.confirmedLsn > from.lsn)
