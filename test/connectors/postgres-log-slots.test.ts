@@ -238,7 +238,7 @@ describe.each(SERVERS)("%s", (server) => {
 			const error = await follow(source, tables, { from: cut.position }).catch((thrown: unknown) => thrown);
 			expect(error).toMatchObject({
 				code: "E_HISTORY_GONE",
-				hint: expect.stringContaining("pg_drop_replication_slot"),
+				hint: expect.stringContaining("headrace resync"),
 			});
 			const findings = await logOf(source).check(tables);
 			expect(findings.some(({ message }) => message.includes("has given up the slot"))).toBe(true);

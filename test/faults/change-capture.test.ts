@@ -126,49 +126,6 @@ function inLog({ operation, position }: Readonly<Record<string, string | null>>)
 	return at * 1000 + Number(place);
 }
 
-/** `ROWS=2000000 KILLS=20` is the size that the documentation speaks of. */
-const rows = Number(process.env["ROWS"] ?? 12_000);
-
-describe.each(["mariadb", "postgres15"] as const)(
-	"the first reading of a table that eight clients write, %s",
-	(from) => {
-		test.skipIf(missing(from))(
-			"is gone on with after each kill, takes no lock, and ends equal",
-			async () => {
-				const random = new Random(seed);
-				await using ledger = await Ledger.open(from, 40);
-				const { database } = ledger;
-				const series = from === "mariadb" ? `from seq_41_to_${rows}` : `from generate_series(41, ${rows}) as s(seq)`;
-				await database.query(`insert into accounts select seq, 'owner', 100, null ${series}`);
-				await database.query(from === "mariadb" ? "analyze table accounts" : "analyze accounts");
-				using copy = new LedgerCopy(ledger, { keys: "concurrency: 2\n" });
-				const env = { HEADRACE_CHUNK_ROWS: String(Math.ceil(rows / 12)) };
-				const writers = new LedgerWriters({ database, dialect: ledger.dialect, size: rows }, random, 8, 20);
-				await using _writing = { [Symbol.asyncDispose]: () => writers.stop() };
-				writers.start();
-				let [killed, reused] = [0, 0];
-				for (; killed < kills; killed++) {
-					// By the program itself, after some chunks: by the clock, a kill of a small reading would miss them all.
-					const crash = `chunk-sealed#${1 + random.integer(3)}`;
-					const { signal, stderr } = await copy.project.start(["run", "ledger"], {
-						env: { ...env, HEADRACE_CRASH: crash },
-						plain: true,
-					}).ended;
-					if (signal !== "SIGKILL") break;
-					if (/[1-9]\d* of \d+ chunks were there/.test(stderr)) reused++;
-				}
-				expect(killed).toBeGreaterThan(1);
-				await writers.stop();
-				await copy.project.succeed("run", "ledger");
-				await copy.expectEqual();
-				expect(await copy.sum()).toBe(String(rows * 100));
-				expect(reused).toBeGreaterThan(0);
-			},
-			120_000 + kills * 20_000,
-		);
-	},
-);
-
 /** The first reading is over: all tables are at one position. */
 async function isFollowing(copy: LedgerCopy): Promise<boolean> {
 	const { positions } = await copy.read();

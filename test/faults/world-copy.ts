@@ -99,7 +99,13 @@ export class WorldCopy implements Disposable {
 			const list = columns.map((column) => `cast("${column}" as varchar) as "${column}"`).join(", ");
 			const rows = await this.query(`select ${list} from "${this.world.schema}"."${name}"`);
 			const copied = rows.map((row) => line(columns.map((column) => row[column]!))).sort();
-			expect(copied, `${name} (${columns.join(", ")}) ${what}`).toEqual(lines);
+			const [inSource, inCopy] = [new Set(lines), new Set(copied)];
+			const surplus = copied.filter((text) => !inSource.has(text)).map((text) => `copy   ${text}`);
+			const lacking = lines.filter((text) => !inCopy.has(text)).map((text) => `source ${text}`);
+			const about = `${name} (${columns.join(", ")}) ${what}`;
+			const shown = [...surplus.slice(0, 4), ...lacking.slice(0, 4)].join("\n");
+			expect(surplus.length + lacking.length, `${about}:\n${shown}`).toBe(0);
+			expect(copied.length, about).toBe(lines.length);
 		}
 	}
 

@@ -32,7 +32,7 @@ export async function describeAll(
 			if ("query" in table) described.push(await describeQuery(connection, table.name, table.query, types));
 			else {
 				const name = named(table);
-				const found = catalog.get(name) ?? (await whyNotVisible(connection, name));
+				const found = catalog.get(name) ?? (await lookAgain(connection, name));
 				described.push(describeTable(connection, found, types));
 			}
 		} catch (error) {
@@ -45,12 +45,17 @@ export async function describeAll(
 	return described;
 }
 
-/** A table of which the catalog shows no column: the server's own answer to a read says why. */
-async function whyNotVisible(connection: MysqlConnection, name: TableName): Promise<never> {
+/**
+ * A table of which the catalog shows no column: the server's own answer to a read says why. One that was being made anew
+ * when the catalog was asked is there now.
+ */
+async function lookAgain(connection: MysqlConnection, name: TableName): Promise<CatalogTable> {
 	const table = qualified(name);
 	if (name.schema === "")
 		throw new HeadraceError("E_UNKNOWN_TABLE", `the table ${table} is named without its database`, { table });
 	await connection.rows(`SELECT 1 FROM ${tableSql(name)} LIMIT 0`, name);
+	const found = (await readCatalog(connection, [name])).get(name);
+	if (found !== undefined) return found;
 	throw new HeadraceError("E_UNKNOWN_TABLE", `${table} has no columns that can be read`, { table });
 }
 
