@@ -134,10 +134,13 @@ describe.skipIf(missing("postgres15"))("a slot of PostgreSQL that is not what it
 		min_wal_size: "32MB",
 		max_wal_size: "32MB",
 	});
-	const slotOf = async (followed: Followed) =>
-		(
-			await followed.database.query("select slot_name from pg_replication_slots where database = current_database()")
-		)[0]!["slot_name"]!;
+	/** Once the server has seen that its reader is gone. */
+	const slotOf = async (followed: Followed): Promise<string> => {
+		const ask = () =>
+			followed.database.query("select slot_name, active from pg_replication_slots where database = current_database()");
+		await expect.poll(async () => (await ask()).map(({ active }) => active)).toEqual(["f"]);
+		return (await ask())[0]!["slot_name"]!;
+	};
 
 	test("was dropped", async () => {
 		await using followed = await Followed.open(server());
