@@ -131,7 +131,9 @@ async function tablesOf(source: Source, wanted: readonly string[]): Promise<Sour
 			});
 		for (const table of matches) chosen.add(table);
 	}
-	const described = await source.describe([...chosen].map((table) => ({ table, types: DEFAULT_TYPE_POLICY })));
+	const described = await source.describe(
+		[...chosen].map((table) => ({ table, types: DEFAULT_TYPE_POLICY, forLog: true as const })),
+	);
 	const tables = described.filter(({ kind }) => kind === "table");
 	if (tables.length === 0)
 		throw new HeadraceError("E_UNKNOWN_TABLE", "the address has no table whose changes could be read");

@@ -101,6 +101,7 @@ async function describeChosen(
 	const requests: DescribeRequest[] = chosen.map((selected, index) => ({
 		table: requestOf(selected, session, filled[index]?.query),
 		types: { ...selected.options.types, overrides: overridesOf(selected) },
+		...(selected.options.mode === "cdc" ? { forLog: true } : {}),
 	}));
 	let described: SourceTable[];
 	try {
@@ -131,7 +132,8 @@ function withChangeColumns(plan: TablePlan, destination: Destination): TablePlan
 	const { task } = plan;
 	if (task === null || task.mode !== "cdc") return plan;
 	const [write, deletes] = [task.write as ChangesWrite, task.deletes ?? "hard"] as const;
-	const added = columnsAdded(write, deletes, destination).map(
+	const landing = { write, deletes, beforeImages: task.beforeImages === true };
+	const added = columnsAdded(landing, destination).map(
 		({ name, destinationType }): PlanColumn => ({
 			name,
 			source_type: "",
@@ -142,7 +144,7 @@ function withChangeColumns(plan: TablePlan, destination: Destination): TablePlan
 	);
 	return {
 		...plan,
-		task: { ...task, target: changeTarget(task.target, write, deletes, destination) },
+		task: { ...task, target: changeTarget(task.target, landing, destination) },
 		columns: [...plan.columns, ...added],
 		notes: added.length === 0 ? plan.notes : [...plan.notes, `adds ${added.map(({ name }) => name).join(", ")}`],
 	};

@@ -96,13 +96,19 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 	const write: Write = options.write ?? (options.mode === "full" ? "replace" : key.length > 0 ? "merge" : "append");
 
 	const following =
-		options.mode === "cdc" ? { write: write as ChangesWrite, deletes: options.deletes ?? "hard" } : null;
+		options.mode === "cdc"
+			? {
+					write: write as ChangesWrite,
+					deletes: options.deletes ?? "hard",
+					beforeImages: options.beforeImages && write === "append",
+				}
+			: null;
 	if (following === null) checkModes(context, selected, columns, { cursor, write, key }, fault);
 	else checkChangeModes(context, selected, table, { write, key }, fault);
 	checkMasks(selected, masks, { cursor, deleted, key: sourceKey }, fault);
 	checkChangeOptions(selected, table, { write }, fault);
 	const { planned, targets } = mapColumns(context, selected, columns, { rename, masks }, fault);
-	const added = following === null ? [] : columnsAdded(following.write, following.deletes, context.destination);
+	const added = following === null ? [] : columnsAdded(following, context.destination);
 	for (const message of collisions([...targets, ...added], context.destination))
 		fault("E_NAME_COLLISION", `${source}: ${message}`, "columns");
 
@@ -133,6 +139,7 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 						? { interval: utcInterval(context.interval) }
 						: {}),
 					...(following === null ? {} : { deletes: following.deletes }),
+					...(following?.beforeImages === true ? { beforeImages: true } : {}),
 					...(options.onConflict === "ignore" ? { onConflict: options.onConflict } : {}),
 					allowEmpty: options.allowEmpty,
 					resume: options.resume,

@@ -122,6 +122,7 @@ const TABLE_KEYS = new Set([
 	"write",
 	"into",
 	"deletes",
+	"before_images",
 	"late",
 	"overlap",
 	"columns",

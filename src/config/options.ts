@@ -98,6 +98,12 @@ const common = {
 			"For mode cdc and write merge, what a delete in the change log does: `hard` (the default) removes the row, `soft` sets `_headrace_deleted_at`, `ignore` keeps it.",
 		)
 		.optional(),
+	before_images: flag()
+		.describe(
+			"For mode cdc and write append: also the row as it was before each update, truncations as rows, and which columns the log does not tell; all that it takes to rebuild history from the table.",
+		)
+		.meta({ default: false })
+		.optional(),
 	write: oneOf(["replace", "merge", "append", "history"])
 		.describe(
 			"How rows land. Default: full → `replace`; incremental, interval, cdc → `merge` when there is a key, else `append`. `history` keeps every version of a row (mode cdc).",

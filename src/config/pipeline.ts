@@ -152,6 +152,8 @@ export interface TableOptions {
 	/** The column that says a row is deleted. */
 	readonly deleted?: string;
 	readonly deletes?: "hard" | "soft" | "ignore";
+	/** All that the change log tells is kept, the rows before updates too. Default false. */
+	readonly beforeImages: boolean;
 	/** Absent: by mode and key, see the contract. */
 	readonly write?: Write;
 	/** The template as written; `resolveTables` gives the name. */

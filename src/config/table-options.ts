@@ -33,6 +33,7 @@ export function mergeOptions(own: OwnTableOptions, ownPath: Path, base: MergeBas
 		...(overlapMs !== undefined && { overlapMs }),
 		...(merged.deleted !== undefined && { deleted: merged.deleted }),
 		...(merged.deletes !== undefined && { deletes: merged.deletes }),
+		beforeImages: isSet(merged.before_images),
 		...(merged.write !== undefined && { write: merged.write }),
 		...(merged.into !== undefined && { into: merged.into }),
 		...(merged.query !== undefined && { query: merged.query }),
@@ -43,13 +44,17 @@ export function mergeOptions(own: OwnTableOptions, ownPath: Path, base: MergeBas
 		onTypeChange: merged.on_type_change ?? "resnapshot",
 		fix: new Map(Object.entries({ ...base.defaults.fix, ...own.fix }).flatMap(typeOf)),
 		resume: merged.resume ?? "auto",
-		allowEmpty: String(merged.allow_empty ?? false) === "true",
+		allowEmpty: isSet(merged.allow_empty),
 		...(merged.dist_key !== undefined && { distKey: merged.dist_key }),
 		...(merged.sort_key !== undefined && { sortKey: listOf(merged.sort_key) }),
 		...(merged.retries !== undefined && { retries: Number(merged.retries) }),
 		...(merged.retry_delay !== undefined && { retryDelayMs: durationMs(merged.retry_delay)! }),
 		...(lateAfterMs !== undefined && { lateAfterMs }),
 	};
+}
+
+function isSet(flag: OwnTableOptions["allow_empty"]): boolean {
+	return String(flag ?? false) === "true";
 }
 
 function typeOf([column, text]: [string, string]): [string, ColumnType][] {
@@ -62,9 +67,11 @@ function typeOf([column, text]: [string, string]): [string, ColumnType][] {
  * follows a change log has no use for what says how others are read, and they none for what it does with deletes.
  */
 function inherited(all: OwnTableOptions, own: OwnTableOptions): OwnTableOptions {
-	const { deletes: _deletes, ...others } = all;
-	const { cursor: _cursor, late: _late, overlap: _overlap, ...following } = all;
-	const defaults: OwnTableOptions = (own.mode ?? all.mode) === "cdc" ? following : others;
+	const { deletes: _deletes, before_images: _images, ...others } = all;
+	const { cursor: _cursor, late: _late, overlap: _overlap, before_images: images, ...following } = all;
+	const keepsImages = images !== undefined && (own.write ?? all.write) === "append";
+	const defaults: OwnTableOptions =
+		(own.mode ?? all.mode) !== "cdc" ? others : keepsImages ? { ...following, before_images: images } : following;
 	if (own.query === undefined) return defaults;
 	const { where: _where, cursor, ...rest } = defaults;
 	return cursor === undefined || hasInterval(own.query) ? rest : { ...rest, cursor };

@@ -5,9 +5,10 @@ import type { SourceTable, TableName, TypePolicy } from "./table.ts";
 /**
  * What a row of a change batch is. `before` holds the row as it was and is followed at once by the `update` that
  * changed it: in the same batch, or as the first row of the table's next one. `delete` holds the row as it was, as far
- * as the log tells it: at least its key.
+ * as the log tells it: at least its key. `snapshot` is a row that was there when the table began to be followed: only an
+ * archive of another log tells such.
  */
-export const ChangeOperation = { insert: 1, update: 2, delete: 3, before: 4 } as const;
+export const ChangeOperation = { insert: 1, update: 2, delete: 3, before: 4, snapshot: 5 } as const;
 export type ChangeOperation = (typeof ChangeOperation)[keyof typeof ChangeOperation];
 
 /**
@@ -93,7 +94,7 @@ export interface ChangeRequest {
 	/** Tables whose rows are wanted, as `describe` gave them; others are passed over without decoding their rows. */
 	readonly tables: readonly SourceTable[];
 	readonly types: (table: TableName) => TypePolicy;
-	readonly before: BeforeImages;
+	readonly before: BeforeImages | ((table: TableName) => BeforeImages);
 	/** Batches of a table are given when a set of transactions has so many rows or bytes, or is so old. */
 	readonly flush: { readonly seconds: number; readonly rows: number; readonly bytes: number };
 	/** Only a look: nothing is kept for the reader, and nothing that is kept for others is used up. */
@@ -101,6 +102,11 @@ export interface ChangeRequest {
 	/** Ends the stream at a boundary that is at or after this position; without it the stream waits for more. */
 	readonly until?: string;
 	readonly signal?: AbortSignal;
+}
+
+/** Which rows of a table come as `before`. */
+export function beforeImagesOf({ before }: Pick<ChangeRequest, "before">, table: TableName): BeforeImages {
+	return typeof before === "function" ? before(table) : before;
 }
 
 export interface ChangeStream extends AsyncIterable<ChangeEvent>, AsyncDisposable {
@@ -178,4 +184,6 @@ export interface ChangeTransaction {
 	readonly committedAt: bigint;
 	/** The source's own name of it, when it has one: a GTID, a transaction id. */
 	readonly id?: string;
+	/** No transaction, but a reading of a table: its time is that of the cut, and says nothing about what comes after. */
+	readonly reading?: true;
 }

@@ -161,6 +161,12 @@ export const HISTORY_COLUMNS = {
 } as const;
 /** timestamptz: when the change was committed. */
 export const CHANGED_AT_COLUMN = "_headrace_changed_at";
+/**
+ * What `append` adds besides for a table with before images: the number of the transaction in the order of the log
+ * (int64, the same in all tables), and the names of the columns that a row does not tell (a list; NULL when it tells all).
+ * Then the operation may also be `before`, or `truncate`, a row without values, and nothing is lost of what the log tells.
+ */
+export const ARCHIVE_COLUMNS = { transaction: "_headrace_transaction", untold: "_headrace_untold" } as const;
 
 export interface ApplyResult {
 	/**

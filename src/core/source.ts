@@ -13,6 +13,8 @@ export interface QueryRequest {
 export interface DescribeRequest {
 	readonly table: TableName | QueryRequest;
 	readonly types: TypePolicy;
+	/** As the change log tells it, where that is not how its rows are read: the table that an archive of changes is of. */
+	readonly forLog?: true;
 }
 
 /** Where tables are read from. */

@@ -36,6 +36,11 @@ export class ChangeCommits {
 		this.position = changesPosition(row);
 	}
 
+	/** How many commits the destination has of the stream: another number for each. */
+	get seq(): number {
+		return this.#row.seq;
+	}
+
 	/** What the destination has. */
 	get committed(): ChangesPosition | null {
 		return changesPosition(this.#row);

@@ -16,7 +16,7 @@ import {
 	type Truncated,
 	timestampText,
 } from "../core/index.ts";
-import { type ChangedTable, ChangeRows, type ChangeTimes, changeFields } from "./change-rows.ts";
+import { type ChangedTable, ChangeRows, type ChangeTimes, changeFields, truncationRow } from "./change-rows.ts";
 import { ChangeSpool, type Spooled } from "./change-spool.ts";
 import { ExtractCounter } from "./extract.ts";
 import { renamed, unbalanced } from "./outcome.ts";
@@ -62,8 +62,13 @@ interface Settling {
 	readonly boundary: ChangeBoundary;
 	/** As it was before these changes. */
 	readonly position: ChangesPosition;
+	/** Which commit this is of those that the destination has of the stream. */
+	readonly seq: number;
 	readonly tasks: ReadonlyMap<string, TableTask>;
 }
+
+/** Transactions of one commit have numbers of their own: see ARCHIVE_COLUMNS. */
+export const TRANSACTIONS_MAX = 10_000_000_000n;
 
 /** Collects what a log tells between two boundaries: in memory, and beyond a bound on the disk. */
 export class ChangeFlush implements AsyncDisposable {
@@ -123,8 +128,13 @@ export class ChangeFlush implements AsyncDisposable {
 	#partsOf({ segments }: TableDraft, of: Omit<ChangedTable, "rows">, overlaps: boolean): FlushPart[] {
 		const parts: FlushPart[] = [];
 		for (const { truncated, rows, spooled } of segments) {
-			const goes = truncated !== null && !of.isPassed(truncated) && of.task.deletes !== "ignore";
-			const how = { overlaps, truncatedAt: goes ? of.times.committedAt(truncated) : null };
+			const isArchive = of.task.beforeImages === true;
+			const goes = truncated !== null && !of.isPassed(truncated) && (isArchive || of.task.deletes !== "ignore");
+			const how = {
+				overlaps,
+				truncatedAt: goes && !isArchive ? of.times.committedAt(truncated) : null,
+				truncation: goes && isArchive ? () => truncationRow(of, truncated) : null,
+			};
 			if (spooled.length > 0) parts.push(new FlushPart(of.task, new SpooledRows(of, this.#spool, spooled), how));
 			else {
 				const changed = new ChangeRows({ ...of, rows }, new ExtractCounter());
@@ -147,10 +157,12 @@ export class ChangeFlush implements AsyncDisposable {
 	/** Everything is there: what it means for the tables, as they stand. */
 	settle(settling: Settling): Flushed {
 		const { log, boundary, position, tasks } = settling;
-		const committed = committedTimes(boundary, position);
+		const { committed, last } = committedTimes(boundary, position);
+		const firstNumber = BigInt(settling.seq) * TRANSACTIONS_MAX;
 		const times: ChangeTimes = {
 			committedAt: (transaction) => committed[transaction]!,
 			position: (transaction) => log.format(boundary.transactions[transaction]!.position),
+			number: (transaction) => firstNumber + BigInt(transaction),
 		};
 		const parts: FlushPart[] = [];
 		const left: string[] = [];
@@ -199,7 +211,7 @@ export class ChangeFlush implements AsyncDisposable {
 		const places = [...cut.values()];
 		return {
 			at: boundary.position,
-			committedAt: committed.at(-1) ?? null,
+			committedAt: last,
 			parts,
 			left,
 			cut,
@@ -265,26 +277,34 @@ function firstTransaction(event: ChangedRows | Truncated): number {
 	return event.kind === "truncate" ? event.transaction : event.transactions[0]!;
 }
 
-/** Commit times that never go back: a version ends when the next one begins. */
-function committedTimes({ transactions }: ChangeBoundary, { committedAt }: ChangesPosition): bigint[] {
+/** Commit times that never go back: a version ends when the next one begins. `last`: null when nothing was committed. */
+function committedTimes({ transactions }: ChangeBoundary, { committedAt }: ChangesPosition) {
 	let last = committedAt === undefined ? 0n : BigInt(committedAt);
-	return transactions.map((transaction) => {
+	let hasCommitted = false;
+	const committed = transactions.map((transaction) => {
+		if (transaction.reading === true) return transaction.committedAt;
+		hasCommitted = true;
 		if (transaction.committedAt > last) last = transaction.committedAt;
 		return last;
 	});
+	return { committed, last: hasCommitted ? last : null };
+}
+
+interface PartHow {
+	readonly overlaps: boolean;
+	/** Microseconds since 1970. */
+	readonly truncatedAt: bigint | null;
+	/** Makes the row that says so where truncations are rows. */
+	readonly truncation: (() => Batch) | null;
 }
 
 /** The changes of one table in one transaction of the destination. */
 export class FlushPart {
 	readonly task: TableTask;
 	readonly #rows: PartRows;
-	readonly #how: { readonly overlaps: boolean; readonly truncatedAt: bigint | null };
+	readonly #how: PartHow;
 
-	constructor(
-		task: TableTask,
-		rows: PartRows,
-		how: { readonly overlaps: boolean; readonly truncatedAt: bigint | null },
-	) {
+	constructor(task: TableTask, rows: PartRows, how: PartHow) {
 		this.task = task;
 		this.#rows = rows;
 		this.#how = how;
@@ -307,14 +327,21 @@ export class FlushPart {
 			...(schema === undefined ? {} : { schema }),
 			...(truncatedAt === null ? {} : { truncatedAt: `${timestampText(truncatedAt)}+00` }),
 			...(overlaps ? { overlaps } : {}),
-			input: { kind: "batches", fields: this.#rows.fields, batches: this.#rows.batches() },
+			input: { kind: "batches", fields: this.#rows.fields, batches: this.#batches() },
 			partial: this.#rows.partial,
 		};
 	}
 
+	async *#batches(): AsyncGenerator<Batch, void, undefined> {
+		const { truncation } = this.#how;
+		if (truncation !== null) yield truncation();
+		yield* this.#rows.batches();
+	}
+
 	/** What became of it; without a result the destination's answer was lost. */
 	outcome(result: ApplyResult["parts"][number] | undefined, row: PositionRow, position: string): TableOutcome {
-		const { rowCount, counter } = this.#rows;
+		const { counter } = this.#rows;
+		const rowCount = this.#rows.rowCount + (this.#how.truncation === null ? 0 : 1);
 		const received = result?.rowsReceived ?? rowCount;
 		if (received !== rowCount) throw unbalanced("read", rowCount, "applied", received);
 		return {

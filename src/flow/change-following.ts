@@ -33,7 +33,7 @@ export class LogFollowing {
 			from: start.at,
 			tables: followed.map(([, task]) => task.table),
 			types: (name) => tasks.get(qualified(name))!.types,
-			before: "key-changes",
+			before: (name) => (tasks.get(qualified(name))?.beforeImages === true ? "all" : "key-changes"),
 			flush,
 			...(until === undefined ? {} : { until }),
 			...(signal === undefined ? {} : { signal }),
@@ -89,7 +89,13 @@ export class LogFollowing {
 		},
 	): boolean {
 		const { log } = this.#context;
-		const flushed = work.pending.settle({ log, boundary, position: this.#commits.position!, tasks });
+		const flushed = work.pending.settle({
+			log,
+			boundary,
+			position: this.#commits.position!,
+			seq: this.#commits.seq,
+			tasks,
+		});
 		work.begin(async () => {
 			await this.#apply(flushed, tasks, oneShot);
 			await stream.acknowledge(forgettable(this.#commits.committed!, log));

@@ -1,4 +1,5 @@
 import {
+	ARCHIVE_COLUMNS,
 	type BeginRequest,
 	CHANGED_AT_COLUMN,
 	crashPoint,
@@ -14,6 +15,7 @@ import {
 } from "../core/index.ts";
 import type { ChangeCommits } from "./change-commits.ts";
 import { type CaptureContext, isRepeatable } from "./change-context.ts";
+import { TRANSACTIONS_MAX } from "./change-flush.ts";
 import { beginReading, endReading, tablesToRead, withoutTable } from "./change-state.ts";
 import { runTable } from "./run-table.ts";
 import type { TableOutcome, TableTask } from "./task.ts";
@@ -114,7 +116,7 @@ export class TableReading {
 	/** A plan that does not help is not made again and again. */
 	async #haveOtherColumns(wanted: readonly TableTask[]): Promise<boolean> {
 		const described = await this.#context.source.describe(
-			wanted.map(({ table, types }) => ({ table: table.name, types })),
+			wanted.map(({ table, types }) => ({ table: table.name, types, forLog: true as const })),
 		);
 		const text = ({ columns }: SourceTable) =>
 			JSON.stringify(columns.map(({ name, nativeType }) => [name, nativeType]));
@@ -175,7 +177,7 @@ export class TableReading {
 		if (row === undefined) throw new HeadraceError("E_INTERNAL", `no position row for ${task.stream}`);
 		const { log } = this.#context;
 		const from = this.#commits.position?.tables[qualified(task.table.name)]?.from ?? place;
-		const reading = readingTask(task, snapshot, place, log.format(place));
+		const reading = readingTask(task, snapshot, { place, text: log.format(place), seq: this.#commits.seq });
 		const outcome = await runTable(
 			this.#context.tableContext(task),
 			{ ...reading, keepsCut: (cut) => log.compare(cut, from) >= 0 },
@@ -201,15 +203,20 @@ export class TableReading {
 }
 
 /** The table as it is read at first: whole, as of the cut. */
-function readingTask(task: TableTask, snapshot: Snapshot, place: string, placeText: string): TableTask {
+function readingTask(
+	task: TableTask,
+	snapshot: Snapshot,
+	{ place, text, seq }: { readonly place: string; readonly text: string; readonly seq: number },
+): TableTask {
 	const repeatable = isRepeatable(task);
 	// A commit's time may be told in whole seconds.
 	const at = BigInt(Date.parse(`${snapshot.clock.slice(0, 19).replace(" ", "T")}Z`)) * 1000n;
 	const constants = new Map<string, string | bigint>();
 	if (task.write !== "merge") {
 		constants.set(HISTORY_COLUMNS.operation, "snapshot");
-		constants.set(HISTORY_COLUMNS.position, placeText);
+		constants.set(HISTORY_COLUMNS.position, text);
 		constants.set(task.write === "history" ? HISTORY_COLUMNS.validFrom : CHANGED_AT_COLUMN, at);
+		constants.set(ARCHIVE_COLUMNS.transaction, BigInt(seq) * TRANSACTIONS_MAX);
 	}
 	return {
 		...task,

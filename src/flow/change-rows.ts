@@ -1,4 +1,5 @@
 import {
+	ARCHIVE_COLUMNS,
 	Batch,
 	CHANGE_ABSENT_COLUMN,
 	CHANGE_BASE_COLUMN,
@@ -11,6 +12,7 @@ import {
 	type Field,
 	HeadraceError,
 	HISTORY_COLUMNS,
+	isTold,
 	qualified,
 } from "../core/index.ts";
 import { type ExtractCounter, rowsToLand } from "./extract.ts";
@@ -23,6 +25,8 @@ export interface ChangeTimes {
 	readonly committedAt: (transaction: number) => bigint;
 	/** A transaction's position as people write it. */
 	readonly position: (transaction: number) => string;
+	/** Grows with every transaction that is applied, from one flush to the next too. */
+	readonly number: (transaction: number) => bigint;
 }
 
 /** Changes of one table between two boundaries, in the order of the log. */
@@ -44,7 +48,12 @@ const OPERATIONS = {
 	[ChangeOperation.delete]: "delete",
 	// Of a key that a row no longer has.
 	[ChangeOperation.before]: "delete",
+	[ChangeOperation.snapshot]: "snapshot",
 } as const;
+
+/** How an archive calls a row before an update, and that all rows of a table went. */
+const BEFORE = "before";
+const TRUNCATE = "truncate";
 
 /** Rows of a log as a destination takes them: see ChangesPart.input. */
 export class ChangeRows {
@@ -62,7 +71,7 @@ export class ChangeRows {
 		this.counter = counter;
 		const { task, rows } = table;
 		this.#kept = rows.map((event) => keptRows(table, event));
-		if (task.write === "append") refusePartial(task, rows, this.#kept);
+		if (task.write === "append" && task.beforeImages !== true) refusePartial(task, rows, this.#kept);
 		const bases = task.write === "append" ? null : resolveAbsent(task, rows, this.#kept);
 		if (bases !== null) refuseMoved(table, bases);
 		this.#bases = bases ?? (partial ? rows.map(() => []) : null);
@@ -121,8 +130,9 @@ export class ChangeRows {
 		return kept.length === rowCount ? whole : selected(whole, kept, this.fields);
 	}
 
-	#describe({ operations, transactions }: ChangedRows, row: number, named: ReadonlyMap<string, Column>): void {
+	#describe(event: ChangedRows, row: number, named: ReadonlyMap<string, Column>): void {
 		const { task, times } = this.#table;
+		const { operations, transactions } = event;
 		const operation = operations[row] as ChangeOperation;
 		const transaction = transactions[row]!;
 		const isDelete = operation === ChangeOperation.delete;
@@ -137,9 +147,23 @@ export class ChangeRows {
 		next.transaction = transaction;
 		const at = task.write === "history" ? HISTORY_COLUMNS.validFrom : CHANGED_AT_COLUMN;
 		setTime(named.get(at)!, row, times.committedAt(transaction));
-		setText(named.get(HISTORY_COLUMNS.operation)!, row, OPERATIONS[operation]);
-		const position = `${times.position(transaction)}/${next.place++}`;
-		setText(named.get(HISTORY_COLUMNS.position)!, row, position);
+		const isImage = task.beforeImages === true && operation === ChangeOperation.before;
+		setText(named.get(HISTORY_COLUMNS.operation)!, row, isImage ? BEFORE : OPERATIONS[operation]);
+		// A reading has one place for all of its rows.
+		const place = operation === ChangeOperation.snapshot ? "" : `/${next.place++}`;
+		setText(named.get(HISTORY_COLUMNS.position)!, row, times.position(transaction) + place);
+		if (task.beforeImages === true) this.#archive(event, row, named);
+	}
+
+	#archive(event: ChangedRows, row: number, named: ReadonlyMap<string, Column>): void {
+		const { task, times } = this.#table;
+		const number = named.get(ARCHIVE_COLUMNS.transaction)!;
+		number.unsetNull(row);
+		number.i64[row] = times.number(event.transactions[row]!);
+		const untold = named.get(ARCHIVE_COLUMNS.untold)!;
+		const names = event.absent === undefined ? [] : untoldColumns(task, event, row);
+		if (names.length > 0) setText(untold, row, JSON.stringify(names));
+		else if (!untold.isNull(row)) untold.setNull(row);
 	}
 
 	#tellAbsent(base: Base | null, row: number, named: ReadonlyMap<string, Column>, landed: readonly Batch[]): void {
@@ -154,6 +178,35 @@ export class ChangeRows {
 			else column.copyValue(row, landed[base.batch]!.columns[place]!, base.row);
 		}
 	}
+}
+
+/** That all rows of an archived table went, as a row of their own. */
+export function truncationRow(of: Omit<ChangedTable, "rows">, transaction: number): Batch {
+	const { task, times } = of;
+	const columns = changeFields(task, false).map(({ name, type }) => {
+		const column = new Column(name, type, 64);
+		column.setNull(0);
+		return column;
+	});
+	const named = new Map(columns.map((column) => [column.name, column]));
+	setTime(named.get(CHANGED_AT_COLUMN)!, 0, times.committedAt(transaction));
+	setText(named.get(HISTORY_COLUMNS.operation)!, 0, TRUNCATE);
+	setText(named.get(HISTORY_COLUMNS.position)!, 0, times.position(transaction));
+	const number = named.get(ARCHIVE_COLUMNS.transaction)!;
+	number.unsetNull(0);
+	number.i64[0] = times.number(transaction);
+	const batch = new Batch(columns, null);
+	batch.rowCount = 1;
+	return batch;
+}
+
+/** Columns that a row does not tell, by their names in the target. */
+function untoldColumns({ columns, target }: TableTask, event: ChangedRows, row: number): string[] {
+	return columns.flatMap(({ name }, place) => {
+		const found = event.batch.columns.findIndex((column) => column.name === name);
+		const landed = target.columns[place]!.name;
+		return found < 0 || isTold(event, found, row) ? [] : [landed];
+	});
 }
 
 /** Rows that are kept as they come have no row before them to complete them from. Of a delete, the key is enough. */
@@ -173,6 +226,10 @@ function keptRows({ task, isPassed }: ChangedTable, { batch, operations, transac
 	let length = 0;
 	for (let row = 0; row < batch.rowCount; row++) {
 		if (isPassed(transactions[row]!)) continue;
+		if (task.beforeImages === true) {
+			kept[length++] = row;
+			continue;
+		}
 		if (task.write === "append" && operations[row] === ChangeOperation.before) continue;
 		if (task.deletes === "ignore" && operations[row] === ChangeOperation.delete) continue;
 		kept[length++] = row;

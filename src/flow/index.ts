@@ -7,7 +7,7 @@ export {
 	resumeTable,
 	withoutTable,
 } from "./change-state.ts";
-export { changeTarget, columnsAdded, type Deletes } from "./change-target.ts";
+export { type ChangeLanding, changeTarget, columnsAdded, type Deletes } from "./change-target.ts";
 export { BIG_TABLE_ROWS, CHUNKS_KEPT_MS } from "./chunked-extract.ts";
 export { sweepStaging } from "./clean-staging.ts";
 export { cursorRefusal, isTimeCursor } from "./cursor.ts";

@@ -59,6 +59,8 @@ export interface TableTask {
 	readonly overlapMs?: number;
 	/** What deletes in a change log do; for mode cdc only. */
 	readonly deletes?: Deletes;
+	/** With mode cdc and write append: see ARCHIVE_COLUMNS. */
+	readonly beforeImages?: true;
 	/** Flag column by its name in the destination. */
 	readonly deletedColumn?: string;
 	readonly where?: string;

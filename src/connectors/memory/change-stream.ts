@@ -1,5 +1,6 @@
 import type { Batch, BatchPool } from "../../core/batch.ts";
 import {
+	beforeImagesOf,
 	type ChangedRows,
 	type ChangeEvent,
 	ChangeOperation,
@@ -136,7 +137,8 @@ export class MemoryChangeStream implements ChangeStream {
 		if (after === null) return yield* this.#put(pending, ChangeOperation.delete, before!, keyOnly);
 		if (before === null) return yield* this.#put(pending, ChangeOperation.insert, after, null);
 		const changesKey = isKey.some((key, i) => key && before[i] !== after[i]);
-		if (request.before === "all" || changesKey) yield* this.#put(pending, ChangeOperation.before, before, keyOnly);
+		if (changesKey || beforeImagesOf(request, shape.name) === "all")
+			yield* this.#put(pending, ChangeOperation.before, before, keyOnly);
 		const told = shape.columns.map(({ name }, i) => !toasted.includes(name) || before[i] !== after[i]);
 		// As with a REPLICA IDENTITY FULL: where there is no key, all of both rows is told.
 		const whole = shape.primaryKey.length === 0 || told.every(Boolean);

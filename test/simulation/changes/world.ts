@@ -172,7 +172,7 @@ export class ChangeWorld {
 				table: { ...table, ...big },
 				columns,
 				types: DEFAULT_TYPE_POLICY,
-				target: changeTarget(plain, write, deletes, destination),
+				target: changeTarget(plain, { write, deletes, beforeImages: false }, destination),
 				mode: "cdc",
 				write,
 				deletes,

@@ -1,7 +1,8 @@
 import {
-	type BeforeImages,
+	beforeImagesOf,
 	type ChangedRows,
 	type ChangedSchema,
+	type ChangeRequest,
 	HeadraceError,
 	qualified,
 	type SourceTable,
@@ -73,10 +74,15 @@ export class FollowedTables {
 	readonly #schemas = new Set<string>();
 	readonly #dictionary: Dictionary;
 	readonly #folds: boolean;
-	readonly #before: BeforeImages;
+	readonly #before: ChangeRequest["before"];
 	readonly #emit: (rows: ChangedRows) => void;
 
-	private constructor(dictionary: Dictionary, folds: boolean, before: BeforeImages, emit: (rows: ChangedRows) => void) {
+	private constructor(
+		dictionary: Dictionary,
+		folds: boolean,
+		before: ChangeRequest["before"],
+		emit: (rows: ChangedRows) => void,
+	) {
 		this.#dictionary = dictionary;
 		this.#folds = folds;
 		this.#before = before;
@@ -87,7 +93,11 @@ export class FollowedTables {
 		tables: readonly SourceTable[],
 		types: (table: TableName) => TypePolicy,
 		dictionary: Dictionary,
-		options: { readonly folds: boolean; readonly before: BeforeImages; readonly emit: (rows: ChangedRows) => void },
+		options: {
+			readonly folds: boolean;
+			readonly before: ChangeRequest["before"];
+			readonly emit: (rows: ChangedRows) => void;
+		},
 	): Promise<FollowedTables> {
 		const made = new FollowedTables(dictionary, options.folds, options.before, options.emit);
 		for (const { kind, name } of tables)
@@ -149,7 +159,12 @@ export class FollowedTables {
 		const changed = before !== null && !sameColumns(before, layout.table);
 		followed.images?.flush();
 		followed.seen = layout.table;
-		followed.images = new RowImages(layout, this.#before, followed.policy, this.#emit);
+		followed.images = new RowImages(
+			layout,
+			beforeImagesOf({ before: this.#before }, followed.name),
+			followed.policy,
+			this.#emit,
+		);
 		return changed ? { kind: "schema", before, after: layout.table, rereads: false, statement: "alter" } : null;
 	}
 

@@ -1,4 +1,5 @@
 import {
+	beforeImagesOf,
 	type ChangedSchema,
 	type ChangeEvent,
 	type ChangeRequest,
@@ -119,7 +120,7 @@ export class FollowedTables {
 		followed.relation = relation;
 		this.#byOid.set(relation.oid, followed);
 		followed.images = new RowImages(layoutOf(relation, table, described.values), {
-			before: this.#request.before,
+			before: beforeImagesOf(this.#request, followed.name),
 			policy: followed.policy,
 			textUnchecked: this.#textUnchecked,
 			emit: this.#emit,
