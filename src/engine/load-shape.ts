@@ -81,9 +81,9 @@ export function tagOf(interval: LoadInterval): string {
 export class Incoming {
 	rows = 0;
 	readonly fields: readonly Field[];
-	readonly #request: LoadRequest;
+	readonly #request: Pick<LoadRequest, "target" | "input" | "signal">;
 
-	constructor(request: LoadRequest) {
+	constructor(request: Pick<LoadRequest, "target" | "input" | "signal">) {
 		this.#request = request;
 		this.fields = request.input.fields;
 		const names = new Set(this.fields.map((field) => field.name));

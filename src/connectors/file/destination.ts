@@ -24,6 +24,7 @@ import {
 import { fieldsAfter, sameFields } from "../../engine/index.ts";
 import { diskError, makeFolders } from "../../formats/index.ts";
 import { BuiltVersion } from "./built-version.ts";
+import { expectHead, FileChanges } from "./changes.ts";
 import type { FormatResources } from "./formats.ts";
 import { HIDDEN_FOLDER, tableFolder } from "./layout.ts";
 import { storedFields } from "./load-shape.ts";
@@ -60,12 +61,20 @@ class FileDestination implements Destination {
 	readonly #hidden: string;
 	readonly #format: FormatName;
 	readonly #builder: VersionBuilder;
+	readonly changes: FileChanges;
 
 	constructor(root: string, options: FileDestinationOptions) {
 		this.#root = root;
 		this.#hidden = join(root, HIDDEN_FOLDER);
 		this.#format = options.format ?? "parquet";
 		this.#builder = new VersionBuilder(this.#format, options);
+		this.changes = new FileChanges({
+			root,
+			hidden: this.#hidden,
+			format: this.#format,
+			resources: options,
+			checkFormat: (current) => this.#checkFormat(current),
+		});
 	}
 
 	mapType(type: ColumnType) {
@@ -115,7 +124,8 @@ class FileDestination implements Destination {
 		const old = storedFields(current);
 		if (sameFields(old, fields)) return [];
 		const changed = fields.filter((field) => !old.some((other) => sameFields([other], [field])));
-		return [`rewrite ${folder} -- ${this.#format}: ${changed.map(text).join(", ")}`];
+		const does = current.record.follows === undefined ? "rewrite" : "new columns in";
+		return [`${does} ${folder} -- ${this.#format}: ${changed.map(text).join(", ")}`];
 	}
 
 	async takeOver(pipeline: string, streams: readonly string[]): Promise<Map<string, PositionRow>> {
@@ -123,6 +133,7 @@ class FileDestination implements Destination {
 		for (const stream of streams) {
 			const head = await this.#raiseEpoch(new StreamLog(this.#hidden, pipeline, stream), stream);
 			await this.#showCommitted([head]);
+			await this.changes.sweep(head);
 			rows.set(stream, positionRow(head));
 		}
 		return rows;
@@ -130,8 +141,10 @@ class FileDestination implements Destination {
 
 	/** Shows readers what a run committed that died before it could. */
 	async #showCommitted(heads: readonly StreamEntry[]): Promise<void> {
-		for (const head of heads)
+		for (const head of heads) {
 			for (const folder of Object.keys(head.tables)) await new TableVersions(this.#root, folder).current();
+			await this.changes.show(head);
+		}
 	}
 
 	async #raiseEpoch(log: StreamLog, stream: string): Promise<StreamEntry> {
@@ -164,11 +177,11 @@ class FileDestination implements Destination {
 	/** Each interval of a table has a log of its own: the last that any of them recorded is the table's. */
 	async schemas(pipeline: string): Promise<RecordedSchema[]> {
 		const last = new Map<string, RecordedSchema>();
-		for (const { schema } of await streamHeads(this.#hidden, pipeline)) {
-			if (schema === undefined) continue;
-			const known = last.get(schema.stream);
-			if (known === undefined || known.committedAt < schema.committedAt) last.set(schema.stream, schema);
-		}
+		for (const { schema, schemas = {} } of await streamHeads(this.#hidden, pipeline))
+			for (const recorded of [...Object.values(schemas), ...(schema === undefined ? [] : [schema])]) {
+				const known = last.get(recorded.stream);
+				if (known === undefined || known.committedAt < recorded.committedAt) last.set(recorded.stream, recorded);
+			}
 		return [...last.values()];
 	}
 
@@ -197,20 +210,26 @@ class FileDestination implements Destination {
 	async #load(request: LoadRequest, versions: TableVersions): Promise<LoadResult> {
 		const log = new StreamLog(this.#hidden, request.pipeline, request.stream);
 		// Asked twice: a run that is fenced already must not read everything to learn it.
-		const head = checkHead(await log.head(), request);
+		const head = expectHead(await log.head(), request);
 		const current = await versions.current();
 		if (current !== null) this.#checkFormat(current);
+		if (current?.record.follows !== undefined && (request.write !== "replace" || request.interval !== undefined))
+			throw new HeadraceError(
+				"E_UNSUPPORTED",
+				`${qualified(request.target.name)} is a table that changes of a log are added to: other loads can only replace it`,
+				{ hint: "Write `into:` another name." },
+			);
 		const building = await BuiltVersion.begin(this.#root);
 		try {
 			const built = await this.#builder.build(request, current, building);
 			crashPoint("c08");
-			checkHead(await log.head(), request);
+			expectHead(await log.head(), request);
 			await this.#commit(request, { log, head, versions, current, building, built });
 			return built.result;
 		} catch (error) {
 			if (error instanceof HeadraceError && error.reaction === "retry") throw error;
 			// A run that is behind finds files gone that it builds on: say which it is.
-			checkHead(await log.head(), request);
+			expectHead(await log.head(), request);
 			if (!(await versions.isNewest(current?.record.version)))
 				throw new HeadraceError("E_CONFLICT", `another load of ${versions.folder} was committed meanwhile`, {
 					cause: error,
@@ -258,17 +277,19 @@ class FileDestination implements Destination {
 				committedAt,
 				tables: { ...head.tables, [versions.folder]: { version, load_id: loadId } },
 				...(schema === undefined ? {} : { schema: { ...schema, version: schemaVersion, committedAt } }),
-				load: {
-					load_id: loadId,
-					pipeline,
-					table_name: qualified(target.name),
-					from_position: fromPosition,
-					to_position: toPosition,
-					rows_inserted: rowsInserted,
-					rows_updated: rowsUpdated,
-					rows_deleted: rowsDeleted,
-					committed_at: committedAt,
-				},
+				loads: [
+					{
+						load_id: loadId,
+						pipeline,
+						table_name: qualified(target.name),
+						from_position: fromPosition,
+						to_position: toPosition,
+						rows_inserted: rowsInserted,
+						rows_updated: rowsUpdated,
+						rows_deleted: rowsDeleted,
+						committed_at: committedAt,
+					},
+				],
 			});
 		} catch (error) {
 			if (error instanceof HeadraceError && error.code === "E_FENCED") await versions.withdraw(version);
@@ -298,18 +319,6 @@ interface CommitParts {
 	readonly current: CurrentTable | null;
 	readonly building: BuiltVersion;
 	readonly built: Built;
-}
-
-/** The compare of the compare-and-set. @throws E_FENCED */
-function checkHead(head: StreamEntry | null, request: LoadRequest): StreamEntry {
-	if (
-		head === null ||
-		head.epoch !== request.epoch ||
-		head.seq !== request.seq ||
-		head.position !== request.fromPosition
-	)
-		throw new HeadraceError("E_FENCED", `the position of ${request.stream} is no longer the one this run began with`);
-	return head;
 }
 
 function positionRow({ stream, epoch, seq, position, loadId, schemaVersion, committedAt }: StreamEntry): PositionRow {

@@ -19,6 +19,20 @@ export interface StreamEntry extends PositionRow {
 	readonly loads: readonly CommittedLoad[];
 	/** The columns that this stream's loads recorded last, for the stream they name (intervals of a table share one). */
 	readonly schema?: RecordedSchema;
+	/** The same for the tables of a change log, by the stream of each. */
+	readonly schemas?: Readonly<Record<string, RecordedSchema>>;
+	/** The last record of the changes that this stream brought. */
+	readonly journal?: JournalHead;
+}
+
+/** Up to where the records of a stream's changes count: see `change-journal.ts`. */
+export interface JournalHead {
+	/** Names the journal, whatever becomes of its folder. */
+	readonly journal: string;
+	readonly number: number;
+	readonly id: string;
+	/** Tables whose changes are in it, by folder: the load that the rows of each began with. */
+	readonly origins: Readonly<Record<string, string>>;
 }
 
 export interface CommittedVersion {
@@ -71,12 +85,21 @@ export class StreamLog {
 		before: StreamEntry | null,
 		change: Omit<PositionRow, "stream"> & {
 			readonly tables: Readonly<Record<string, CommittedVersion>>;
-			readonly load?: CommittedLoad;
+			/** Loads of this commit; all of them are remembered. */
+			readonly loads?: readonly CommittedLoad[];
 			readonly schema?: RecordedSchema;
+			readonly schemas?: Readonly<Record<string, RecordedSchema>>;
+			readonly journal?: JournalHead;
 		},
 	): Promise<StreamEntry> {
-		const { load, schema = before?.schema, ...row } = change;
-		const loads = [...(before?.loads ?? []), ...(load === undefined ? [] : [load])].slice(-LOADS_MAX);
+		const {
+			loads: added = [],
+			schema = before?.schema,
+			schemas = before?.schemas,
+			journal = before?.journal,
+			...row
+		} = change;
+		const loads = [...(before?.loads ?? []), ...added].slice(-Math.max(LOADS_MAX, added.length));
 		const entry: StreamEntry = {
 			format_version: 1,
 			pipeline: this.#pipeline,
@@ -87,6 +110,8 @@ export class StreamLog {
 			...row,
 			loads,
 			...(schema === undefined ? {} : { schema }),
+			...(schemas === undefined ? {} : { schemas }),
+			...(journal === undefined ? {} : { journal }),
 		};
 		await makeFolders(this.#folder, 0o777);
 		const temporary = join(this.#folder, `.tmp-${entry.id}`);

@@ -19,6 +19,21 @@ export interface TableRecord {
 	readonly to_position: string;
 	/** The process that wrote it. */
 	readonly writer: string;
+	/**
+	 * Changes of a log are added to this version's files: `files` and `rows` are those that it began with, and the journal
+	 * names the others.
+	 */
+	readonly follows?: FollowedRecord;
+}
+
+/** What a version is that changes of a log are added to. */
+export interface FollowedRecord {
+	/** The load that the table's rows began with: a later version with the same one has all files of an earlier. */
+	readonly origin: string;
+	/** The stream whose recorded columns are the table's. */
+	readonly stream: string;
+	/** Columns that came later, and what rows of before have in them: SQL of a constant. */
+	readonly defaults: Readonly<Record<string, string>>;
 }
 
 export interface StoredColumn {
