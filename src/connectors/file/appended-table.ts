@@ -1,8 +1,8 @@
-import { chmod, readdir, unlink } from "node:fs/promises";
+import { chmod, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import {
 	type ApplyRequest,
-	Batch,
+	type Batch,
 	CHANGE_ABSENT_COLUMN,
 	type ChangesPart,
 	type Field,
@@ -19,6 +19,7 @@ import { type JournalPart, recordNumber } from "./change-journal.ts";
 import { writeEmptyFile } from "./empty-file.ts";
 import { type FormatResources, ownTemporaryFolder } from "./formats.ts";
 import { storedFields } from "./load-shape.ts";
+import { PartOfBatch } from "./part-of-batch.ts";
 import { destinationFormat, storedBatches, storedType } from "./stored-format.ts";
 import type { FollowedRecord, StoredFile } from "./table-record.ts";
 import type { CurrentTable, TableVersions } from "./table-versions.ts";
@@ -89,7 +90,7 @@ export class AppendedTable {
 		const own = target.columns.map(({ name }) => part.input.fields[names.get(name)!]!);
 		const fields = own.map((field) => ({ ...field, type: storedType(field.type, format) }));
 		const files = new Map<string, StoredFile>();
-		const prefix = `since-${recordNumber(number)}-${tag}-${String(this.parts.length).padStart(3, "0")}`;
+		const prefix = `since-${recordNumber(number)}-${tag}-${String(this.parts.length).padStart(5, "0")}`;
 		const { extension } = destinationFormat(format, resources);
 		const nextPath = async () => {
 			const name = `${prefix}-${String(files.size).padStart(5, "0")}.${extension}`;
@@ -115,6 +116,7 @@ export class AppendedTable {
 			origin: this.#options.origin,
 			columns: fields.map(({ name, type, nullable }) => ({ name, type: typeName(type), nullable })),
 			files: [...files.values()],
+			bytes: await bytesOf([...files.keys()]),
 		});
 		return incoming.rows;
 	}
@@ -209,6 +211,13 @@ export class AppendedTable {
 	}
 }
 
+/** How much files are together. */
+export async function bytesOf(paths: readonly string[]): Promise<number> {
+	let bytes = 0;
+	for (const path of paths) bytes += (await stat(path)).size;
+	return bytes;
+}
+
 /** Rows without what only says how they are to be applied. @throws E_BASE_MISSING for one that does not tell all */
 async function* ownColumns(
 	part: ChangesPart,
@@ -234,23 +243,5 @@ async function* ownColumns(
 			);
 		}
 		yield new PartOfBatch(batch, places);
-	}
-}
-
-/** Some columns of a batch, which is released with it. */
-class PartOfBatch extends Batch {
-	readonly #of: Batch;
-
-	constructor(of: Batch, places: readonly number[]) {
-		super(
-			places.map((place) => of.columns[place]!),
-			null,
-		);
-		this.rowCount = of.rowCount;
-		this.#of = of;
-	}
-
-	override release(): void {
-		this.#of.release();
 	}
 }

@@ -33,7 +33,9 @@ export interface JournalReading {
 	readonly origin: string;
 	/** The table had been followed before: what is in the journal of it ends here. */
 	readonly replaces: boolean;
+	readonly columns: readonly StoredColumn[];
 	readonly files: readonly StoredFile[];
+	readonly bytes: number;
 }
 
 export interface JournalPart {
@@ -42,6 +44,7 @@ export interface JournalPart {
 	/** As they are in these files. */
 	readonly columns: readonly StoredColumn[];
 	readonly files: readonly StoredFile[];
+	readonly bytes: number;
 }
 
 /**

@@ -16,14 +16,14 @@ import {
 	timestampText,
 } from "../../core/index.ts";
 import { diskError, syncFolder } from "../../formats/index.ts";
-import { AppendedTable } from "./appended-table.ts";
+import { AppendedTable, bytesOf } from "./appended-table.ts";
 import { isArchive } from "./archive-columns.ts";
 import { UNFINISHED_ENDING } from "./built-version.ts";
 import { ChangeJournal, type JournalPart, type JournalReading, type JournalRecord } from "./change-journal.ts";
 import type { FormatResources } from "./formats.ts";
 import { tableFolder } from "./layout.ts";
 import { type CommittedLoad, type JournalHead, type StreamEntry, StreamLog, streamHeads } from "./stream-log.ts";
-import { type CurrentTable, TableVersions } from "./table-versions.ts";
+import { type CurrentTable, originOf, TableVersions } from "./table-versions.ts";
 
 /** What changes need of their destination. */
 export interface FileChangesContext {
@@ -174,8 +174,9 @@ export class FileChanges implements DestinationChanges {
 			const origin = originOf(current);
 			const known = head?.origins[folder];
 			if (known === origin) continue;
-			const { files } = current.record;
-			readings.push({ folder, origin, replaces: known !== undefined, files });
+			const { files, columns } = current.record;
+			const bytes = await bytesOf(files.map(({ name }) => join(current.dataFolder, name)));
+			readings.push({ folder, origin, replaces: known !== undefined, columns, files, bytes });
 		}
 		return readings;
 	}
@@ -226,11 +227,6 @@ interface CommitParts {
 	readonly head: StreamEntry;
 	readonly tables: ReadonlyMap<string, AppendedTable>;
 	readonly results: readonly LoadResult[];
-}
-
-/** The load that a table's rows began with. */
-export function originOf({ record }: CurrentTable): string {
-	return record.follows?.origin ?? record.load_id;
 }
 
 /** The compare of the compare-and-set. @throws E_FENCED */

@@ -1,6 +1,7 @@
 import { mkdir, realpath } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
+	type ChangeLog,
 	type DescribeRequest,
 	type FileStore,
 	type Finding,
@@ -14,6 +15,8 @@ import {
 } from "../../core/index.ts";
 import { Engine, type EngineConnection } from "../../engine/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
+import { Archive } from "./archive.ts";
+import { ArchiveLog } from "./archive-log.ts";
 import { type FoundTable, mergeParquet, mergeText, sourceColumns } from "./column-plan.ts";
 import { inspectCsv } from "./csv-file.ts";
 import { type Discovery, discover, type FileTable, type SourceFile, tableNamed } from "./discover.ts";
@@ -52,7 +55,15 @@ export async function createFileSource(options: FileSourceOptions): Promise<Sour
 		return new FileSource(options, await realpath(temporaryDirectory));
 	}
 	const { root } = await discover(options.path, options.format);
-	return new FileSource(options, root);
+	const source = new FileSource(options, root);
+	const archive = await Archive.find(options.path);
+	return archive === null ? source : withArchive(source, archive);
+}
+
+/** A folder whose tables can also be followed: what was archived in it is its change log. */
+async function withArchive(files: FileSource, archive: Archive): Promise<Source> {
+	const changeLog = await ArchiveLog.of(archive, () => files.connect());
+	return Object.assign(files, { archive, changeLog });
 }
 
 class FileSource implements Source, SnapshotFiles {
@@ -60,6 +71,8 @@ class FileSource implements Source, SnapshotFiles {
 	readonly queries = false;
 	readonly quoteString = duckdbDialect.quoteLiteral;
 	readonly backslashEscapes = false;
+	readonly archive: Archive | null = null;
+	readonly changeLog?: ChangeLog;
 	readonly #options: FileSourceOptions;
 	readonly copies: FileCopies;
 	/** The folder that the engine may look into. */
@@ -127,7 +140,11 @@ class FileSource implements Source, SnapshotFiles {
 	async describe(requests: readonly DescribeRequest[]): Promise<SourceTable[]> {
 		const { tables } = await this.discover();
 		const described: SourceTable[] = [];
-		for (const { table: wanted, types } of requests) {
+		for (const { table: wanted, types, forLog } of requests) {
+			if (forLog === true && this.archive !== null && !("query" in wanted)) {
+				described.push(await this.archive.describe(tableNamed(tables, wanted).name, types));
+				continue;
+			}
 			if ("query" in wanted)
 				throw new HeadraceError("E_UNSUPPORTED", "files take no queries", {
 					hint: "Name a table, or copy it to duckdb first.",
@@ -177,9 +194,15 @@ class FileSource implements Source, SnapshotFiles {
 		return { format: "text", found: await (table.format === "csv" ? inspectCsv : inspectJsonl)(path) };
 	}
 
-	async snapshot(options: { readonly readers: number; readonly signal?: AbortSignal }): Promise<Snapshot> {
-		const { tables } = await this.discover();
+	async snapshot(options: {
+		readonly readers: number;
+		readonly forLog?: boolean;
+		readonly signal?: AbortSignal;
+	}): Promise<Snapshot> {
 		const clock = `${new Date().toISOString().slice(0, -1).replace("T", " ")}000`;
+		if (options.forLog === true && this.changeLog !== undefined)
+			return beforeAllChanges(this.changeLog, clock, options.readers);
+		const { tables } = await this.discover();
 		return new FileSnapshot(this, tables, clock, Math.max(1, options.readers), options.signal);
 	}
 
@@ -196,6 +219,19 @@ class FileSource implements Source, SnapshotFiles {
 			await this.copies[Symbol.asyncDispose]();
 		}
 	}
+}
+
+/** An archive tells its tables from nothing on: what they held at first is in its log too. */
+function beforeAllChanges(log: ChangeLog, clock: string, readers: number): Snapshot {
+	return {
+		readers,
+		clock,
+		logPlace: async () => ({ position: await log.beginning(), exact: true }),
+		cursorMax: async () => ({ max: null, nulls: 0 }),
+		split: async () => [{ index: 0 }],
+		async *read() {},
+		[Symbol.asyncDispose]: async () => {},
+	};
 }
 
 function merge(inspected: readonly { readonly name: string; readonly inspection: Inspection }[]): FoundTable {

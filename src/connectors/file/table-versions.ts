@@ -14,6 +14,11 @@ export interface CurrentTable {
 	readonly dataFolder: string;
 }
 
+/** The load that a table's rows began with. */
+export function originOf({ record }: CurrentTable): string {
+	return record.follows?.origin ?? record.load_id;
+}
+
 /**
  * The versions of one table. A version is a folder with a number as its name, made elsewhere and renamed to its place:
  * of two that want the same number one fails. It counts from the moment when its stream's log names it; `<root>/<table>`
@@ -46,6 +51,11 @@ export class TableVersions {
 			await this.#removeOlder(current.record.version);
 		}
 		return current;
+	}
+
+	/** The same, for who only looks: nothing is finished. */
+	async newest(): Promise<CurrentTable | null> {
+		return this.#newestCommitted();
 	}
 
 	/** Whether this is still the newest committed version. */
