@@ -25,7 +25,7 @@ export function checkChangeModes(
 			"E_UNSUPPORTED",
 			`${source} has mode cdc, and ${pipeline.from.type} keeps no change log`,
 			"mode",
-			`mysql and postgres keep one. ${other}`,
+			`mysql and postgres keep one, and a folder that changes were archived in. ${other}`,
 		);
 	const writes = destination.changes?.writes;
 	if (writes === undefined)
@@ -33,7 +33,7 @@ export function checkChangeModes(
 			"E_UNSUPPORTED",
 			`${source} has mode cdc, and ${pipeline.to.type} can't take several tables' changes in one transaction`,
 			"mode",
-			`duckdb, postgres, redshift and lake can. ${other}`,
+			`duckdb, postgres, redshift and lake can, and a folder of files with write append. ${other}`,
 		);
 	else if (!writes.includes(write as ChangesWrite) && write !== "replace")
 		fault("E_UNSUPPORTED", `${pipeline.to.type} can't ${write} changes`, "write", `It can ${writes.join(", ")}.`);

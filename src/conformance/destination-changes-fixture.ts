@@ -60,6 +60,13 @@ export class Follower {
 		return columns.map(({ name, type, nullable }) => ({ name, type, nullable }));
 	}
 
+	/** New rows of a table, by merge where the destination can. */
+	adding(target: TargetTable, rows: readonly TextRow[], more: Partial<TextPart> = {}): TextPart {
+		if (!this.changes.writes.includes("merge")) return { target, write: "append", rows, ...more };
+		const puts = rows.map((row) => put(...row));
+		return merging(target, puts, more);
+	}
+
 	request(parts: readonly TextPart[], change: Partial<ApplyRequest> = {}): ApplyRequest {
 		const { stream, seq, epoch, position: from } = this.row;
 		const to = logPositionAt(seq + 1);

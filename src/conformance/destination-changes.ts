@@ -20,8 +20,10 @@ import {
 } from "./destination-fixture.ts";
 import { CountingPool, numberedRows, sameRows } from "./rows.ts";
 
+const BOTH = "a load and changes of one table follow each other";
 const OLD = numberedRows(20);
 const NEW = numberedRows(30, 1000);
+const LATER = numberedRows(5, 9000);
 const CHANGES = NEW.map((row) => put(...row));
 
 /** Requests that do not continue where the destination is. */
@@ -38,7 +40,7 @@ const transactionCases: readonly DestinationCase[] = [
 	followed("changes commit rows of their tables, position and load ids together", async (fixture, follower) => {
 		const known = await loaded(fixture, "known", OLD);
 		const made = targetOf(fixture, "made");
-		const request = follower.request([merging(known.target, CHANGES), merging(made, CHANGES.slice(0, 3))]);
+		const request = follower.request([follower.adding(known.target, NEW), follower.adding(made, NEW.slice(0, 3))]);
 		await follower.expectRecorded(request, false);
 		const { parts } = await follower.changes.apply(request);
 		follower.passed(request);
@@ -80,7 +82,10 @@ const transactionCases: readonly DestinationCase[] = [
 		};
 		const watching = watch();
 		const options = { rowsPerBatch: 10, between };
-		const apply = follower.apply(merging(left.target, CHANGES, options), merging(right.target, CHANGES, options));
+		const apply = follower.apply(
+			follower.adding(left.target, NEW, options),
+			follower.adding(right.target, NEW, options),
+		);
 		try {
 			await Promise.race([apply, watching]);
 			await apply;
@@ -100,8 +105,8 @@ const transactionCases: readonly DestinationCase[] = [
 				if (batch === 2) throw new HeadraceError("E_CONNECTION_LOST", "the source is gone");
 			};
 			const request = follower.request([
-				merging(first.target, CHANGES),
-				merging(second, CHANGES, { rowsPerBatch: 10, between }),
+				follower.adding(first.target, NEW),
+				follower.adding(second, NEW, { rowsPerBatch: 10, between }),
 			]);
 			await rejectsWith("E_CONNECTION_LOST", follower.changes.apply(request));
 			await expectRows(fixture, first, OLD, "after the failure");
@@ -109,7 +114,7 @@ const transactionCases: readonly DestinationCase[] = [
 			assert.ok(rows === null || rows.length === 0, "rows of the part that failed are visible");
 			await follower.expectPosition();
 			await follower.expectRecorded(request, false);
-			await follower.apply(merging(first.target, CHANGES), merging(second, CHANGES));
+			await follower.apply(follower.adding(first.target, NEW), follower.adding(second, NEW));
 			await expectRows(fixture, first, [...OLD, ...NEW], "after the repetition");
 			await expectRows(fixture, { target: second }, NEW, "after the repetition");
 			await follower.expectPosition();
@@ -119,7 +124,7 @@ const transactionCases: readonly DestinationCase[] = [
 		const { target } = await loaded(fixture, "fenced", OLD);
 		await follower.apply();
 		for (const [what, change] of FENCED) {
-			const request = follower.request([merging(target, CHANGES)]);
+			const request = follower.request([follower.adding(target, NEW)]);
 			const wrong = { ...request, ...change(request) };
 			await rejectsWith("E_FENCED", follower.changes.apply(wrong));
 			await expectRows(fixture, { target }, OLD, `after a wrong ${what}`);
@@ -131,13 +136,13 @@ const transactionCases: readonly DestinationCase[] = [
 		"takeOver fences the older run: its changes fail, before and after the newer run's",
 		async (fixture, older) => {
 			const { target } = await loaded(fixture, "handed", OLD);
-			await older.apply(merging(target, []));
+			await older.apply(older.adding(target, []));
 			await using second = await fixture.reopen();
 			const newer = await Follower.takeOver(second);
-			await rejectsWith("E_FENCED", older.changes.apply(older.request([merging(target, [put("5000", "older")])])));
+			await rejectsWith("E_FENCED", older.changes.apply(older.request([older.adding(target, [["5000", "older"]])])));
 			await expectRows(fixture, { target }, OLD);
-			await newer.apply(merging(target, CHANGES));
-			await rejectsWith("E_FENCED", older.changes.apply(older.request([merging(target, [put("5000", "older")])])));
+			await newer.apply(newer.adding(target, NEW));
+			await rejectsWith("E_FENCED", older.changes.apply(older.request([older.adding(target, [["5000", "older"]])])));
 			await expectRows(fixture, { target }, [...OLD, ...NEW]);
 			await newer.expectPosition();
 		},
@@ -152,7 +157,7 @@ const transactionCases: readonly DestinationCase[] = [
 			// It may have to wait for this request's locks: so it is given time, and not waited for.
 			await Promise.race([race.taking, delay(300)]);
 		};
-		const request = older.request([merging(target, CHANGES, { rowsPerBatch: 10, between })]);
+		const request = older.request([older.adding(target, NEW, { rowsPerBatch: 10, between })]);
 		const applying = older.changes.apply(request).then(
 			() => true,
 			async (error: unknown) => {
@@ -166,8 +171,13 @@ const transactionCases: readonly DestinationCase[] = [
 		assert.equal(newer.row.seq, committed ? older.row.seq + 1 : older.row.seq);
 		await older.expectRecorded(request, committed);
 		await expectRows(fixture, { target }, committed ? [...OLD, ...NEW] : OLD);
-		await newer.apply(merging(target, CHANGES));
-		await expectRows(fixture, { target }, [...OLD, ...NEW], "after the newer run's changes");
+		await newer.apply(newer.adding(target, LATER));
+		await expectRows(
+			fixture,
+			{ target },
+			[...OLD, ...(committed ? NEW : []), ...LATER],
+			"after the newer run's changes",
+		);
 	}),
 	followed("changes that are sent again after their commit have effect once", async (fixture, follower) => {
 		const target = targetOf(fixture, "sent_again");
@@ -198,25 +208,25 @@ const transactionCases: readonly DestinationCase[] = [
 		const between = async (batch: number) => {
 			if (batch === 1) abort.abort();
 		};
-		const parts = [merging(target, CHANGES), merging(target, CHANGES, { rowsPerBatch: 10, between })];
+		const parts = [follower.adding(target, NEW), follower.adding(target, NEW, { rowsPerBatch: 10, between })];
 		const request = follower.request(parts, { signal: abort.signal });
 		await assert.rejects(within(20_000, "aborted changes", follower.changes.apply(request)));
 		await expectRows(fixture, { target }, OLD);
 		await follower.expectPosition();
 		await follower.expectRecorded(request, false);
-		await follower.apply(merging(target, CHANGES));
+		await follower.apply(follower.adding(target, NEW));
 		await expectRows(fixture, { target }, [...OLD, ...NEW]);
 	}),
 	followed("changes release every batch once", async (fixture, follower) => {
 		const pools: CountingPool[] = [];
-		const pool: NonNullable<Parameters<typeof merging>[2]>["pool"] = (fields) => {
+		const pool: NonNullable<Parameters<Follower["adding"]>[2]>["pool"] = (fields) => {
 			const made = new CountingPool(fields);
 			pools.push(made);
 			return made;
 		};
-		const rows = numberedRows(5000).map((row) => put(...row));
+		const rows = numberedRows(5000);
 		const [one, two] = ["one", "two"].map((name) => targetOf(fixture, name));
-		await follower.apply(merging(one!, rows, { pool }), merging(two!, rows, { pool, write: "merge" }));
+		await follower.apply(follower.adding(one!, rows, { pool }), follower.adding(two!, rows, { pool }));
 		for (const { taken, given } of pools) assert.equal(given, taken, `${taken} batches were given, ${given} came back`);
 		assert.equal(pools.length, 2);
 		await expectRows(fixture, { target: two! }, numberedRows(5000));
@@ -228,14 +238,14 @@ const transactionCases: readonly DestinationCase[] = [
 		});
 		const parts = ["one", "two"].map((name) => {
 			const target = targetOf(fixture, name);
-			return merging(target, [], { schema: { stream: `main.${name}`, columns } });
+			return follower.adding(target, [], { schema: { stream: `main.${name}`, columns } });
 		});
 		await follower.apply(...parts);
 		const recorded = await fixture.destination.schemas(PIPELINE);
 		assert.deepEqual(recorded.map(({ stream }) => stream).sort(), ["main.one", "main.two"]);
 		assert.deepEqual(recorded[0]?.columns, columns);
 	}),
-	followed("a load and changes of one table follow each other", async (fixture, follower) => {
+	followed(BOTH, async (fixture, follower) => {
 		const loader = await loaded(fixture, "both", OLD);
 		await follower.apply(merging(loader.target, CHANGES));
 		await loader.load(numberedRows(3, 7));
@@ -254,6 +264,14 @@ export const destinationChangesCases: readonly DestinationCase[] = [
 	...destinationChangesValuesCases,
 	...destinationChangesHistoryCases,
 ];
+
+/** The gaps of a destination that keeps changes as rows, and can't merge them. */
+export function withoutMergedChanges(reason: string): Gap[] {
+	const kept = new Set(transactionCases.map(([name]) => name));
+	return destinationChangesCases
+		.filter(([name]) => name === BOTH || !(kept.has(name) || name.startsWith("append ")))
+		.map(([name]) => ({ case: name, reason }));
+}
 
 /** The gaps of a destination that takes no changes. */
 export function withoutChanges(reason: string): Gap[] {

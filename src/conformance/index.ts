@@ -2,7 +2,7 @@ export { type Case, caseTitle, type Gap, type Setup } from "./case.ts";
 export { changeLogSuite } from "./change-log.ts";
 export type { ChangeLogFixture, ChangeLogSetup } from "./change-log-fixture.ts";
 export { destinationSuite } from "./destination.ts";
-export { withoutChanges } from "./destination-changes.ts";
+export { withoutChanges, withoutMergedChanges } from "./destination-changes.ts";
 export type { DestinationFixture, DestinationSetup } from "./destination-fixture.ts";
 export { withoutSql, withoutVerify } from "./destination-sql.ts";
 export { plainFormat } from "./plain-format.ts";

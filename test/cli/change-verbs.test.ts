@@ -99,8 +99,8 @@ describe.skipIf(missing("postgres15"))("tables that follow PostgreSQL's log", ()
 		const { code, stderr } = await run("plan", "faults");
 		expect(code).toBe(2);
 		for (const text of [
-			"faults.yaml:5:21  E_UNSUPPORTED  public.v has mode cdc, and file can't take several tables' changes",
-			"duckdb, postgres, redshift and lake can",
+			"faults.yaml:7:40  E_UNSUPPORTED  public.accounts: file can't merge changes",
+			"It can append.",
 			"faults.yaml:5:21  E_UNSUPPORTED  public.v is a view",
 			"faults.yaml:6:37  E_KEY_REQUIRED  public.notes has no key to tell its rows apart by",
 			"faults.yaml:8:3  E_NAME_COLLISION  public.accounts and public.ledger both go into x.y",

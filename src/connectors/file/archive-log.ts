@@ -9,7 +9,7 @@ import {
 	type SourceTable,
 } from "../../core/index.ts";
 import type { EngineConnection } from "../../engine/index.ts";
-import type { Archive } from "./archive.ts";
+import type { Archive, OpenedArchive } from "./archive.ts";
 import { comparePlaces, decodePlace, encodePlace } from "./archive-place.ts";
 import { ArchiveStream } from "./archive-stream.ts";
 
@@ -22,14 +22,10 @@ export class ArchiveLog implements ChangeLog {
 	readonly #journal: string;
 	readonly #connect: () => Promise<EngineConnection>;
 
-	private constructor(archive: Archive, journal: string, connect: () => Promise<EngineConnection>) {
+	constructor({ archive, journal }: OpenedArchive, connect: () => Promise<EngineConnection>) {
 		this.#archive = archive;
 		this.#journal = journal;
 		this.#connect = connect;
-	}
-
-	static async of(archive: Archive, connect: () => Promise<EngineConnection>): Promise<ArchiveLog> {
-		return new ArchiveLog(archive, (await archive.end()).head.journal, connect);
 	}
 
 	async end(): Promise<string> {

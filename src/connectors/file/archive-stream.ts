@@ -207,6 +207,10 @@ export class ArchiveStream implements ChangeStream {
 		yield* this.#learn({ ...found, files });
 		const { known } = found.followed;
 		const place = await readingPlace(connection, files.paths);
+		if (place === null && !reading.replaces) {
+			this.#place = { ...this.#place, record, transaction: number };
+			return;
+		}
 		// Without rows nothing tells when it was read.
 		const micros = place?.micros ?? BigInt(Date.parse(`${committed_at.slice(0, 19).replace(" ", "T")}Z`)) * 1000n;
 		const transaction = this.#transactions.length;

@@ -28,6 +28,12 @@ export interface ArchiveEnd {
 	readonly journal: ChangeJournal;
 }
 
+export interface OpenedArchive {
+	readonly archive: Archive;
+	/** See JournalHead. */
+	readonly journal: string;
+}
+
 /** A table whose changes are in an archive. */
 export interface ArchivedTable {
 	readonly folder: string;
@@ -51,6 +57,11 @@ export class Archive {
 		if (!changes?.isDirectory()) return null;
 		const archive = new Archive(await realpath(path));
 		return (await archive.#heads()).length === 0 ? null : archive;
+	}
+
+	/** With the name of its journal. */
+	async opened(): Promise<OpenedArchive> {
+		return { archive: this, journal: (await this.end()).head.journal };
 	}
 
 	async #heads(): Promise<StreamEntry[]> {

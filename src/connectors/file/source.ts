@@ -15,7 +15,7 @@ import {
 } from "../../core/index.ts";
 import { Engine, type EngineConnection } from "../../engine/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
-import { Archive } from "./archive.ts";
+import { Archive, type OpenedArchive } from "./archive.ts";
 import { ArchiveLog } from "./archive-log.ts";
 import { type FoundTable, mergeParquet, mergeText, sourceColumns } from "./column-plan.ts";
 import { inspectCsv } from "./csv-file.ts";
@@ -55,15 +55,8 @@ export async function createFileSource(options: FileSourceOptions): Promise<Sour
 		return new FileSource(options, await realpath(temporaryDirectory));
 	}
 	const { root } = await discover(options.path, options.format);
-	const source = new FileSource(options, root);
 	const archive = await Archive.find(options.path);
-	return archive === null ? source : withArchive(source, archive);
-}
-
-/** A folder whose tables can also be followed: what was archived in it is its change log. */
-async function withArchive(files: FileSource, archive: Archive): Promise<Source> {
-	const changeLog = await ArchiveLog.of(archive, () => files.connect());
-	return Object.assign(files, { archive, changeLog });
+	return new FileSource(options, root, archive === null ? null : await archive.opened());
 }
 
 class FileSource implements Source, SnapshotFiles {
@@ -71,8 +64,9 @@ class FileSource implements Source, SnapshotFiles {
 	readonly queries = false;
 	readonly quoteString = duckdbDialect.quoteLiteral;
 	readonly backslashEscapes = false;
-	readonly archive: Archive | null = null;
+	/** Of a folder in which changes were kept: they are a log again. */
 	readonly changeLog?: ChangeLog;
+	readonly #archive: Archive | null;
 	readonly #options: FileSourceOptions;
 	readonly copies: FileCopies;
 	/** The folder that the engine may look into. */
@@ -81,7 +75,9 @@ class FileSource implements Source, SnapshotFiles {
 	/** What each file holds, for as long as its stamp stays. */
 	readonly #inspections = new Map<string, { readonly stamp: string; readonly inspection: Inspection }>();
 
-	constructor(options: FileSourceOptions, root: string) {
+	constructor(options: FileSourceOptions, root: string, opened: OpenedArchive | null = null) {
+		this.#archive = opened?.archive ?? null;
+		if (opened !== null) this.changeLog = new ArchiveLog(opened, () => this.connect());
 		this.#options = options;
 		this.#root = root;
 		this.copies = new FileCopies(options.store ?? null);
@@ -141,8 +137,8 @@ class FileSource implements Source, SnapshotFiles {
 		const { tables } = await this.discover();
 		const described: SourceTable[] = [];
 		for (const { table: wanted, types, forLog } of requests) {
-			if (forLog === true && this.archive !== null && !("query" in wanted)) {
-				described.push(await this.archive.describe(tableNamed(tables, wanted).name, types));
+			if (forLog === true && this.#archive !== null && !("query" in wanted)) {
+				described.push(await this.#archive.describe(tableNamed(tables, wanted).name, types));
 				continue;
 			}
 			if ("query" in wanted)
