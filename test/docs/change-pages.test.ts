@@ -5,7 +5,13 @@ import { VERBS } from "../../src/cli/verbs.ts";
 import { checkPipelineText } from "../../src/config/index.ts";
 
 const DOCS = join(import.meta.dirname, "../../docs");
-const PAGES = ["replicate-mysql.md", "replicate-postgres.md", "build-history.md", "change-archive.md", "what-happens-when.md"];
+const PAGES = [
+	"replicate-mysql.md",
+	"replicate-postgres.md",
+	"build-history.md",
+	"change-archive.md",
+	"what-happens-when.md",
+];
 const SOURCES: Readonly<Record<string, string>> = {
 	shop_prod: "mysql://u@127.0.0.1/shop",
 	core_db: "mysql://u@127.0.0.1/bank",

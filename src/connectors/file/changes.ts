@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
 	type ApplyRequest,
 	type ApplyResult,
+	acquireTurn,
 	type ChangesPart,
 	type ChangesWrite,
 	crashPoint,
@@ -50,6 +51,18 @@ export class FileChanges implements DestinationChanges {
 	}
 
 	async apply(request: ApplyRequest): Promise<ApplyResult> {
+		// In the same order for all: two that wait for each other would wait for ever.
+		const folders = [...new Set(request.parts.map(({ target }) => tableFolder(target.name)))].sort();
+		const turns: (() => void)[] = [];
+		try {
+			for (const folder of folders) turns.push(await acquireTurn(join(this.#context.root, folder)));
+			return await this.#apply(request);
+		} finally {
+			for (const endTurn of turns) endTurn();
+		}
+	}
+
+	async #apply(request: ApplyRequest): Promise<ApplyResult> {
 		const { root, hidden } = this.#context;
 		const log = new StreamLog(hidden, request.pipeline, request.stream);
 		const head = expectHead(await log.head(), request);
