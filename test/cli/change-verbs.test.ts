@@ -87,10 +87,9 @@ describe.skipIf(missing("postgres15"))("tables that follow PostgreSQL's log", ()
 	};
 
 	test("what can't follow is said by its place, before anything runs", async () => {
-		writeFileSync(join(directory, "connections.yaml"), "out: { type: lake, path: ./out }\n");
 		pipeline("faults", [
 			`from: "${source.url}"`,
-			"to: out",
+			"to: ./out",
 			"tables:",
 			"  public.v: { mode: cdc }",
 			"  public.notes: { mode: cdc, write: history }",

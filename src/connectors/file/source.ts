@@ -192,11 +192,11 @@ class FileSource implements Source, SnapshotFiles {
 
 	async snapshot(options: {
 		readonly readers: number;
-		readonly forLog?: boolean;
+		readonly forLog?: boolean | "exact";
 		readonly signal?: AbortSignal;
 	}): Promise<Snapshot> {
 		const clock = `${new Date().toISOString().slice(0, -1).replace("T", " ")}000`;
-		if (options.forLog === true && this.changeLog !== undefined)
+		if ((options.forLog ?? false) !== false && this.changeLog !== undefined)
 			return beforeAllChanges(this.changeLog, clock, options.readers);
 		const { tables } = await this.discover();
 		return new FileSnapshot(this, tables, clock, Math.max(1, options.readers), options.signal);
