@@ -82,7 +82,8 @@ function writeRights({ server }: MysqlConnection, grants: readonly string[]): Fi
 		message: `${server.account} has more rights than reading needs: ${[...new Set(rights)].join(", ")}`,
 		remedy:
 			"CREATE USER headrace_reader@'%' IDENTIFIED BY '…'; GRANT SELECT ON `<database>`.* TO headrace_reader@'%'; " +
-			"GRANT PROCESS ON *.* TO headrace_reader@'%';",
+			"GRANT PROCESS ON *.* TO headrace_reader@'%';    -- for mode cdc also: " +
+			"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO headrace_reader@'%';",
 	};
 }
 

@@ -79,7 +79,7 @@ async function tooManyRights(session: Session, facts: ServerFacts): Promise<Find
 		      AND pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
 		 FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user`,
 	);
-	const remedy = `CREATE ROLE headrace_reader LOGIN PASSWORD '…'; GRANT pg_read_all_data TO headrace_reader;    -- PostgreSQL 14 and later`;
+	const remedy = `CREATE ROLE headrace_reader LOGIN PASSWORD '…'; GRANT pg_read_all_data TO headrace_reader;    -- PostgreSQL 14 and later; for mode cdc also: ALTER ROLE headrace_reader REPLICATION;`;
 	if (row?.[0] === "t")
 		return [{ severity: "warning", message: `${facts.user} is a superuser; reading needs SELECT only`, remedy }];
 	if (Number(row?.[1] ?? 0) > 0)
