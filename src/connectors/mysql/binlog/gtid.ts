@@ -106,6 +106,17 @@ export class MysqlGtids implements GtidSet {
 		return new MysqlGtids(new Map(this.ranges).set(key, joined(this.ranges.get(key) ?? [], [number, number])));
 	}
 
+	/** Whether one transaction is in the set. */
+	has(gtid: string): boolean {
+		const at = gtid.lastIndexOf(":");
+		const ranges = this.ranges.get(gtid.slice(0, at));
+		if (ranges === undefined) return false;
+		const number = BigInt(gtid.slice(at + 1));
+		// The usual case: one that is new.
+		if (number > ranges.at(-1)![1]) return false;
+		return ranges.some(([first, last]) => first <= number && number <= last);
+	}
+
 	contains(other: GtidSet): boolean {
 		if (!(other instanceof MysqlGtids)) return false;
 		for (const [key, ranges] of other.ranges) {

@@ -1,6 +1,6 @@
 import { HeadraceError } from "../../../core/index.ts";
 import { checksumOf, EventType, type LogEvent, readRotate } from "./event.ts";
-import { type GtidSet, parseGtids } from "./gtid.ts";
+import { type GtidSet, MysqlGtids, parseGtids } from "./gtid.ts";
 import { comparePlaces, encodeLogPosition, FIRST_OFFSET, type LogPosition } from "./position.ts";
 
 const WRAP_BYTES = 4294967296;
@@ -67,6 +67,14 @@ export class LogCursor {
 	arrive(): void {
 		this.#arrives = false;
 		this.#readBefore = null;
+	}
+
+	/**
+	 * Whether a transaction was read before though it lies behind the position: after a change of servers their logs need
+	 * not have one order. MariaDB's GTIDs say up to where, not which.
+	 */
+	knows(gtid: string): boolean {
+		return this.#readBefore === null && this.#gtids instanceof MysqlGtids && this.#gtids.has(gtid);
 	}
 
 	/** A transaction has ended here. */

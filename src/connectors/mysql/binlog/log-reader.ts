@@ -66,6 +66,8 @@ interface Group {
 	hasRows: boolean;
 	/** Events of an XA transaction, which count only once it is committed. */
 	prepared: LogEvent[] | null;
+	/** It was read before: see LogCursor.knows. */
+	readonly isKnown?: boolean;
 }
 
 /** Batches that are being filled may hold so many bytes together, however many tables they are of. */
@@ -130,6 +132,11 @@ export class LogReader {
 			this.#since = performance.now();
 		}
 		return Math.max(0, this.#since + this.#options.flush.seconds * 1000 - performance.now());
+	}
+
+	/** Whether what comes was read before: up to the position, or as a transaction that its GTIDs have. */
+	get #isPassed(): boolean {
+		return this.#cursor.isBehind || this.#group?.isKnown === true;
 	}
 
 	#position(): string {
@@ -214,7 +221,10 @@ export class LogReader {
 			case EventType.xaPrepare:
 				return this.#xaPrepare(event);
 			case EventType.transactionPayload:
-				return this.#cursor.isBehind ? undefined : this.#payload(event);
+				if (!this.#isPassed) return this.#payload(event);
+				// Its end is in it.
+				if (this.#group?.isKnown) this.#commit(event);
+				return undefined;
 			case EventType.incident:
 				throw new HeadraceError("E_INCIDENT", `the log says at ${this.#cursor.text} that changes were lost`);
 			case EventType.partialUpdateRows:
@@ -247,16 +257,18 @@ export class LogReader {
 			isTransaction: gtid !== null && this.#options.flavour === "mariadb" && !gtid.standalone,
 			hasRows: false,
 			prepared: gtid?.preparesXa ? [] : null,
+			isKnown: gtid?.gtid !== undefined && this.#cursor.knows(gtid.gtid),
 		};
 	}
 
 	/** The transaction is whole: the position is behind it. */
 	#commit(event: LogEvent): void {
 		const group = this.#group;
+		const isPassed = this.#isPassed;
 		this.#group = null;
 		const gtid = group?.gtid?.gtid;
 		this.#cursor.commit(gtid);
-		if (this.#cursor.isBehind) return;
+		if (isPassed) return;
 		if (group?.hasRows === true)
 			this.#transactions.push({
 				position: this.#position(),
@@ -270,7 +282,7 @@ export class LogReader {
 	}
 
 	#tableMap(event: LogEvent): Steps | undefined {
-		if (this.#cursor.isBehind) return undefined;
+		if (this.#isPassed) return undefined;
 		const { id, next } = readTableId(event, this.#format);
 		const seen = this.#maps.get(id);
 		const body = event.bytes.subarray(next, event.bodyEnd);
@@ -304,7 +316,7 @@ export class LogReader {
 	}
 
 	#takeRows(event: LogEvent, form: NonNullable<ReturnType<typeof rowsForm>>): void {
-		if (this.#cursor.isBehind) return;
+		if (this.#isPassed) return;
 		const seen = this.#maps.get(readTableId(event, this.#format).id);
 		if (seen === undefined) throw corrupt("rows of a table that it has not described");
 		const { followed } = seen;
@@ -349,7 +361,7 @@ export class LogReader {
 		}
 		const events = group.prepared;
 		group.prepared = null;
-		if (onePhase && !this.#cursor.isBehind) return this.#replay(events, event);
+		if (onePhase && !this.#isPassed) return this.#replay(events, event);
 		if (!onePhase) this.#prepared.keep(id, { file: group.file, offset: group.offset, events });
 		group.hasRows = false;
 		this.#commit(event);
@@ -390,7 +402,7 @@ export class LogReader {
 		const ended = () => {
 			if (this.#group === null || !this.#group.isTransaction) this.#commit(event);
 		};
-		if (this.#cursor.isBehind && !["begin", "commit", "rollback", "xa"].includes(statement.kind)) {
+		if (this.#isPassed && !["begin", "commit", "rollback", "xa"].includes(statement.kind)) {
 			ended();
 			return undefined;
 		}
@@ -446,8 +458,8 @@ export class LogReader {
 			this.#commit(event);
 			return undefined;
 		}
-		if (prepared !== undefined && !this.#cursor.isBehind) return this.#replay(prepared.events, event);
-		if (prepared === undefined && !this.#cursor.isBehind)
+		if (prepared !== undefined && !this.#isPassed) return this.#replay(prepared.events, event);
+		if (prepared === undefined && !this.#isPassed)
 			throw new HeadraceError(
 				"E_HISTORY_GONE",
 				`an XA transaction is committed at ${this.#cursor.text} that was prepared before the stream began`,
@@ -457,7 +469,7 @@ export class LogReader {
 	}
 
 	#statementRows({ table, schemas }: Extract<Statement, { kind: "rows" }>): void {
-		if (this.#cursor.isBehind) return;
+		if (this.#isPassed) return;
 		const place = `${this.#cursor.text}`;
 		if (
 			table !== undefined
@@ -517,7 +529,7 @@ export class LogReader {
 	 * statement: the rows before it may have got the wrong names.
 	 */
 	#refuseByPlace(table: FollowedTable): void {
-		if (this.#cursor.isBehind || !table.readByPlace || comparePlaces(this.#cursor.place, table.describedAt) > 0) return;
+		if (this.#isPassed || !table.readByPlace || comparePlaces(this.#cursor.place, table.describedAt) > 0) return;
 		const place = qualified(table.name);
 		throw new HeadraceError(
 			"E_SCHEMA_AMBIGUOUS",
@@ -537,7 +549,7 @@ export class LogReader {
 	}
 
 	#gone(table: FollowedTable, statement: string): void {
-		if (this.#cursor.isBehind) return;
+		if (this.#isPassed) return;
 		this.#changed({ kind: "schema", before: table.seen ?? table.table, after: null, rereads: false, statement });
 		this.#forget(table);
 		table.seen = null;
@@ -550,7 +562,7 @@ export class LogReader {
 	}
 
 	#truncate(table: FollowedTable): void {
-		if (this.#cursor.isBehind) return;
+		if (this.#isPassed) return;
 		this.#flush();
 		this.#emit({ kind: "truncate", table: table.seen ?? table.table, transaction: this.#transactions.length });
 		this.#group ??= { ...this.#cursor.place, gtid: null, isTransaction: false, hasRows: true, prepared: null };
@@ -558,7 +570,7 @@ export class LogReader {
 	}
 
 	async #redescribed(tables: readonly FollowedTable[], statement: string, rereads: boolean): Promise<void> {
-		if (this.#cursor.isBehind) return;
+		if (this.#isPassed) return;
 		this.#flush();
 		const before = tables.map((table) => table.seen ?? table.table);
 		const isBack = tables.map((table) => table.seen === null && statement === "create");
