@@ -1,11 +1,12 @@
 import { type CheckedPipeline, matchesPattern, parsePattern, selectedTable } from "../config/index.ts";
 import {
 	type Destination,
-	type DestinationSql,
+	type DestinationReads,
 	HeadraceError,
 	HISTORY_COLUMNS,
 	qualified,
 	type RecordedSchema,
+	readsOf,
 	type SqlRow,
 	type TableName,
 } from "../core/index.ts";
@@ -69,7 +70,7 @@ async function historyOf(
 	pipeline: CheckedPipeline,
 	{ table, at, signal }: { readonly table: string; readonly at: string; readonly signal: AbortSignal | undefined },
 ): Promise<HistoryRows> {
-	const { sql } = destination;
+	const sql = readsOf(destination);
 	if (sql?.select === undefined)
 		throw new HeadraceError("E_UNSUPPORTED", `${pipeline.to.type} keeps no history that can be asked`, {
 			hint: "duckdb, postgres, redshift and lake do.",
@@ -105,7 +106,7 @@ async function historyOf(
 
 /** When the history begins; null when the table never had a row. */
 async function beginOf(
-	sql: DestinationSql,
+	sql: DestinationReads,
 	into: TableName,
 	at: string,
 	signal: AbortSignal | undefined,
@@ -124,7 +125,7 @@ async function beginOf(
 	return begins;
 }
 
-function timeSql(sql: DestinationSql, at: string): string {
+function timeSql(sql: DestinationReads, at: string): string {
 	return `CAST(${sql.quoteLiteral(at)} AS TIMESTAMP WITH TIME ZONE)`;
 }
 

@@ -1,6 +1,6 @@
 import type { Summary, TemplateValues } from "../config/index.ts";
 import { type DataCheck, renderQuery, type SelectedTable, TABLE_VARIABLE, templateValues } from "../config/index.ts";
-import { HeadraceError, qualified, type TableName, toHeadraceErrors } from "../core/index.ts";
+import { HeadraceError, qualified, readsOf, type TableName, toHeadraceErrors } from "../core/index.ts";
 import type { PlanOptions, RunInterval } from "./api.ts";
 import { hookFaults } from "./hooks.ts";
 import type { TablePlan } from "./planned-table.ts";
@@ -121,7 +121,7 @@ class CheckTargets {
 	place(check: DataCheck): HeadraceError[] {
 		const { pipeline, destination } = this.#session;
 		const intos = [...this.#input.tables, ...pipeline.summaries].map((table) => table.into);
-		if (destination.sql === undefined)
+		if (readsOf(destination) === undefined)
 			return [unsupported(`${pipeline.to.type} has no SQL to ask the check ${check.name} with`, check.place)];
 		if (intos.some((into) => this.#same(into, check.table))) return [];
 		const names = intos.slice(0, 10).map(qualified);
@@ -180,7 +180,7 @@ class CheckTargets {
 	}
 
 	async #templateFaults(check: DataCheck, values: TemplateValues): Promise<HeadraceError[]> {
-		const { sql } = this.#session.destination;
+		const sql = readsOf(this.#session.destination);
 		if (check.assertion.kind !== "sql" || sql === undefined) return [];
 		const dialect = { quoteString: sql.quoteLiteral, backslashEscapes: sql.backslashEscapes === true };
 		const relations = { [TABLE_VARIABLE]: sql.relation(check.table) };

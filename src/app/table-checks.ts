@@ -1,7 +1,7 @@
 import { type Assertion, type DataCheck, renderQuery, TABLE_VARIABLE, type TemplateValues } from "../config/index.ts";
 import {
 	type CheckReceipt,
-	type DestinationSql,
+	type DestinationReads,
 	HeadraceError,
 	type NewRows,
 	type SqlRow,
@@ -32,7 +32,7 @@ export interface ChecksInput {
 	readonly masked: ReadonlySet<string>;
 	/** Columns whose times have a zone. */
 	readonly zoned: ReadonlySet<string>;
-	readonly sql: DestinationSql;
+	readonly sql: DestinationReads;
 	readonly values: TemplateValues;
 	/** Files are named relative to it. */
 	readonly directory: string;

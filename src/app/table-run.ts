@@ -6,6 +6,7 @@ import {
 	HeadraceError,
 	HeadraceErrors,
 	type PositionRow,
+	readsOf,
 	type Snapshot,
 	type Staging,
 	type TableReceipt,
@@ -101,7 +102,7 @@ function stepsOf(plan: TablePlan, task: TableTask, work: TableWork, checks: Tabl
 
 export function checksOf(plan: TablePlan, { session, policy, runId, options, signal }: TableWork): TableChecks | null {
 	const checks = policy.checks.get(plan.source) ?? [];
-	const { sql } = session.destination;
+	const sql = readsOf(session.destination);
 	if (checks.length === 0 || sql === undefined) return null;
 	const masked = maskedTargets(plan);
 	return new TableChecks({

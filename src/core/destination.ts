@@ -67,6 +67,8 @@ export interface Destination extends Port {
 	compact?(request: CompactRequest): Promise<CompactedTable[]>;
 	/** The destination's own SQL, for checks, hooks and summaries; absent where it has none. */
 	readonly sql?: DestinationSql;
+	/** SQL that only reads, for checks and histories; absent where `sql` does it, or nothing. */
+	readonly reads?: DestinationReads;
 	/** Big tables that are replaced are brought in parts, so that a run that is killed goes on with what is missing. */
 	readonly parts?: DestinationParts;
 	/** Takes the changes of a log; absent where only one table at a time can be loaded. */
@@ -280,6 +282,17 @@ export interface DestinationSql {
 	 * @throws E_CONFLICT when the table changed meanwhile; E_UNSUPPORTED when something keeps the column as it is
 	 */
 	retype?(request: RetypeRequest): Promise<void>;
+}
+
+/** What of a destination's SQL only reads. */
+export type DestinationReads = Pick<
+	DestinationSql,
+	"quoteIdentifier" | "quoteLiteral" | "backslashEscapes" | "relation" | "query" | "select"
+>;
+
+/** How the destination's rows are asked for; undefined when they can't be. */
+export function readsOf({ sql, reads }: Pick<Destination, "sql" | "reads">): DestinationReads | undefined {
+	return sql ?? reads;
 }
 
 /** SQL that makes values of texts, exactly: nothing is rounded or guessed. `column` is a name. */

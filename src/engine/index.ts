@@ -14,5 +14,6 @@ export {
 export { fieldsAfter, Incoming, oldNameOf, sameFields, tagOf } from "./load-shape.ts";
 export { countsOf, mergeStaged, type StagedMerge, type Statements, stagedKeys } from "./merge-staged.ts";
 export { ParquetFormat, type ParquetOptions, parquetRelation, storedAs } from "./parquet.ts";
-export { applyStaged, checkChangesKey, renameStaged, type StagedChanges, settleStaged } from "./staged-changes.ts";
+export { applyStaged, renameStaged, type StagedChanges, settleStaged } from "./staged-changes.ts";
+export { streamTextRows, textRows } from "./text-rows.ts";
 export { columnTypeOf, duckdbType, listText, selectItem, selectList } from "./types.ts";

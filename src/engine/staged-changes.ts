@@ -1,4 +1,5 @@
 import {
+	baseMissing,
 	CHANGE_DELETED_COLUMN,
 	type ChangesPart,
 	type ChangesWrite,
@@ -34,12 +35,6 @@ export interface StagedChanges {
 	readonly tables: MergeTables;
 	readonly rowsReceived: number;
 	readonly rowsStaged: number;
-}
-
-/** @throws E_KEY_REQUIRED */
-export function checkChangesKey({ target, write }: ChangesPart): void {
-	if (write !== "append" && target.key.length === 0)
-		throw new HeadraceError("E_KEY_REQUIRED", `${write} into ${qualified(target.name)} needs a key`);
 }
 
 /** Looks at the keys of the rows that are in the stage, and leaves the last of each for `merge`. @throws E_NULL_KEY */
@@ -90,7 +85,7 @@ export async function applyStaged(
 	const { write } = part;
 	const none = { rowsReceived, rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0, rowsSuperseded: 0 };
 	if (write === "append") {
-		if (part.partial && (await masksOf(statements, staged, "append")).length > 0) throw baseMissing(part);
+		if (part.partial && (await masksOf(statements, staged, "append")).length > 0) throw cantAppend(part);
 		await statements.execute(insertStaged(duckdbDialect, tables), [], { columns: tables.columns });
 		return { ...none, rowsInserted: rowsReceived };
 	}
@@ -135,7 +130,7 @@ async function fill(statements: Statements, staged: StagedChanges, write: KeyedC
 	const masks = await masksOf(statements, staged, write);
 	if (masks.length === 0) return 0;
 	const { missing } = await countsOf(statements, countBaseMissing(duckdbDialect, tables, write));
-	if (missing! > 0 && part.overlaps !== true) throw baseMissing(part, missing);
+	if (missing! > 0 && part.overlaps !== true) throw baseMissing(part.target, missing!);
 	if (missing! > 0) await statements.execute(deleteBaseMissing(duckdbDialect, tables, write));
 	const columns = maskedColumns(
 		masks,
@@ -150,11 +145,11 @@ async function masksOf(statements: Statements, { tables }: StagedChanges, write:
 	return rows.map((row) => String(row["mask"]));
 }
 
-function baseMissing({ target, write }: ChangesPart, rows?: number): HeadraceError {
-	const table = qualified(target.name);
-	const message =
-		write === "append"
-			? `changes of ${table} do not tell all their columns, and append has no row that they could be taken from`
-			: `${rows} changes of ${table} do not tell all their columns, and the table does not have the rows that have the others`;
-	return new HeadraceError("E_BASE_MISSING", message, { table });
+function cantAppend(part: ChangesPart): HeadraceError {
+	const table = qualified(part.target.name);
+	return new HeadraceError(
+		"E_BASE_MISSING",
+		`changes of ${table} do not tell all their columns, and append has no row that they could be taken from`,
+		{ table },
+	);
 }

@@ -55,3 +55,22 @@ test("from a file into the stand-ins of S3 and Glue by the command line: check, 
 	expect(none.code).toBe(2);
 	expect((JSON.parse(none.stdout) as Envelope).errors[0]!.code).toBe("E_UNKNOWN_TABLE");
 });
+
+test("checks of a lake's table are asked of its new rows, those of before among them, before anyone sees them", async () => {
+	const checked = (check: string) =>
+		writeFileSync(
+			join(project, "pipelines/checked.yaml"),
+			`pipeline: checked\nfrom: data\nto: lake\nretries: 0\ntables:\n  orders: { mode: full, write: append, into: shop.checked }\nchecks:\n  - { table: shop.checked, ${check} }\n`,
+		);
+	const run = () => headrace(["run", "checked"], { cwd: project });
+	checked("unique: [id], rows: '= 2'");
+	expect(await run()).toMatchObject({ code: 0 });
+	const again = await run();
+	expect(again.code).toBe(1);
+	expect(again.stderr).toMatch(/E_CHECK.*it has 4 rows, not = 2.*4 of 4 rows/);
+	checked('sql: "SELECT * FROM {{ this }} WHERE total > 2"');
+	expect(await run()).toMatchObject({ code: 0 });
+	checked("rows: '= 4'");
+	const last = await run();
+	expect(last.stderr).toContain("it has 6 rows, not = 4");
+});

@@ -137,7 +137,7 @@ describe("changes of two tables whose run is killed", () => {
 });
 
 /** `KILLS=100 npx vitest run test/connectors/lake-changes-crash.test.ts` */
-const KILLS = Math.ceil(Number(process.env["KILLS"] ?? 4) / 2);
+const KILLS = Math.ceil(Number(process.env["KILLS"] ?? 2) / 2);
 
 test(
 	`${KILLS} kills at random moments of changes and compactions: whoever reads the list sees whole transactions`,

@@ -12,7 +12,8 @@ const kills = Number(process.env["KILLS"] ?? 4);
 const seed = Number(process.env["SEED"] ?? 1);
 
 /** What all destinations share is tried into those that are quicker. */
-const killsInto = (into: LedgerTarget) => (into === "redshift" && process.env["KILLS"] === undefined ? 2 : kills);
+const killsInto = (into: LedgerTarget) =>
+	(into === "redshift" || into === "lake") && process.env["KILLS"] === undefined ? 2 : kills;
 
 describe.each([
 	["postgres15", "duckdb"],
@@ -21,6 +22,7 @@ describe.each([
 	["postgres18", "postgres15"],
 	["mariadb", "postgres18"],
 	["mariadb", "redshift"],
+	["postgres15", "lake"],
 ] as const)("a log followed by runs that are killed, %s to %s", (from, into) => {
 	const lacks = missing(from) || lacksTarget(into);
 	test.skipIf(lacks)(
@@ -51,6 +53,7 @@ describe.each([
 			await copy.expectEqual();
 			expect(await copy.sum()).toBe(total);
 			expect(copy.staged()).toEqual([]);
+			if (into === "lake") expect(await historyNow(copy)).toEqual((await ledger.lines()).get("book"));
 		},
 		60_000 + kills * 10_000,
 	);
@@ -127,6 +130,17 @@ function inLog({ operation, position }: Readonly<Record<string, string | null>>)
 }
 
 /** The first reading is over: all tables are at one position. */
+/** The rows of the table that keeps its history, by the verb. */
+async function historyNow(copy: LedgerCopy): Promise<string[]> {
+	const words = ["history", "ledger", "book", "--as-of", "2100-01-01T00:00:00Z", "--format", "jsonl"];
+	const { code, stdout, stderr } = await copy.project.start(words).ended;
+	expect(code, stderr).toBe(0);
+	// The last line says how it ended.
+	const lines = stdout.trim().split("\n").slice(0, -1);
+	const rows = lines.map((line) => Object.values(JSON.parse(line) as Record<string, string | null>));
+	return rows.map((values) => values.map((value) => value ?? "∅").join("|")).sort();
+}
+
 async function isFollowing(copy: LedgerCopy): Promise<boolean> {
 	const { positions } = await copy.read();
 	const position = positions.find(({ stream }) => stream === "changes")?.position;

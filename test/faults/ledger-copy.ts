@@ -1,6 +1,7 @@
 /** A project that follows a ledger's log, and what its copy has to look like. */
 import { existsSync } from "node:fs";
 import { expect } from "vitest";
+import { openLake } from "../connectors/lake-support.ts";
 import { redshiftConnection, s3Connection, type Warehouse } from "../connectors/redshift-support.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import type { Ledger, LedgerTable } from "./ledger.ts";
@@ -14,6 +15,8 @@ export interface LedgerCopyOptions {
 	readonly target?: TestDatabase;
 	/** The stand-ins of Redshift and of S3, in place of a DuckDB file. */
 	readonly redshift?: Warehouse;
+	/** A lake in a folder of the project, in place of a DuckDB file. */
+	readonly lake?: true;
 	/** More keys of the pipeline file. */
 	readonly keys?: string;
 }
@@ -23,13 +26,20 @@ export class LedgerCopy implements Disposable {
 	readonly ledger: Ledger;
 	readonly #target: TestDatabase | undefined;
 	readonly #redshift: Warehouse | undefined;
+	readonly #lake: boolean;
 
 	constructor(ledger: Ledger, { redshift, target = redshift?.database, ...options }: LedgerCopyOptions = {}) {
 		this.ledger = ledger;
 		this.#target = target;
 		this.#redshift = redshift;
+		this.#lake = options.lake === true;
 		const keys = `${options.keys ?? ""}${redshift === undefined ? "" : "staging: lake\n"}`;
-		const to = redshift === undefined ? `"${target?.url ?? "duckdb:copy.duckdb"}"` : redshiftConnection(redshift);
+		const address = target?.url ?? "duckdb:copy.duckdb";
+		const to = this.#lake
+			? "{ type: lake, path: ./copy }"
+			: redshift === undefined
+				? `"${address}"`
+				: redshiftConnection(redshift);
 		const lake = redshift === undefined ? "" : `lake: ${s3Connection(redshift)}\n`;
 		this.project = new Project({
 			"connections.yaml": `source: "${ledger.database.url}"\ncopy: ${to}\n${lake}`,
@@ -42,11 +52,25 @@ export class LedgerCopy implements Disposable {
 		return this.#redshift?.s3.keys("lake", "staging/") ?? this.project.files("staged");
 	}
 
-	read(): Promise<Contents> {
+	async read(): Promise<Contents> {
+		if (this.#lake) {
+			await using lake = openLake(this.project.path("copy"));
+			const rows = await lake.positions("ledger");
+			const positions = rows.map(({ stream, seq, position, loadId }) => ({
+				pipeline: "ledger",
+				...{ stream, seq, position, load_id: loadId },
+			}));
+			return { tables: new Map(), positions, loads: [] };
+		}
 		return this.#target === undefined ? readWarehouse(this.project.path("copy.duckdb")) : readPostgres(this.#target);
 	}
 
 	async query(sql: string): Promise<Record<string, string | null>[]> {
+		if (this.#lake) {
+			await using lake = openLake(this.project.path("copy"));
+			for (const name of Object.keys(LEDGER_COLUMNS)) lake.reads!.relation({ schema: this.ledger.schema, name });
+			return [...(await lake.reads!.query(sql))];
+		}
 		if (this.#target !== undefined) return this.#target.query(sql);
 		if (!existsSync(this.project.path("copy.duckdb"))) return [];
 		const rows = await queryWarehouse(this.project.path("copy.duckdb"), sql);
@@ -66,14 +90,25 @@ export class LedgerCopy implements Disposable {
 	/** The sum that no transaction changes. Null when nothing is there yet. */
 	async sum(): Promise<string | null> {
 		const { schema } = this.ledger;
-		const exists = await this.query(
-			`select 1 as one from information_schema.tables where table_schema = '${schema}' and table_name in ('accounts', 'entries', 'book')`,
-		);
-		if (exists.length < 3) return null;
+		if (!(await this.#hasAll(["accounts", "entries", "book"]))) return null;
 		const [row] = await this.query(`select cast(
-			(select coalesce(sum(amount), 0) from "${schema}".accounts) + (select coalesce(sum(amount), 0) from "${schema}".entries)
-			+ (select coalesce(sum(amount), 0) from "${schema}".book ${this.ledger.exact ? "where _headrace_valid_to is null" : ""}) as varchar) as total`);
+			(select coalesce(sum(amount), 0) from "${schema}"."accounts") + (select coalesce(sum(amount), 0) from "${schema}"."entries")
+			+ (select coalesce(sum(amount), 0) from "${schema}"."book" ${this.ledger.exact ? "where _headrace_valid_to is null" : ""}) as varchar) as total`);
 		return row!["total"]!;
+	}
+
+	async #hasAll(tables: readonly LedgerTable[]): Promise<boolean> {
+		const { schema } = this.ledger;
+		if (this.#lake) {
+			await using lake = openLake(this.project.path("copy"));
+			const found = await Promise.all(tables.map((name) => lake.describe({ schema, name })));
+			return found.every((table) => table !== null);
+		}
+		const names = tables.map((name) => `'${name}'`).join(", ");
+		const found = await this.query(
+			`select 1 as one from information_schema.tables where table_schema = '${schema}' and table_name in (${names})`,
+		);
+		return found.length === tables.length;
 	}
 
 	/** Every table has what the source has. */

@@ -1,20 +1,21 @@
-/** Where a ledger is copied to, beside a DuckDB file: a database, or a warehouse's stand-ins. */
+/** Where a ledger is copied to, beside a DuckDB file: a database, a lake in a folder, or a warehouse's stand-ins. */
 import { BACKEND, openWarehouse } from "../connectors/redshift-support.ts";
 import type { ServerName } from "../support/server.ts";
 import { freshDatabase, sharedServer } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
 import type { LedgerCopyOptions } from "./ledger-copy.ts";
 
-export type LedgerTarget = ServerName | "duckdb" | "redshift";
+export type LedgerTarget = ServerName | "duckdb" | "lake" | "redshift";
 
 /** Whether it can't be copied there. */
 export function lacksTarget(into: LedgerTarget): boolean {
-	return into !== "duckdb" && missing(into === "redshift" ? BACKEND : into);
+	return into !== "duckdb" && into !== "lake" && missing(into === "redshift" ? BACKEND : into);
 }
 
 /** It is gone when it is disposed. */
 export async function openTarget(into: LedgerTarget): Promise<AsyncDisposable & { readonly copy: LedgerCopyOptions }> {
 	if (into === "duckdb") return { copy: {}, [Symbol.asyncDispose]: async () => {} };
+	if (into === "lake") return { copy: { lake: true }, [Symbol.asyncDispose]: async () => {} };
 	if (into === "redshift") {
 		const redshift = await openWarehouse();
 		return { copy: { redshift }, [Symbol.asyncDispose]: () => redshift[Symbol.asyncDispose]() };

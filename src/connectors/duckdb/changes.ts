@@ -9,15 +9,9 @@ import {
 	type ExistingTable,
 	type LoadResult,
 	type PositionExpected,
+	requireKey,
 } from "../../core/index.ts";
-import {
-	applyStaged,
-	checkChangesKey,
-	type Engine,
-	renameStaged,
-	type StagedChanges,
-	settleStaged,
-} from "../../engine/index.ts";
+import { applyStaged, type Engine, renameStaged, type StagedChanges, settleStaged } from "../../engine/index.ts";
 import { duckdbDialect, quotedPath } from "../../sql/index.ts";
 import { alterTable } from "./alter.ts";
 import type { ControlTables } from "./control.ts";
@@ -82,7 +76,7 @@ export class DuckdbChanges implements DestinationChanges {
 
 	async #stage(session: Session, place: Place, part: ChangesPart, request: ApplyRequest): Promise<StagedPart> {
 		const { target, input } = part;
-		checkChangesKey(part);
+		requireKey(part);
 		const columns = changeColumns(part, (type) => mapType(type).destinationType);
 		const names = new Set(target.columns.map((column) => column.name));
 		const tables = {

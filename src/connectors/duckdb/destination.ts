@@ -19,7 +19,7 @@ import {
 	type TargetTable,
 	type Write,
 } from "../../core/index.ts";
-import { Engine } from "../../engine/index.ts";
+import { Engine, streamTextRows, textRows } from "../../engine/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
 import { statementsOf } from "./alter.ts";
 import { DuckdbChanges } from "./changes.ts";
@@ -30,7 +30,6 @@ import { rebuild } from "./rebuild.ts";
 import { retype } from "./retype.ts";
 import { createDdl, definitionsOf, describeTable, Place, shapeDiffers } from "./schema.ts";
 import { Session } from "./session.ts";
-import { streamTextRows, textRows } from "./statements.ts";
 import { duckdbTexts } from "./text-casts.ts";
 import { foldName, mapType } from "./types.ts";
 import { UnfinishedBuilds } from "./unfinished.ts";
@@ -123,7 +122,7 @@ export class DuckdbDestination implements Destination {
 	async *#select(sql: string, signal: AbortSignal | undefined): AsyncGenerator<readonly SqlRow[], void, undefined> {
 		const { engine } = await this.#open();
 		await using session = await Session.open(engine, signal);
-		yield* streamTextRows(session, sql, signal);
+		yield* streamTextRows(session.connection, sql, signal);
 	}
 
 	async check(): Promise<Finding[]> {

@@ -8,12 +8,12 @@ import {
 	HISTORY_COLUMNS,
 	keepsDeleted,
 	type LoadResult,
+	requireKey,
 	type Staging,
 	type TableName,
 } from "../../core/index.ts";
 import {
 	applyStaged,
-	checkChangesKey,
 	countsOf,
 	createTable,
 	duckdbType,
@@ -85,7 +85,7 @@ export class ChangesBuilder {
 		index: number,
 		request: { readonly bufferBytesMax: number; readonly signal?: AbortSignal },
 	): Promise<LakeStagedPart> {
-		checkChangesKey(part);
+		requireKey(part);
 		const { target, input } = part;
 		const columns = changeColumns(part, (type) => mapType(type).destinationType);
 		const stored = columns.map((column) => ({ ...column, type: storedType(column.type) }));

@@ -17,6 +17,7 @@ import {
 	type TableName,
 	type TargetTable,
 	type TypeMapping,
+	type Verify,
 	type Write,
 } from "../../core/index.ts";
 import { followedRow, LakeChanges } from "./changes.ts";
@@ -25,10 +26,11 @@ import { isStale, publishCurrent } from "./current.ts";
 import type { LakeResources } from "./engine.ts";
 import { GlueCatalog } from "./glue-catalog.ts";
 import type { GlueOptions } from "./glue-client.ts";
-import { LoadBuilder } from "./load-builder.ts";
+import { type BuiltLoad, LoadBuilder } from "./load-builder.ts";
 import { checkRow, loadBody } from "./load-commit.ts";
 import { PipelineLists } from "./pipeline-list.ts";
 import { lakeGrants } from "./policies.ts";
+import { LakeReads } from "./reads.ts";
 import { type StreamEntry, StreamLog, streamHeads } from "./streams.ts";
 import { type CommitBody, LakeTable, type TableTimes } from "./table.ts";
 import { fieldsOf, type StreamRow, streamRow, type TableState } from "./table-state.ts";
@@ -64,6 +66,7 @@ class LakeDestination implements Destination {
 	readonly accepts = { batches: true, formats: [] };
 	readonly writes: readonly Write[] = ["replace", "merge", "append"];
 	readonly changes: LakeChanges;
+	readonly reads: LakeReads;
 	readonly #store: Staging;
 	readonly #times: TableTimes;
 	readonly #resources: LakeResources;
@@ -84,6 +87,7 @@ class LakeDestination implements Destination {
 		this.#catalog = options.glue === undefined ? null : new GlueCatalog(options.store, options.glue);
 		const partitionBy = options.partitionBy ?? [];
 		this.#builder = new LoadBuilder(options.store, options, partitionBy);
+		this.reads = new LakeReads(options.store, options, (name) => this.#table(name));
 		this.#lists = new PipelineLists(options.store, (name) => this.#table(name));
 		this.changes = new LakeChanges({
 			store: options.store,
@@ -213,6 +217,7 @@ class LakeDestination implements Destination {
 			const { fields, levels } = this.#builder.formAfter(base, request);
 			this.#catalog?.checkForm(target.name, fields, levels);
 			const built = await this.#builder.build(request, table, base);
+			if (request.verify !== undefined) await this.#verify(table, base, built, request.verify);
 			const note = await this.#catalog?.announce(table, base);
 			try {
 				crashPoint("c08");
@@ -229,6 +234,15 @@ class LakeDestination implements Destination {
 				}
 				if (code !== "E_CONFLICT" || attempt === BUILDS_MAX || request.input.kind !== "files") throw error;
 			}
+		}
+	}
+
+	async #verify(table: LakeTable, base: TableState | null, built: BuiltLoad, verify: Verify): Promise<void> {
+		try {
+			await this.reads.verify(table.name, base, built, verify);
+		} catch (error) {
+			await built.writer.discard();
+			throw error;
 		}
 	}
 

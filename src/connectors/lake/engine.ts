@@ -24,18 +24,23 @@ export function spillFolder({ temporaryDirectory }: LakeResources): { readonly t
 	return { temporaryDirectory: join(temporaryDirectory, `lake-${process.pid}-${++engines}`) };
 }
 
-/** Work by an engine that sees the lake's files on this machine and nothing else. */
-export async function withEngine<Result>(
-	resources: LakeResources,
-	work: (connection: EngineConnection, engine: Engine) => Promise<Result>,
-): Promise<Result> {
+/** An engine that sees the lake's files on this machine and nothing else. */
+export async function openEngine(resources: LakeResources): Promise<Engine> {
 	const { temporaryDirectory } = spillFolder(resources);
 	if (temporaryDirectory !== undefined) await mkdir(dirname(temporaryDirectory), { recursive: true, mode: 0o700 });
-	await using engine = await Engine.open({
+	return Engine.open({
 		memoryBytes: memoryOf(resources),
 		allowedDirectories: resources.localDirectories,
 		...(temporaryDirectory === undefined ? {} : { tempDirectory: temporaryDirectory }),
 	});
+}
+
+/** Work by such an engine. */
+export async function withEngine<Result>(
+	resources: LakeResources,
+	work: (connection: EngineConnection, engine: Engine) => Promise<Result>,
+): Promise<Result> {
+	await using engine = await openEngine(resources);
 	await using connection = await engine.connect();
 	return await work(connection, engine);
 }
