@@ -13,9 +13,13 @@ async function captureOf({ service }: ServerContext, name: string): Promise<Chan
 	const headroom = measure?.headroom ?? null;
 	const error = follower?.error ?? measure?.error ?? null;
 	const has = pipeline !== null && followsChanges(pipeline);
+	const isPaused = service.paused(name) !== null;
+	// Of what another server follows, this one knows by its lease.
+	const isElsewhere = !service.leads && (await service.state.leaseHolder(`pipeline:${name}`)) !== null;
+	const supervised = isElsewhere ? "working" : (follower?.state ?? null);
 	return {
 		pipeline: name,
-		state: has ? stateOf(follower?.state ?? null, service.paused(name) !== null) : "none",
+		state: has ? stateOf(supervised, isPaused) : "none",
 		lag_seconds: has ? await service.changes.lagSeconds(name) : null,
 		bytes_behind: headroom?.bytesBehind ?? null,
 		headroom_seconds: headroom?.secondsLeft ?? null,

@@ -121,7 +121,7 @@ function Foot(): JSX.Element {
 			)}
 			{data === null || data.leads ? null : (
 				<strong>
-					This server stands by: {data.leader ?? "nobody"} {data.leader === null ? "leads yet" : "runs the pipelines"}.
+					This server stands by: {data.leader === null ? "no other leads yet" : `${data.leader} runs the pipelines`}.
 				</strong>
 			)}
 			{data === null || data.history.sound ? null : <strong>History: {data.history.message}</strong>}

@@ -117,9 +117,9 @@ export class Election {
 	async #stepDown(reason: unknown): Promise<void> {
 		const [error = new HeadraceError("E_FENCED", "another server leads")] = toHeadraceErrors(reason);
 		const [leading, held] = [this.#leading, this.#held];
-		await leading?.stop(0, error);
 		this.#leading = null;
 		this.#held = null;
+		await leading?.stop(0, error);
 		// A state that does not answer is read when it does.
 		const { onNotice, onFollow } = this.#options;
 		const told = (thrown: unknown) => {

@@ -20,6 +20,7 @@ export interface LeadingOptions {
 	/** Refuses what is written once another server leads. */
 	readonly store: ServerStore;
 	readonly jobsMax: number;
+	readonly leaseMs: number;
 	readonly onRunEvent: (pipeline: string, job: Job | null, event: RunEvent) => void;
 	readonly onJobEnded: (job: Job) => void;
 	/** A change stream came or went. */
@@ -132,10 +133,11 @@ export class Leading {
 	}
 
 	#context(job: Job) {
-		const { app, catalog, clock, jobs, store, onRunEvent } = this.#options;
+		const { app, catalog, clock, jobs, store, leaseMs, onRunEvent } = this.#options;
 		return {
 			job,
 			app,
+			leaseMs,
 			pipeline: () => catalog.pipeline(job.pipeline),
 			store,
 			current: () => jobs.open(job.pipeline).find(({ id }) => id === job.id) ?? job,

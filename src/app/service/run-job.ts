@@ -6,8 +6,8 @@ import type { App, RunInterval, RunOptions } from "../api.ts";
 import { loadedIntervals } from "./due.ts";
 import type { Job } from "./jobs.ts";
 
-/** How soon a pipeline that another process holds is asked for again. */
-const BUSY_DELAY_MS = 10_000;
+/** How soon a pipeline that another process holds is asked for again, at the latest. */
+const BUSY_DELAY_MS_MAX = 10_000;
 
 /** What a job needs to be run. */
 export interface JobContext {
@@ -21,6 +21,8 @@ export interface JobContext {
 	readonly onEvent: (event: RunEvent) => void;
 	readonly nowMs: () => number;
 	readonly onEnd: (state: Job["state"]) => void;
+	/** How long a process that is gone may seem to hold a pipeline. */
+	readonly leaseMs: number;
 }
 
 /** Runs a job by the app, as the command line would. Never throws. */
@@ -37,7 +39,7 @@ export async function runJob(context: JobContext, signal: AbortSignal): Promise<
 	} catch (thrown) {
 		const [error = new HeadraceError("E_INTERNAL", "a job ended without an error")] = toHeadraceErrors(thrown);
 		if (error.code === "E_BUSY" && !signal.aborted)
-			return { state: "again", delayMs: BUSY_DELAY_MS, reason: error.message };
+			return { state: "again", delayMs: Math.min(BUSY_DELAY_MS_MAX, context.leaseMs), reason: error.message };
 		const state = signal.aborted ? "stopped" : "failed";
 		const { code, message, hint } = error;
 		// A run that got no further than its start told no event.

@@ -22,6 +22,8 @@ import type { HeldProject } from "./project-lease.ts";
 import { ScheduleBook } from "./schedule-book.ts";
 
 const REFRESH_MS = 2_000;
+/** Where other servers are asked for things too. */
+const REFRESH_SHARED_MS = 1_000;
 const ALARMS_MS = 60_000;
 const CHANGES_MS = 15_000;
 const JOBS_MAX_DEFAULT = 4;
@@ -123,7 +125,7 @@ export class Service implements AsyncDisposable {
 		void this.history
 			.warm([...this.catalog.entries.keys()], this.#warming.signal)
 			.catch((thrown: unknown) => this.#notice(thrown));
-		this.#every(REFRESH_MS, () => this.refresh());
+		this.#every(this.state.isShared ? REFRESH_SHARED_MS : REFRESH_MS, () => this.refresh());
 		this.#every(ALARMS_MS, () => this.#lookForLate());
 		this.#every(CHANGES_MS, () => this.changes.look(this.sound().filter(followsChanges)));
 	}
@@ -270,6 +272,7 @@ export class Service implements AsyncDisposable {
 		return new Leading({
 			...{ app: this.app, clock: this.clock, catalog: this.catalog, jobs: this.jobs, jobsMax: this.jobsMax },
 			...{ book: this.#book, writes: this.#writes, store: this.state.fencedBy(lease).server },
+			leaseMs: this.#options.leaseMs ?? LEASE_MS,
 			onRunEvent: (pipeline, job, event) => this.#runEvent(pipeline, job, event),
 			onJobEnded: ({ id, pipeline }) => {
 				this.live.forget(id, pipeline);
