@@ -53,8 +53,9 @@ import { openProjectState } from "./project-state.ts";
 import { readOnly } from "./read-only.ts";
 import { type Recorder, recorded } from "./recorded.ts";
 import { openStaging } from "./registry.ts";
-import { needsStaging, type RunScope, runOnce } from "./run.ts";
+import { needsStaging, type RunContext, type RunScope, runOnce } from "./run.ts";
 import { newRunId } from "./run-id.ts";
+import type { RunWatch } from "./run-watch.ts";
 import { selectSummaries } from "./select.ts";
 import { openSession } from "./session.ts";
 import { planSession } from "./session-plan.ts";
@@ -65,7 +66,10 @@ export interface AppOptions {
 	readonly directory: string;
 	/** A source of the user's own instead of the pipeline's `from`. */
 	readonly source?: Source;
-	/** What references read, and `HEADRACE_STATE`, which says where the state is; default: a file of the project. */
+	/**
+	 * What references read, and `HEADRACE_STATE`, which says where the state is; default: a file of the project. And who
+	 * else is told of runs (OPENLINEAGE_URL, TRACEPARENT), for which the default is the process's own.
+	 */
 	readonly env?: Env;
 	/** The clock that says which interval is the last; default: the machine's. */
 	readonly nowMs?: () => number;
@@ -105,7 +109,7 @@ class LocalApp implements App {
 		this.#state = state;
 		const nowMs = options.nowMs ?? (() => state.nowMs());
 		const leaseMs = options.leaseMs ?? LEASE_MS;
-		this.#recorder = { state, nowMs, redact: options.redact ?? redactByLook, leaseMs };
+		this.#recorder = { state, nowMs, redact: options.redact ?? redactByLook, leaseMs, env: options.env ?? process.env };
 		this.#project = { state, source: options.source, nowMs, leaseMs };
 	}
 
@@ -121,11 +125,11 @@ class LocalApp implements App {
 		return recorded(
 			this.#recorder,
 			{ pipeline, options: wanted, intervals: [interval] },
-			async ({ held, logged, starts: [start] }) => {
+			async ({ held, logged, starts: [start], watch }) => {
 				await using session = await start!.attempt(() => openSession(pipeline, logged, this.#options.source));
 				const { requests } = this.#state;
 				const context = { state: held.state, requests, options: logged, interval, held, start: start! };
-				return [await runOnce(session, { ...context, onPlanned: this.#keepColumns(pipeline) })];
+				return [await runOnce(session, { ...context, onPlanned: this.#onPlanned(pipeline, watch) })];
 			},
 		);
 	}
@@ -135,7 +139,7 @@ class LocalApp implements App {
 		// Summaries of all the intervals are built once, by a run behind the last.
 		const behind = intervals.length > 0 && selectSummaries(pipeline.summaries, options.tables).length > 0 ? [null] : [];
 		const runs = { pipeline, options, intervals: [...intervals, ...behind] };
-		return recorded(this.#recorder, runs, async ({ held, logged, starts, fail }) => {
+		return recorded(this.#recorder, runs, async ({ held, logged, starts, fail, watch }) => {
 			const start = behind.length === 0 ? undefined : starts.at(-1);
 			await using session = await starts[0]!.attempt(() => openSession(pipeline, logged, this.#options.source));
 			const receipts: RunReceipt[] = [];
@@ -144,7 +148,7 @@ class LocalApp implements App {
 				for (let next = queue.shift(); next !== undefined && !held.signal.aborted; next = queue.shift()) {
 					const [index, interval] = next;
 					const start = starts[index]!;
-					const onPlanned = this.#keepColumns(pipeline);
+					const onPlanned = this.#onPlanned(pipeline, watch);
 					const context = { state: held.state, options: logged, interval, held, start, scope: byInterval, onPlanned };
 					try {
 						receipts[index] = await runOnce(session, context);
@@ -168,7 +172,9 @@ class LocalApp implements App {
 				...(bad === 0 ? {} : { blocked: `not built: ${bad} of ${done.length} intervals failed` }),
 			};
 			const interval = intervals.at(-1) ?? null;
-			return [...done, await runOnce(session, { state: held.state, options: logged, interval, held, start, scope })];
+			const onPlanned = this.#onPlanned(pipeline, watch);
+			const context = { state: held.state, options: logged, interval, held, start, scope, onPlanned };
+			return [...done, await runOnce(session, context)];
 		});
 	}
 
@@ -408,8 +414,9 @@ class LocalApp implements App {
 	}
 
 	/** What the columns of its tables were at this run, for who asks without connecting. */
-	#keepColumns(pipeline: CheckedPipeline) {
-		return async (plans: readonly TablePlan[]): Promise<void> => {
+	#onPlanned(pipeline: CheckedPipeline, watch: RunWatch): NonNullable<RunContext["onPlanned"]> {
+		return async ({ runId, plans, summaries }) => {
+			watch.planned(runId, plans, summaries);
 			const seenAt = new Date().toISOString();
 			const rows = plans.map(({ source, columns, key }) => [source, { seenAt, columns, key }] as const);
 			await this.#state.server.saveColumns(pipeline.name, new Map(rows));

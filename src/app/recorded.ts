@@ -1,4 +1,4 @@
-import type { CheckedPipeline } from "../config/index.ts";
+import type { CheckedPipeline, Env } from "../config/index.ts";
 import { HeadraceError, type LogLine, type RunEvent, type RunReceipt, toHeadraceErrors } from "../core/index.ts";
 import { RunLog } from "../observe/index.ts";
 import type { ProjectState } from "../state/index.ts";
@@ -6,6 +6,7 @@ import { Alarms } from "./alarms.ts";
 import type { RunInterval, RunOptions } from "./api.ts";
 import { type HeldLease, withLease } from "./lease.ts";
 import { RunStart } from "./run-start.ts";
+import { type RunWatch, watchRuns } from "./run-watch.ts";
 
 export interface RunsToRecord<Options extends RunOptions> {
 	readonly pipeline: CheckedPipeline;
@@ -23,6 +24,8 @@ export interface Recorded<Options> {
 	readonly starts: readonly RunStart[];
 	/** Keeps what ended one run of several. */
 	readonly fail: (start: RunStart, thrown: unknown) => Promise<void>;
+	/** Told what was planned. */
+	readonly watch: RunWatch;
 }
 
 /** What recording needs of the project. */
@@ -32,6 +35,8 @@ export interface Recorder {
 	readonly redact: (text: string) => string;
 	/** How long a run may say nothing before another one takes its pipeline. */
 	readonly leaseMs: number;
+	/** Says who else is told of runs. */
+	readonly env: Env;
 }
 
 /**
@@ -62,12 +67,23 @@ export async function recorded<Options extends RunOptions>(
 		}),
 		(error) => warn(null, `alarms: ${error.code} ${error.message}`),
 	);
+	let lastRunId: string | null = null;
+	const watch = await watchRuns({
+		pipeline,
+		env: recorder.env,
+		redact: recorder.redact,
+		signal: options.signal,
+		onWarning: (message) => {
+			say(lastRunId, "warn", message);
+			warn(lastRunId, message);
+		},
+	});
 	const onEvent = (event: RunEvent) => {
+		watch.onEvent(event);
 		log.onEvent(event);
 		options.onEvent?.(event);
 		if (event.type === "run-finished") alarms.add((each) => each.note(event.run));
 	};
-	let lastRunId: string | null = null;
 	try {
 		const receipts = await withLease(recorder, pipeline, options, async (held) => {
 			alarms.add((each) => each.noteAbandoned());
@@ -81,6 +97,7 @@ export async function recorded<Options extends RunOptions>(
 				start.receipt = receipt;
 				await held.state.saveRun(receipt);
 				alarms.add((each) => each.note(receipt));
+				watch.ended(receipt);
 				lastRunId = receipt.run_id;
 				if (receipt.error === undefined) return;
 				const { code, message } = receipt.error;
@@ -88,7 +105,7 @@ export async function recorded<Options extends RunOptions>(
 				say(receipt.run_id, level, `run ${receipt.state} with ${code}: ${message}`);
 			};
 			try {
-				return await work({ held, logged: { ...options, onEvent }, starts, fail });
+				return await work({ held, logged: { ...options, onEvent }, starts, fail, watch });
 			} catch (thrown) {
 				const [first] = starts;
 				const told = starts.some((start) => start.receipt !== null && start.receipt.state !== "running");
@@ -104,6 +121,7 @@ export async function recorded<Options extends RunOptions>(
 		alarms.add((each) => each.checkLate(lastRunId));
 		await alarms.written();
 		await alarms.finish(lastRunId);
+		await watch.finish();
 		await log.flush();
 		await state.prune();
 	}

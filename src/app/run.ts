@@ -39,7 +39,11 @@ export interface RunContext {
 	/** What to do of it; all when absent. */
 	readonly scope?: RunScope;
 	/** Told what was planned, before anything of it is done. */
-	readonly onPlanned?: (plans: readonly TablePlan[]) => Promise<void>;
+	readonly onPlanned?: (planned: {
+		readonly runId: string;
+		readonly plans: readonly TablePlan[];
+		readonly summaries: readonly SummaryPlan[];
+	}) => Promise<void>;
 }
 
 export interface RunScope {
@@ -82,7 +86,7 @@ export async function runOnce(session: Session, context: RunContext): Promise<Ru
 		...(options.origin === undefined ? {} : { origin: options.origin }),
 	});
 	await run.save();
-	await context.onPlanned?.(plans);
+	await context.onPlanned?.({ runId, plans, summaries });
 	onEvent({ type: "run-started", run: run.receipt });
 	for (const message of warnings) onEvent({ type: "notice", runId, level: "warn", message });
 	for (const notice of changeNotices(plans, runId)) onEvent(notice);

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
+import { version } from "../app/version.ts";
 import { HeadraceError, toHeadraceErrors } from "../core/errors.ts";
 import type { VerbResult } from "./context.ts";
 import { exitOfErrors } from "./exit-code.ts";
@@ -7,7 +8,6 @@ import { flushed, Output, type OutputOptions, tolerateClosedPipes } from "./outp
 import type { Request } from "./program.ts";
 import { StopSignals } from "./signals.ts";
 import { VERBS, verbNamed } from "./verbs.ts";
-import { version } from "./version.ts";
 
 /** Runs a command line and ends the process with its exit code. */
 export async function main(argv: readonly string[]): Promise<never> {

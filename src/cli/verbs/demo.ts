@@ -1,5 +1,5 @@
+import { version } from "../../app/version.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
-import { version } from "../version.ts";
 
 /** `headrace demo` */
 export async function run(context: VerbContext): Promise<VerbResult> {

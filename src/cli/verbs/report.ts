@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { version } from "../../app/version.ts";
 import { type CheckedPipeline, listPipelines, loadPipeline, settingsText } from "../../config/index.ts";
 import { toHeadraceErrors } from "../../core/errors.ts";
 import type { RunReceipt } from "../../core/state-store.ts";
@@ -7,7 +8,6 @@ import type { Arguments } from "../arguments.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
 import { openHistory } from "../project.ts";
 import { insecureEnds } from "../run-report.ts";
-import { version } from "../version.ts";
 import { writeAnswer } from "../write-answer.ts";
 import { findRun } from "./runs-show.ts";
 

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { setFlagsFromString } from "node:v8";
+import { version } from "../../app/version.ts";
 import { parseDuration } from "../../config/index.ts";
 import { EXIT, HeadraceError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
@@ -10,7 +11,6 @@ import type { VerbContext, VerbResult } from "../context.ts";
 import type { Output } from "../output.ts";
 import { usageError } from "../output.ts";
 import { prepareStateFolder } from "../project.ts";
-import { version } from "../version.ts";
 
 const PORT_DEFAULT = 8080;
 const HOST_DEFAULT = "127.0.0.1";
