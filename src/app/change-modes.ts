@@ -33,7 +33,7 @@ export function checkChangeModes(
 			"E_UNSUPPORTED",
 			`${source} has mode cdc, and ${pipeline.to.type} can't take several tables' changes in one transaction`,
 			"mode",
-			`duckdb, postgres, redshift and lake can, and a folder of files with write append. ${other}`,
+			`duckdb, postgres, redshift, snowflake and lake can, and a folder of files with write append. ${other}`,
 		);
 	else if (!writes.includes(write as ChangesWrite) && write !== "replace")
 		fault("E_UNSUPPORTED", `${pipeline.to.type} can't ${write} changes`, "write", `It can ${writes.join(", ")}.`);

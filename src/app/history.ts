@@ -73,7 +73,7 @@ async function historyOf(
 	const sql = readsOf(destination);
 	if (sql?.select === undefined)
 		throw new HeadraceError("E_UNSUPPORTED", `${pipeline.to.type} keeps no history that can be asked`, {
-			hint: "duckdb, postgres, redshift and lake do.",
+			hint: "duckdb, postgres, redshift, snowflake and lake do.",
 		});
 	const { into, schema } = chosenTable(pipeline, await destination.schemas(pipeline.name), table);
 	const existing = await destination.describe(into);

@@ -32,6 +32,19 @@ export function requireKey({ target, write }: Pick<ChangesPart, "target" | "writ
 	throw new HeadraceError("E_KEY_REQUIRED", `${write} into ${table} needs a key`, { table });
 }
 
+/** For a row that should have one base in the destination and has several. */
+export function repeatedKey({ name, key }: Pick<TargetTable, "name" | "key">): HeadraceError {
+	const table = qualified(name);
+	return new HeadraceError(
+		"E_DUPLICATE_KEY",
+		`the key (${key.join(", ")}) of ${table} is not unique in the destination`,
+		{
+			table,
+			hint: "Remove the repeated rows there, or read the table anew: `headrace resync <pipeline> --table <table>`.",
+		},
+	);
+}
+
 /** For changes that tell only some columns, where the table does not have the others. */
 export function baseMissing({ name }: Pick<TargetTable, "name">, count: number): HeadraceError {
 	const table = qualified(name);

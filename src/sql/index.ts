@@ -6,6 +6,7 @@ export * from "./merge.ts";
 export * from "./postgres-merge.ts";
 export * from "./redshift-changes.ts";
 export * from "./redshift-merge.ts";
+export * from "./snowflake-changes.ts";
 export * from "./snowflake-copy.ts";
 export * from "./snowflake-merge.ts";
 export * from "./table.ts";

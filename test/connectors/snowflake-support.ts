@@ -7,18 +7,21 @@ import { createLocalFolderStaging } from "../../src/connectors/local-folder/inde
 import { createSnowflakeDestination, type SnowflakeOptions } from "../../src/connectors/snowflake/index.ts";
 import { foldName } from "../../src/connectors/snowflake/names.ts";
 import {
+	type ApplyRequest,
+	type ChangesPart,
+	changeColumns,
 	type Destination,
 	type Field,
 	type FormatName,
+	type LoadInput,
 	type LoadRequest,
 	type LoadResult,
-	type ManifestFile,
-	ROW_NUMBER_COLUMN,
 	Secret,
 	type TableName,
+	type TargetTable,
 } from "../../src/core/index.ts";
 import { duckdbType } from "../../src/engine/index.ts";
-import { withRowNumbers } from "../../src/flow/row-numbers.ts";
+import { numberedForm, writeFiles } from "../../src/flow/staged-files.ts";
 import { valueText } from "../../src/formats/index.ts";
 import { encodeName, type SnowflakeStandIn, startSnowflakeStandIn } from "../stand-ins/snowflake/index.ts";
 
@@ -38,11 +41,23 @@ export function optionsOf(standIn: SnowflakeStandIn, more: Partial<SnowflakeOpti
 /** A destination of staged files that takes batches too, by staging them as a run does. */
 export function staging(destination: Destination, folder: string, formatName: FormatName = "parquet"): Destination {
 	let loads = 0;
+	const input = (of: LoadInput, target: TargetTable) =>
+		stagedInput(destination, of, target, join(folder, `load-${++loads}`), formatName);
+	const { changes } = destination;
+	const apply = async (request: ApplyRequest) => {
+		const parts: ChangesPart[] = [];
+		for (const part of request.parts) {
+			const columns = changeColumns(part, (type) => destination.mapType(type).destinationType);
+			parts.push({ ...part, input: await input(part.input, { ...part.target, columns }) });
+		}
+		return changes!.apply({ ...request, parts });
+	};
 	return new Proxy(destination, {
 		get(target, property) {
 			if (property === "load")
 				return async (request: LoadRequest): Promise<LoadResult> =>
-					destination.load(await staged(destination, request, join(folder, `load-${++loads}`), formatName));
+					destination.load({ ...request, input: await input(request.input, request.target) });
+			if (property === "changes" && changes !== undefined) return { writes: changes.writes, apply };
 			const value = Reflect.get(target, property, target) as unknown;
 			return typeof value === "function" ? value.bind(target) : value;
 		},
@@ -56,43 +71,30 @@ export async function staged(
 	folder: string,
 	formatName: FormatName,
 ): Promise<LoadRequest> {
-	const { input } = request;
-	if (input.kind === "files" && input.remote !== undefined) return request;
+	return { ...request, input: await stagedInput(destination, request.input, request.target, folder, formatName) };
+}
+
+async function stagedInput(
+	destination: Destination,
+	input: LoadInput,
+	target: TargetTable,
+	folder: string,
+	formatName: FormatName,
+): Promise<LoadInput> {
+	if (input.kind === "files" && input.remote !== undefined) return input;
 	const store = await createLocalFolderStaging(folder);
 	const format = (await stagedFormats({ memoryBytes: 128 << 20 })).find(({ name }) => name === formatName)!;
-	const files: ManifestFile[] = [];
-	const open = new Map<string, Awaited<ReturnType<typeof store.create>> & { readonly path: string }>();
-	const row: Field = { name: ROW_NUMBER_COLUMN, type: { kind: "int64" }, nullable: false };
-	const stored = [...destination.fileFields!(request.target), row];
-	const nullText = "NULL-0badcafe";
+	const { stored, ...form } = numberedForm(input.fields, destination.fileFields!(target), "0badcafe");
 	const batches =
 		input.kind === "batches"
 			? input.batches
 			: (async function* () {
 					for (const path of input.localPaths) yield* input.format.read(path, input.fields);
 				})();
-	await format.write({
-		fields: [...input.fields, row],
-		stored,
-		nullText,
-		batches: withRowNumbers(batches),
-		nextPath: async () => {
-			const path = `part-${open.size}-${files.length}.${format.extension}`;
-			const write = await store.create(path);
-			open.set(write.localPath, Object.assign(write, { path }));
-			return write.localPath;
-		},
-		written: async (localPath, rows) => {
-			const file = open.get(localPath)!;
-			open.delete(localPath);
-			files.push({ path: file.path, rows, ...(await file.commit()) });
-		},
-		bufferBytesMax: request.bufferBytesMax,
-	});
-	return {
-		...request,
-		input: { kind: "files", fields: stored, format, localPaths: [], remote: { staging: store, files, nullText } },
-	};
+	const how = { staging: store, format, prefix: "", bufferBytesMax: 16 << 20 };
+	const files = await writeFiles({ ...how, form: { stored, ...form }, batches });
+	const remote = { staging: store, files, nullText: form.nullText };
+	return { kind: "files", fields: stored, format, localPaths: [], remote };
 }
 
 /** Committed rows as canonical text, read past the destination and its SQL, from the engine behind the stand-in. */

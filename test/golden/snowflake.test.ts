@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { Follower, gone, patch, put, type TextPart, whole } from "../../src/conformance/destination-changes-fixture.ts";
 import { Loader } from "../../src/conformance/destination-fixture.ts";
+import type { TextRow } from "../../src/conformance/rows.ts";
+import { DELETED_AT_COLUMN, HISTORY_COLUMNS } from "../../src/core/index.ts";
 import { SnowflakeLoads } from "../connectors/snowflake-loads.ts";
 
 const DOCS = "https://docs.snowflake.com/en/sql-reference";
@@ -42,6 +45,7 @@ const RULES: readonly (readonly [statement: RegExp, rule: string])[] = [
 		`holds its lock until the commit; what comes after it reads what is committed: ${DOCS}/transactions#isolation-level`,
 	],
 	[/^UPDATE "_HEADRACE"."POSITIONS"/, `compare-and-set, since keys are not enforced: ${DOCS}/constraints-overview`],
+	[/^UPDATE "RAW"."T"/, `${DOCS}/sql/update`],
 	[/^DELETE FROM/, `DELETE, for TRUNCATE would commit: ${DOCS}/sql/delete`],
 	[/^INSERT INTO/, `${DOCS}/sql/insert`],
 	[/^SELECT/, `${DOCS}/sql/select`],
@@ -66,6 +70,24 @@ const TWO = [
 	["2", "two", "2024-01-02 00:00:00"],
 ] as const;
 const COLUMNS = "id int64, name text, at timestamp";
+
+/** What changes of a log send, after others have made the table. */
+async function changed(
+	columns: string,
+	part: Omit<TextPart, "target" | "write"> & Partial<Pick<TextPart, "write">>,
+	...first: readonly TextRow[]
+): Promise<string> {
+	await using loads = await SnowflakeLoads.open();
+	const target = loads.target(columns);
+	const follower = await Follower.takeOver(loads.destination);
+	await follower.apply({ target, write: "merge", ...part, partial: false, rows: first });
+	loads.standIn.log.length = 0;
+	await follower.apply({ target, write: "merge", ...part });
+	return annotated(loads.standIn.log.map(({ sql }) => sql));
+}
+
+const { validFrom, validTo, operation, position } = HISTORY_COLUMNS;
+const VERSION = `${validFrom} timestamptz, ${validTo} timestamptz, ${operation} text, ${position} text`;
 
 /** What a load sends after the table is there; `first` is the load that makes it. */
 async function sent(work: (loads: SnowflakeLoads, loader: Loader) => Promise<unknown>, first = true): Promise<string> {
@@ -139,6 +161,33 @@ const cases: readonly (readonly [string, () => Promise<string>])[] = [
 				for (const privilege of ["SELECT", "INSERT", "DELETE"]) table.grants.push({ privilege, role: "LOADER_ROLE" });
 				await loader.load(TWO);
 			}),
+	],
+	[
+		"changes-partial",
+		() =>
+			changed(
+				"id int64, name text, doc json",
+				{ partial: true, rows: [patch(put("1", "b", null), "001", "3"), whole(gone(3, "3"))] },
+				put("3", "c", "[1]"),
+			),
+	],
+	[
+		"changes-soft-truncated",
+		() =>
+			changed(
+				`id int64, name text, ${DELETED_AT_COLUMN} timestamptz`,
+				{ rows: [put("1", "a", null)], truncatedAt: "2026-01-01 00:00:00+00" },
+				put("3", "c", null),
+			),
+	],
+	[
+		"changes-history",
+		() =>
+			changed(
+				`id int64, name text, ${VERSION}`,
+				{ write: "history", rows: [["1", "a", "2026-01-01 00:00:00+00", "update", "log:1/0"]] },
+				["1", "c", "2025-01-01 00:00:00+00", "insert", "log:0/0"],
+			),
 	],
 	[
 		"rebuild",

@@ -2,11 +2,10 @@ import {
 	baseMissing,
 	CHANGE_DELETED_COLUMN,
 	type ChangesPart,
-	HeadraceError,
 	HISTORY_COLUMNS,
 	keepsDeleted,
 	type LoadResult,
-	qualified,
+	repeatedKey,
 } from "../../core/index.ts";
 import {
 	closeAllVersions,
@@ -157,14 +156,7 @@ async function completed(
 	const { writer } = context;
 	const names = target.columns.map(({ name }) => name);
 	const filled = await writer.execute(redshiftFillAbsent(incoming, whole, write, names));
-	if (filled !== rows) {
-		const table = qualified(target.name);
-		const key = target.key.join(", ");
-		throw new HeadraceError("E_DUPLICATE_KEY", `the key (${key}) of ${table} is not unique in the destination`, {
-			table,
-			hint: "Remove the repeated rows there, or read the table anew: `headrace resync <pipeline> --table <table>`.",
-		});
-	}
+	if (filled !== rows) throw repeatedKey(target);
 	const merge: RedshiftMerge = {
 		...incoming,
 		stage: whole,

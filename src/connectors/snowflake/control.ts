@@ -1,10 +1,14 @@
 import {
+	type ApplyRequest,
+	type ApplyResult,
 	crashPoint,
 	decodeColumns,
 	encodeColumns,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
+	type PositionExpected,
+	type PositionMove,
 	type PositionRow,
 	qualified,
 	type RecordedSchema,
@@ -178,7 +182,7 @@ export async function forgetSwap(session: Session, { pipeline, stream, loadId }:
 }
 
 /** Asked before any work: a run that is fenced already must not load everything to learn it. @throws E_FENCED */
-export async function expectPosition(session: Session, request: LoadRequest): Promise<void> {
+export async function expectPosition(session: Session, request: PositionExpected): Promise<void> {
 	const { pipeline, stream, epoch, seq, fromPosition } = request;
 	const row = (await positionsOf(session, pipeline)).find((other) => other.stream === stream);
 	if (row?.epoch !== epoch || row.seq !== seq || row.position !== fromPosition) throw fenced(request);
@@ -191,25 +195,9 @@ export async function recordLoad(
 	result: LoadResult,
 	swap?: Pick<PendingSwap, "schema" | "name">,
 ): Promise<void> {
-	crashPoint("c09");
-	const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion, epoch, seq } = request;
-	await takeMutex(session);
-	const moved = await session.change(
-		`UPDATE ${POSITIONS} SET SEQ = SEQ + 1, POSITION = ?, LOAD_ID = ?, SCHEMA_VERSION = ?, COMMITTED_AT = ${NOW}
-WHERE PIPELINE = ? AND STREAM = ? AND EPOCH = ? AND SEQ = ? AND POSITION IS NOT DISTINCT FROM ?`,
-		[toPosition, loadId, schemaVersion, pipeline, stream, epoch, seq, fromPosition],
-	);
-	if (moved.updated !== 1) throw fenced(request);
-	await session.run(`INSERT INTO ${LOADS} SELECT ?, ?, ?, ?, ?, ?, ?, ?, ${NOW}`, [
-		loadId,
-		pipeline,
-		qualified(request.target.name),
-		fromPosition,
-		toPosition,
-		result.rowsInserted,
-		result.rowsUpdated,
-		result.rowsDeleted,
-	]);
+	await movePosition(session, request);
+	const { pipeline, stream, loadId, target } = request;
+	await recordLoads(session, request, [{ loadId, table: qualified(target.name), result }]);
 	if (swap !== undefined)
 		await session.run(`INSERT INTO ${SWAPS} SELECT ?, ?, ?, ?, ?, ${NOW}`, [
 			loadId,
@@ -221,8 +209,64 @@ WHERE PIPELINE = ? AND STREAM = ? AND EPOCH = ? AND SEQ = ? AND POSITION IS NOT 
 	await recordSchema(session, request);
 }
 
+/**
+ * The last statements of a transaction that applies changes: a row for the request, and one for each part.
+ * @throws E_FENCED
+ */
+export async function recordApply(session: Session, request: ApplyRequest, { parts }: ApplyResult): Promise<void> {
+	await movePosition(session, request);
+	const none = { rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0 };
+	await recordLoads(session, request, [
+		{ loadId: request.loadId, table: request.stream, result: none },
+		...request.parts.map(({ loadId, target }, index) => {
+			return { loadId, table: qualified(target.name), result: parts[index]! };
+		}),
+	]);
+	for (const { schema, schemaVersion } of request.parts)
+		if (schema !== undefined) await recordSchema(session, { pipeline: request.pipeline, schema, schemaVersion });
+}
+
+async function movePosition(session: Session, request: PositionMove): Promise<void> {
+	crashPoint("c09");
+	const { pipeline, stream, loadId, fromPosition, toPosition, schemaVersion, epoch, seq } = request;
+	await takeMutex(session);
+	const moved = await session.change(
+		`UPDATE ${POSITIONS} SET SEQ = SEQ + 1, POSITION = ?, LOAD_ID = ?, SCHEMA_VERSION = ?, COMMITTED_AT = ${NOW}
+WHERE PIPELINE = ? AND STREAM = ? AND EPOCH = ? AND SEQ = ? AND POSITION IS NOT DISTINCT FROM ?`,
+		[toPosition, loadId, schemaVersion, pipeline, stream, epoch, seq, fromPosition],
+	);
+	if (moved.updated !== 1) throw fenced(request);
+}
+
+interface RecordedLoad {
+	readonly loadId: string;
+	readonly table: string;
+	readonly result: Pick<LoadResult, "rowsInserted" | "rowsUpdated" | "rowsDeleted">;
+}
+
+/** Rows of one INSERT. */
+const LOADS_MAX = 50;
+
+async function recordLoads(
+	session: Session,
+	{ pipeline, fromPosition, toPosition }: PositionMove,
+	loads: readonly RecordedLoad[],
+): Promise<void> {
+	for (let from = 0; from < loads.length; from += LOADS_MAX) {
+		const some = loads.slice(from, from + LOADS_MAX);
+		const rows = some.map(() => `SELECT ?, ?, ?, ?, ?, ?, ?, ?, ${NOW}`).join("\nUNION ALL ");
+		const binds = some.flatMap(({ loadId, table, result: { rowsInserted, rowsUpdated, rowsDeleted } }) => {
+			return [loadId, pipeline, table, fromPosition, toPosition, rowsInserted, rowsUpdated, rowsDeleted];
+		});
+		await session.run(`INSERT INTO ${LOADS} ${rows}`, binds);
+	}
+}
+
 /** A line more, unless the last is equal. Its time is after that of the last, whatever the clock says. */
-async function recordSchema(session: Session, { pipeline, schema, schemaVersion }: LoadRequest): Promise<void> {
+async function recordSchema(
+	session: Session,
+	{ pipeline, schema, schemaVersion }: Pick<LoadRequest, "pipeline" | "schema" | "schemaVersion">,
+): Promise<void> {
 	if (schema === undefined) return;
 	const columns = encodeColumns(schema.columns);
 	const [last] = await session.rows(
@@ -237,7 +281,7 @@ FROM ${SCHEMAS} WHERE PIPELINE = ? AND STREAM = ?), ${NOW}))`,
 	);
 }
 
-function fenced(request: LoadRequest): HeadraceError {
+function fenced(request: PositionExpected): HeadraceError {
 	return new HeadraceError(
 		"E_FENCED",
 		`the position of ${request.stream} is no longer the one this run began with: another run has moved it`,

@@ -13,6 +13,8 @@ import { type Session, transactionName } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
 import { type Relation, readRelation } from "./table.ts";
 
+const ROWS_AT_ONCE = 1000;
+
 /** Snowflake's own SQL, for checks, hooks and summaries. */
 export class SnowflakeDestinationSql implements DestinationSql {
 	readonly quoteLiteral = quoteEscaped;
@@ -38,6 +40,23 @@ export class SnowflakeDestinationSql implements DestinationSql {
 			await session.rollback();
 			return rows;
 		});
+	}
+
+	async *select(sql: string, signal?: AbortSignal): AsyncGenerator<readonly SqlRow[], void, undefined> {
+		const begun = Promise.withResolvers<Session>();
+		const over = Promise.withResolvers<void>();
+		const working = this.#sessions.write(signal, async (session) => {
+			begun.resolve(session);
+			await over.promise;
+			await session.rollback();
+		});
+		working.catch(begun.reject);
+		try {
+			yield* (await begun.promise).stream(sql, ROWS_AT_ONCE, { ownSql: true });
+		} finally {
+			over.resolve();
+			await working;
+		}
 	}
 
 	/** In one transaction, as far as they are no DDL: that commits what came before it. */

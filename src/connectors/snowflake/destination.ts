@@ -16,6 +16,7 @@ import {
 	type Write,
 } from "../../core/index.ts";
 import { quoteEscaped } from "../../sql/index.ts";
+import { SnowflakeChanges } from "./changes.ts";
 import { destinationFindings, destinationGrants, readIntegration } from "./check.ts";
 import {
 	controlTablesExist,
@@ -33,7 +34,7 @@ import { isNotThere } from "./errors.ts";
 import { ensureSchema, type LoadContext, targetOf } from "./load.ts";
 import { foldName, foldRequest, foldTarget, Place } from "./names.ts";
 import { type SnowflakeOptions, whereOf } from "./options.ts";
-import type { Session } from "./session.ts";
+import { queryTag, type Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { stageFiles } from "./stage-files.ts";
 import { finishSwap, removeLeftovers } from "./swap.ts";
@@ -71,6 +72,7 @@ function isSafe(endpoint: string): boolean {
 class SnowflakeDestination implements Destination {
 	readonly accepts: Destination["accepts"] = { batches: false, formats: ["parquet", "csv"], uriSchemes: ["s3"] };
 	readonly writes: readonly Write[] = ["replace", "merge", "append"];
+	readonly changes: SnowflakeChanges;
 	readonly system = "snowflake";
 	readonly mapType = mapType;
 	readonly foldName = foldName;
@@ -83,6 +85,13 @@ class SnowflakeDestination implements Destination {
 		this.#options = options;
 		this.#sessions = new Sessions(options);
 		this.sql = new SnowflakeDestinationSql(this.#sessions, options.schema);
+		this.changes = new SnowflakeChanges({
+			options,
+			write: async (signal, work) => {
+				await this.#ensureControl();
+				return this.#sessions.write(signal, work);
+			},
+		});
 	}
 
 	fileFields(target: TargetTable): readonly Field[] {
@@ -152,14 +161,16 @@ class SnowflakeDestination implements Destination {
 
 	async load(unfolded: LoadRequest): Promise<LoadResult> {
 		if (unfolded.write === "history")
-			throw new HeadraceError("E_UNSUPPORTED", "the Snowflake destination keeps no history of rows");
+			throw new HeadraceError("E_UNSUPPORTED", "one load of a table keeps no history of its rows; changes of a log do");
 		const request = foldRequest(unfolded);
 		await this.#ensureControl();
 		return this.#sessions.write(request.signal, async (session) => {
-			await session.run(`ALTER SESSION SET QUERY_TAG = ${quoteEscaped(queryTag(request))}`);
+			const { pipeline, runId, target } = request;
+			const tag = queryTag({ pipeline, runId, table: qualified(target.name) });
+			await session.run(`ALTER SESSION SET QUERY_TAG = ${quoteEscaped(tag)}`);
 			await expectPosition(session, request);
-			await endTransactionsOf(session, request.pipeline, [request.stream]);
-			const place = this.#place(request.target.name);
+			await endTransactionsOf(session, pipeline, [request.stream]);
+			const place = this.#place(target.name);
 			await ensureSchema(session, place);
 			await removeLeftovers(session, place, request);
 			const staged = await stageFiles(session, this.#options, request);
@@ -193,17 +204,6 @@ class SnowflakeDestination implements Destination {
 		});
 		return this.#controlReady;
 	}
-}
-
-/** At most 2000 characters: https://docs.snowflake.com/en/sql-reference/parameters#query-tag */
-function queryTag({ pipeline, runId, target }: LoadRequest): string {
-	const tag = {
-		app: "headrace",
-		pipeline,
-		...(runId === undefined ? {} : { run: runId }),
-		table: qualified(target.name),
-	};
-	return JSON.stringify(tag).slice(0, 2000);
 }
 
 async function hasSchema(session: Session, place: Place): Promise<boolean> {

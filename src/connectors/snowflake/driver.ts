@@ -1,8 +1,9 @@
-import type { Connection } from "snowflake-sdk";
+import type { Connection, RowStatement } from "snowflake-sdk";
 import { HeadraceError } from "../../core/index.ts";
 
 type Driver = typeof import("snowflake-sdk");
 export type DriverConnection = Connection;
+export type { RowStatement };
 
 let loading: Promise<Driver> | null = null;
 

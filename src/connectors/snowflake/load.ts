@@ -11,6 +11,7 @@ import {
 } from "../../core/index.ts";
 import {
 	COPY_FILES_MAX,
+	type ColumnDefinition,
 	copyInto,
 	createTable,
 	deleteRange,
@@ -101,15 +102,20 @@ export function stagePlace({ request }: LoadContext, what = "STAGE"): string {
 /** Makes the stage, with the types of the table's columns, so that what does not fit is told by COPY, with its row. */
 export async function createStage(context: LoadContext, relation: Relation): Promise<string> {
 	const stage = stagePlace(context);
-	const columns = context.target.columns.map(({ name, destinationType }) => ({
+	const columns = stageColumns(context, relation);
+	await context.session.run(`DROP TABLE IF EXISTS ${stage}`);
+	await context.session.run(createTable(snowflakeDialect, stage, columns, { temporary: true }));
+	return stage;
+}
+
+/** Columns of a stage: those of the rows, with the table's types, and their numbers. */
+export function stageColumns({ target }: LoadContext, relation: Relation): ColumnDefinition[] {
+	const columns = target.columns.map(({ name, destinationType }) => ({
 		name,
 		type: findColumn(relation, name)?.type ?? destinationType,
 		nullable: true,
 	}));
-	columns.push({ name: ROW_NUMBER_COLUMN, type: "NUMBER(19,0)", nullable: false });
-	await context.session.run(`DROP TABLE IF EXISTS ${stage}`);
-	await context.session.run(createTable(snowflakeDialect, stage, columns, { temporary: true }));
-	return stage;
+	return [...columns, { name: ROW_NUMBER_COLUMN, type: "NUMBER(19,0)", nullable: false }];
 }
 
 export function tablesOf({ place, target }: LoadContext, stage: string): MergeTables {

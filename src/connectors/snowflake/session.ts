@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { HeadraceError, type SqlRow } from "../../core/index.ts";
-import { type DriverConnection, loadDriver } from "./driver.ts";
+import { type DriverConnection, loadDriver, type RowStatement } from "./driver.ts";
 import { type StatementAbout, translateError } from "./errors.ts";
 import { unfoldName } from "./names.ts";
 import type { SnowflakeOptions } from "./options.ts";
@@ -127,6 +127,52 @@ export class Session {
 		return Object.fromEntries(Object.entries(record ?? {}).map(([name, value]) => [name, Number(value)]));
 	}
 
+	/** Rows of one query by the names of their columns, some at a time as they come: a result may be of any size. */
+	async *stream(
+		sql: string,
+		rowsAtOnce: number,
+		about: StatementAbout,
+	): AsyncGenerator<readonly SqlRow[], void, undefined> {
+		await this.#tail.catch(() => {});
+		if (this.signal?.aborted) throw stopped();
+		if (!this.#autocommit && !this.#inTransaction) this.#mayBeOpen = true;
+		try {
+			const statement = await this.#begin(sql);
+			const names = (statement.getColumns() ?? []).map((column) => unfoldName(column.getName()));
+			let rows: SqlRow[] = [];
+			for await (const values of statement.streamRows() as AsyncIterable<TextRow>) {
+				rows.push(Object.fromEntries(names.map((name, index) => [name, values[index] ?? null])));
+				if (rows.length < rowsAtOnce) continue;
+				if (this.signal?.aborted) throw stopped();
+				yield rows;
+				rows = [];
+			}
+			if (rows.length > 0) yield rows;
+		} catch (error) {
+			const translated = translateError(error, this.#options, about);
+			if (translated.code === "E_CONNECTION_LOST") this.#broken = true;
+			throw translated;
+		}
+	}
+
+	/** A statement whose rows are to be streamed. */
+	#begin(sql: string): Promise<RowStatement> {
+		return new Promise((resolve, reject) => {
+			const watch = reachable(this.#options, (error) => finish(() => reject(error)));
+			const finish = (settle: () => void) => {
+				watch.stop();
+				settle();
+			};
+			this.#connection.execute({
+				sqlText: sql,
+				rowMode: "array",
+				streamResult: true,
+				fetchAsString: ["Boolean", "Number", "Date", "JSON", "Buffer"],
+				complete: (error, done) => finish(() => (error ? reject(error) : resolve(done))),
+			});
+		});
+	}
+
 	/** How many rows a statement inserted, updated and deleted. */
 	async change(sql: string, binds?: readonly Bind[], about?: StatementAbout): Promise<Changed> {
 		const { columns, rows } = await this.run(sql, binds, about);
@@ -232,6 +278,20 @@ export function transactionName(pipeline: string, stream: string): string {
 		.update(JSON.stringify([pipeline, stream]))
 		.digest("hex");
 	return `HEADRACE_${hash.slice(0, 32).toUpperCase()}`;
+}
+
+/**
+ * What is found in Snowflake's own history of queries; at most 2000 characters:
+ * https://docs.snowflake.com/en/sql-reference/parameters#query-tag
+ */
+export function queryTag(of: {
+	readonly pipeline: string;
+	readonly runId: string | undefined;
+	readonly table: string;
+}): string {
+	const { pipeline, runId, table } = of;
+	const tag = { app: "headrace", pipeline, ...(runId === undefined ? {} : { run: runId }), table };
+	return JSON.stringify(tag).slice(0, 2000);
 }
 
 function connectionOptions(options: SnowflakeOptions): Record<string, unknown> {

@@ -5,7 +5,7 @@ import { putFile, quoteDouble, quoteEscaped } from "../../sql/index.ts";
 import { CONTROL_SCHEMA } from "./control.ts";
 import { parsePath, quotePath } from "./names.ts";
 import type { SnowflakeOptions } from "./options.ts";
-import type { Session } from "./session.ts";
+import { type Session, transactionName } from "./session.ts";
 
 /** Where COPY finds the files of a load. */
 export interface StagedFiles {
@@ -17,16 +17,20 @@ export interface StagedFiles {
 	remove(): Promise<void>;
 }
 
-/** The files of a load, on a stage: where they lie when that is S3, else put on an internal one. */
+/**
+ * The files of a load, on a stage: where they lie when that is S3, else put on an internal one, in `folder`. A load that is
+ * repeated writes them again.
+ */
 export async function stageFiles(
 	session: Session,
 	options: SnowflakeOptions,
 	request: LoadRequest,
+	folder = `headrace/${request.loadId}/`,
 ): Promise<StagedFiles> {
 	const remote = remoteOf(request);
 	const { address } = remote.staging;
 	return address === undefined
-		? onInternalStage(session, options, request, remote)
+		? onInternalStage(session, options, folder, remote)
 		: onExternalStage(session, options, remote, address);
 }
 
@@ -35,16 +39,31 @@ function remoteOf({ input }: LoadRequest): RemoteFiles {
 	throw new HeadraceError("E_UNSUPPORTED", "Snowflake is loaded from staged files only");
 }
 
-/** Puts the files on an internal stage, each load in a folder of its own. A load that is repeated writes them again. */
+/**
+ * Where a stream's changes lie on an internal stage: below a folder of its own, since what a run leaves that is killed has
+ * names that no later run uses again.
+ */
+export function changesFolder(pipeline: string, stream: string): string {
+	return `headrace/changes/${transactionName(pipeline, stream)}/`;
+}
+
+/** Whether Snowflake gets the files by PUT. */
+export function isPut({ input }: Pick<LoadRequest, "input">): boolean {
+	return input.kind === "files" && input.remote !== undefined && input.remote.staging.address === undefined;
+}
+
+/** Takes away all that lies in a folder of the internal stage. */
+export async function clearFolder(session: Session, options: SnowflakeOptions, folder: string): Promise<void> {
+	await session.run(`REMOVE @${await internalStage(session, options)}/${folder}`);
+}
+
 async function onInternalStage(
 	session: Session,
 	options: SnowflakeOptions,
-	{ loadId }: LoadRequest,
+	folder: string,
 	remote: RemoteFiles,
 ): Promise<StagedFiles> {
-	const stage =
-		options.stage === undefined ? await ownStage(session) : parsePath(options.stage).map(quoteDouble).join(".");
-	const location = `@${stage}/headrace/${loadId}/`;
+	const location = `@${await internalStage(session, options)}/${folder}`;
 	const files = new Map<string, number>();
 	for (const file of remote.files) {
 		await using copy = await remote.staging.fetch(file.path, file.sha256);
@@ -66,7 +85,8 @@ async function onInternalStage(
 	};
 }
 
-async function ownStage(session: Session): Promise<string> {
+async function internalStage(session: Session, options: SnowflakeOptions): Promise<string> {
+	if (options.stage !== undefined) return parsePath(options.stage).map(quoteDouble).join(".");
 	const stage = quotePath(CONTROL_SCHEMA, "FILES");
 	await session.run(`CREATE STAGE IF NOT EXISTS ${stage}`);
 	return stage;

@@ -111,6 +111,6 @@ async function appendBeyond(context: LoadContext, relation: Relation): Promise<L
 	return result;
 }
 
-function comparisons(relation: Relation) {
+export function comparisons(relation: Relation) {
 	return (column: string) => comparisonOf(findColumn(relation, column)?.type ?? "");
 }

@@ -17,7 +17,7 @@ SHOW TABLES IN SCHEMA "RAW" STARTS WITH '_HEADRACE_NEW_1FA5B3EC3890_';
 CREATE STAGE IF NOT EXISTS "_HEADRACE"."FILES";
 
 -- as it is, over what an earlier try left: https://docs.snowflake.com/en/sql-reference/sql/put
-PUT 'file:///…/part-0-0.parquet' @"_HEADRACE"."FILES"/headrace/b9136732a86c5af885b09c50bf/ AUTO_COMPRESS = FALSE OVERWRITE = TRUE;
+PUT 'file:///…/part-00000.parquet' @"_HEADRACE"."FILES"/headrace/b9136732a86c5af885b09c50bf/ AUTO_COMPRESS = FALSE OVERWRITE = TRUE;
 
 -- needs no warehouse: https://docs.snowflake.com/en/sql-reference/sql/desc-table, https://docs.snowflake.com/en/sql-reference/sql/show-tables
 SHOW TABLES IN SCHEMA "RAW" STARTS WITH 'T';
@@ -51,7 +51,7 @@ BEGIN TRANSACTION NAME HEADRACE_XXXX;
 -- named files, loaded whatever the load metadata says, all or none: https://docs.snowflake.com/en/sql-reference/sql/copy-into-table
 COPY INTO "_HEADRACE"."STAGE_b9136732a86c5af885b09c50bf" ("ID", "NAME", "AT", "_headrace_row")
 FROM (SELECT CAST($1:"id" AS NUMBER(19,0)), CAST($1:"name" AS VARCHAR), CAST(CAST($1:"at" AS VARCHAR) AS TIMESTAMP_NTZ(6)), CAST($1:"_headrace_row" AS NUMBER(19,0)) FROM @"_HEADRACE"."FILES"/headrace/b9136732a86c5af885b09c50bf/)
-FILES = ('part-0-0.parquet')
+FILES = ('part-00000.parquet')
 FILE_FORMAT = (TYPE = PARQUET BINARY_AS_TEXT = FALSE TRIM_SPACE = FALSE NULL_IF = ())
 FORCE = TRUE ON_ERROR = ABORT_STATEMENT;
 
