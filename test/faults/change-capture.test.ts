@@ -13,7 +13,7 @@ const seed = Number(process.env["SEED"] ?? 1);
 
 /** What all destinations share is tried into those that are quicker. */
 const killsInto = (into: LedgerTarget) =>
-	(into === "redshift" || into === "lake") && process.env["KILLS"] === undefined ? 2 : kills;
+	["redshift", "snowflake", "lake"].includes(into) && process.env["KILLS"] === undefined ? 2 : kills;
 
 describe.each([
 	["postgres15", "duckdb"],
@@ -23,6 +23,7 @@ describe.each([
 	["mariadb", "postgres18"],
 	["mariadb", "redshift"],
 	["postgres15", "lake"],
+	["postgres15", "snowflake"],
 ] as const)("a log followed by runs that are killed, %s to %s", (from, into) => {
 	const lacks = missing(from) || lacksTarget(into);
 	test.skipIf(lacks)(

@@ -3,11 +3,13 @@ import { existsSync } from "node:fs";
 import { expect } from "vitest";
 import { openLake } from "../connectors/lake-support.ts";
 import { redshiftConnection, s3Connection, type Warehouse } from "../connectors/redshift-support.ts";
+import type { SnowflakeStandIn } from "../stand-ins/snowflake/index.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import type { Ledger, LedgerTable } from "./ledger.ts";
 import { LEDGER_COLUMNS, LEDGER_TABLES } from "./ledger.ts";
 import { readPostgres } from "./postgres-warehouse.ts";
 import { Project } from "./project.ts";
+import { readSnowflake, snowflakeConnection } from "./snowflake-warehouse.ts";
 import { type Contents, queryWarehouse, readWarehouse } from "./warehouse.ts";
 
 export interface LedgerCopyOptions {
@@ -17,6 +19,8 @@ export interface LedgerCopyOptions {
 	readonly redshift?: Warehouse;
 	/** A lake in a folder of the project, in place of a DuckDB file. */
 	readonly lake?: true;
+	/** The stand-in of Snowflake, in place of a DuckDB file. */
+	readonly snowflake?: SnowflakeStandIn;
 	/** More keys of the pipeline file. */
 	readonly keys?: string;
 }
@@ -27,19 +31,19 @@ export class LedgerCopy implements Disposable {
 	readonly #target: TestDatabase | undefined;
 	readonly #redshift: Warehouse | undefined;
 	readonly #lake: boolean;
+	readonly #snowflake: SnowflakeStandIn | undefined;
 
 	constructor(ledger: Ledger, { redshift, target = redshift?.database, ...options }: LedgerCopyOptions = {}) {
 		this.ledger = ledger;
 		this.#target = target;
 		this.#redshift = redshift;
 		this.#lake = options.lake === true;
+		this.#snowflake = options.snowflake;
 		const keys = `${options.keys ?? ""}${redshift === undefined ? "" : "staging: lake\n"}`;
-		const address = target?.url ?? "duckdb:copy.duckdb";
-		const to = this.#lake
-			? "{ type: lake, path: ./copy }"
-			: redshift === undefined
-				? `"${address}"`
-				: redshiftConnection(redshift);
+		let to = `"${target?.url ?? "duckdb:copy.duckdb"}"`;
+		if (this.#lake) to = "{ type: lake, path: ./copy }";
+		if (redshift !== undefined) to = redshiftConnection(redshift);
+		if (options.snowflake !== undefined) to = snowflakeConnection(options.snowflake);
 		const lake = redshift === undefined ? "" : `lake: ${s3Connection(redshift)}\n`;
 		this.project = new Project({
 			"connections.yaml": `source: "${ledger.database.url}"\ncopy: ${to}\n${lake}`,
@@ -49,7 +53,22 @@ export class LedgerCopy implements Disposable {
 
 	/** Names of files that are staged. */
 	staged(): readonly string[] {
-		return this.#redshift?.s3.keys("lake", "staging/") ?? this.project.files("staged");
+		return this.#redshift?.s3.keys("lake", "staging/") ?? this.project.files(".headrace/staging");
+	}
+
+	/** The SQL name of a table for `query`; null when it is not there. */
+	async #relation(table: LedgerTable): Promise<string | null> {
+		const { schema } = this.ledger;
+		if (this.#snowflake !== undefined)
+			return this.#snowflake.table(schema.toUpperCase(), table.toUpperCase())?.physical ?? null;
+		if (this.#lake) {
+			await using lake = openLake(this.project.path("copy"));
+			return (await lake.describe({ schema, name: table })) === null ? null : `"${schema}"."${table}"`;
+		}
+		const found = await this.query(
+			`select 1 as one from information_schema.tables where table_schema = '${schema}' and table_name = '${table}'`,
+		);
+		return found.length === 0 ? null : `"${schema}"."${table}"`;
 	}
 
 	async read(): Promise<Contents> {
@@ -62,6 +81,7 @@ export class LedgerCopy implements Disposable {
 			}));
 			return { tables: new Map(), positions, loads: [] };
 		}
+		if (this.#snowflake !== undefined) return readSnowflake(this.#snowflake);
 		return this.#target === undefined ? readWarehouse(this.project.path("copy.duckdb")) : readPostgres(this.#target);
 	}
 
@@ -72,8 +92,9 @@ export class LedgerCopy implements Disposable {
 			return [...(await lake.reads!.query(sql))];
 		}
 		if (this.#target !== undefined) return this.#target.query(sql);
-		if (!existsSync(this.project.path("copy.duckdb"))) return [];
-		const rows = await queryWarehouse(this.project.path("copy.duckdb"), sql);
+		const path = this.project.path("copy.duckdb");
+		if (this.#snowflake === undefined && !existsSync(path)) return [];
+		const rows = await (this.#snowflake?.query(sql) ?? queryWarehouse(path, sql));
 		return rows.map((row) =>
 			Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value === null ? null : String(value)])),
 		);
@@ -83,32 +104,21 @@ export class LedgerCopy implements Disposable {
 	async rows(table: LedgerTable, where: string): Promise<string[]> {
 		const columns = LEDGER_COLUMNS[table];
 		const list = columns.map((column) => `cast("${column}" as varchar) as "${column}"`).join(", ");
-		const rows = await this.query(`select ${list} from "${this.ledger.schema}"."${table}" where ${where}`);
+		const rows = await this.query(`select ${list} from ${await this.#relation(table)} where ${where}`);
 		return rows.map((row) => columns.map((column) => row[column] ?? "∅").join("|")).sort();
 	}
 
 	/** The sum that no transaction changes. Null when nothing is there yet. */
 	async sum(): Promise<string | null> {
-		const { schema } = this.ledger;
-		if (!(await this.#hasAll(["accounts", "entries", "book"]))) return null;
-		const [row] = await this.query(`select cast(
-			(select coalesce(sum(amount), 0) from "${schema}"."accounts") + (select coalesce(sum(amount), 0) from "${schema}"."entries")
-			+ (select coalesce(sum(amount), 0) from "${schema}"."book" ${this.ledger.exact ? "where _headrace_valid_to is null" : ""}) as varchar) as total`);
-		return row!["total"]!;
-	}
-
-	async #hasAll(tables: readonly LedgerTable[]): Promise<boolean> {
-		const { schema } = this.ledger;
-		if (this.#lake) {
-			await using lake = openLake(this.project.path("copy"));
-			const found = await Promise.all(tables.map((name) => lake.describe({ schema, name })));
-			return found.every((table) => table !== null);
+		const current = this.ledger.exact ? "where _headrace_valid_to is null" : "";
+		const sums: string[] = [];
+		for (const table of ["accounts", "entries", "book"] as const) {
+			const relation = await this.#relation(table);
+			if (relation === null) return null;
+			sums.push(`(select coalesce(sum(amount), 0) from ${relation} ${table === "book" ? current : ""})`);
 		}
-		const names = tables.map((name) => `'${name}'`).join(", ");
-		const found = await this.query(
-			`select 1 as one from information_schema.tables where table_schema = '${schema}' and table_name in (${names})`,
-		);
-		return found.length === tables.length;
+		const [row] = await this.query(`select cast(${sums.join(" + ")} as varchar) as total`);
+		return row!["total"]!;
 	}
 
 	/** Every table has what the source has. */
