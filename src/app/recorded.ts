@@ -89,7 +89,8 @@ export async function recorded<Options extends RunOptions>(
 			alarms.add((each) => each.noteAbandoned());
 			await alarms.written();
 			const { signal } = held;
-			const shared = { pipeline, signal, onEvent, retry: options.retryStart !== false };
+			const nowMs = () => state.nowMs();
+			const shared = { pipeline, signal, onEvent, nowMs, retry: options.retryStart !== false };
 			const origin = options.origin === undefined ? {} : { origin: options.origin };
 			const starts = intervals.map((interval) => new RunStart({ ...shared, ...origin, interval }));
 			const fail = async (start: RunStart, thrown: unknown) => {

@@ -21,6 +21,8 @@ export interface RunStartOptions {
 	/** False: a connection that can't be made fails at once, as somebody who waits for it expects. */
 	readonly retry: boolean;
 	readonly origin?: RunOrigin;
+	/** Milliseconds since 1970, by the clock that all who make runs of the project go by: runs are in its order. */
+	readonly nowMs: () => number;
 }
 
 /**
@@ -48,6 +50,11 @@ export class RunStart {
 	/** ISO 8601, UTC: when it was first asked for anything. */
 	get startedAt(): string {
 		return this.#begin().startedAt;
+	}
+
+	/** ISO 8601, UTC. */
+	now(): string {
+		return new Date(this.#options.nowMs()).toISOString();
 	}
 
 	/** For the receipt. */
@@ -82,7 +89,7 @@ export class RunStart {
 	}
 
 	#begin() {
-		const now = new Date();
+		const now = new Date(this.#options.nowMs());
 		this.#begun ??= { runId: newRunId(now), startedAt: now.toISOString() };
 		return this.#begun;
 	}
@@ -102,7 +109,7 @@ export class RunStart {
 				...(origin === undefined ? {} : { origin }),
 			}),
 			state: signal.aborted ? "stopped" : "failed",
-			finished_at: new Date().toISOString(),
+			finished_at: this.now(),
 			...(error === undefined ? {} : { error: { code: error.code, message: error.message, hint: error.hint } }),
 		};
 	}

@@ -261,7 +261,7 @@ class RunRecord {
 	}
 
 	async finish(state: RunState): Promise<void> {
-		this.receipt = { ...this.receipt, state, finished_at: new Date().toISOString() };
+		this.receipt = { ...this.receipt, state, finished_at: this.#start.now() };
 		await this.save();
 	}
 }
