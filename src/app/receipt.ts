@@ -41,6 +41,7 @@ export function finishedReceipt(
 		rows_inserted: outcome.rowsInserted,
 		rows_updated: outcome.rowsUpdated,
 		rows_deleted: outcome.rowsDeleted,
+		...(outcome.rowsSuperseded === undefined ? {} : { rows_superseded: outcome.rowsSuperseded }),
 		bytes: outcome.bytes,
 		seconds,
 		attempts,

@@ -17,6 +17,8 @@ export interface TableReceipt {
 	readonly rows_inserted: number;
 	readonly rows_updated: number;
 	readonly rows_deleted: number;
+	/** Loaded rows that a newer one of the same key, which came with them, made needless; absent when there were none. */
+	readonly rows_superseded?: number;
 	readonly bytes: number;
 	readonly seconds: number;
 	readonly attempts: number;

@@ -38,6 +38,7 @@ export function outcomeOf(
 		rowsInserted: result.rowsInserted,
 		rowsUpdated: result.rowsUpdated,
 		rowsDeleted: result.rowsDeleted,
+		...superseded(result.rowsSuperseded),
 		position: positionText(decodePosition(to)),
 		row: { ...row, seq: row.seq + 1, position: to, loadId, schemaVersion: task.schemaVersion },
 	};
@@ -72,12 +73,17 @@ export function addOutcomes(first: TableOutcome, second: TableOutcome): TableOut
 		rowsInserted: first.rowsInserted + second.rowsInserted,
 		rowsUpdated: first.rowsUpdated + second.rowsUpdated,
 		rowsDeleted: first.rowsDeleted + second.rowsDeleted,
+		...superseded((first.rowsSuperseded ?? 0) + (second.rowsSuperseded ?? 0)),
 		bytes: first.bytes + second.bytes,
 		valuesChanged,
 		position: second.position,
 		...chunksOf(first, second),
 		row: second.row,
 	};
+}
+
+function superseded(rows: number): Pick<TableOutcome, "rowsSuperseded"> {
+	return rows === 0 ? {} : { rowsSuperseded: rows };
 }
 
 /** What was done in chunks, if anything was. */

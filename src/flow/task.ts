@@ -118,6 +118,8 @@ export interface TableOutcome {
 	readonly rowsInserted: number;
 	readonly rowsUpdated: number;
 	readonly rowsDeleted: number;
+	/** Rows that a newer one of the same key, which came with them, made needless; absent when there were none. */
+	readonly rowsSuperseded?: number;
 	readonly bytes: number;
 	readonly valuesChanged: Readonly<Record<string, number>>;
 	readonly position: string | null;

@@ -12,6 +12,7 @@ const COUNTS = [
 	["Inserted", "rows_inserted"],
 	["Updated", "rows_updated"],
 	["Deleted", "rows_deleted"],
+	["Superseded", "rows_superseded"],
 ] as const;
 
 /** The receipt of each table, their sums, and whether what was read is what arrived. */
@@ -33,14 +34,14 @@ ${COUNTS.map(([, key]) => html`<td class="number">${countText(sum(done, key))}</
 }
 
 function sum(tables: readonly TableReceipt[], key: (typeof COUNTS)[number][1] | "bytes"): number {
-	return tables.reduce((total, table) => total + table[key], 0);
+	return tables.reduce((total, table) => total + (table[key] ?? 0), 0);
 }
 
 function tableRow(table: TableReceipt): Markup {
 	const notes = [`${table.mode}, ${table.write}`, ...chunkNotes(table)].join("; ");
 	return html`<tr><th scope="row">${table.table}<div class="quiet small">${notes}</div></th>
 <td class="mono">${table.into}</td><td>${stateMark(table.state)}</td>
-${COUNTS.map(([, key]) => html`<td class="number">${countText(table[key])}</td>`)}
+${COUNTS.map(([, key]) => html`<td class="number">${countText(table[key] ?? 0)}</td>`)}
 <td class="number">${bytesText(table.bytes)}</td><td class="number">${table.attempts}</td>
 <td class="number">${secondsText(table.seconds)}</td></tr>\n`;
 }

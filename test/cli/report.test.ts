@@ -28,6 +28,7 @@ const ORDERS: TableReceipt = {
 	rows_inserted: 900,
 	rows_updated: 290,
 	rows_deleted: 0,
+	rows_superseded: 7,
 	bytes: 48_000,
 	seconds: 42,
 	attempts: 2,
@@ -126,7 +127,7 @@ tables:
 		"Took 42.0 s",
 		"Begun by hand, in headrace serve Asked for by anna",
 		"Parameters region=eu",
-		"prod.orders incremental, merge raw.prod_orders succeeded 1,200 1,200 1,190 10 900 290 0 48.0 kB 2 42.0 s",
+		"prod.orders incremental, merge raw.prod_orders succeeded 1,200 1,200 1,190 10 900 290 0 7 48.0 kB 2 42.0 s",
 		"The receipt balances",
 		"prod.orders delivered_at 3",
 		"prod.orders channel added added",
@@ -234,4 +235,23 @@ test("--json tells where the file is; a run that is not there and a place that c
 	const refused = await verb(directory, ["report", RUN.run_id, "--output", "out/night.html/x"]);
 	expect(refused).toMatchObject({ code: 2 });
 	expect(refused.stderr).toContain("can't be written (");
+});
+
+test("a real run has its page: rows that a newer one of the same key made needless are counted", async () => {
+	mkdirSync(join(directory, "data"));
+	writeFileSync(join(directory, "data/orders.csv"), "id,price\n1,10\n2,20\n1,11\n");
+	writeFileSync(
+		join(directory, "shop.yaml"),
+		"from: ./data\nto: duckdb:dw.duckdb\ntables: { orders: { key: id, write: merge } }\n",
+	);
+	const ran = envelopeOf(await verb(directory, ["run", "shop", "--json"]));
+	const { runs } = ran.data as { runs: readonly RunReceipt[] };
+	expect(runs[0]!.tables).toMatchObject([{ rows_read: 3, rows_loaded: 3, rows_inserted: 2, rows_superseded: 1 }]);
+	const { code, stdout } = await verb(directory, ["report", runs[0]!.run_id, "--output", "-"]);
+	expect(code).toBe(0);
+	tagsOf(stdout);
+	expect(textOf(stdout)).toContain("succeeded 3 3 3 0 2 0 0 1 ");
+	expect(textOf(stdout)).toContain("Begun by the command line");
+	expect(textOf(stdout)).toContain("orders: key: id write: merge");
+	expect(stdout).toMatch(/<rect class="bar extract" /);
 });

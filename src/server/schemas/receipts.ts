@@ -66,6 +66,10 @@ export const tableReceipt = z
 		rows_inserted: z.number(),
 		rows_updated: z.number(),
 		rows_deleted: z.number(),
+		rows_superseded: z
+			.number()
+			.exactOptional()
+			.describe("Loaded rows that a newer one of the same key, which came with them, made needless"),
 		bytes: z.number(),
 		seconds: z.number(),
 		attempts: z.int(),
