@@ -16,7 +16,7 @@ export function checkCdc(
 	const refuse = (key: string, message: string, hint: string) =>
 		faults.push(new HeadraceError("E_INVALID_VALUE", message, { ...at(key), hint }));
 	const { mode, write } = options;
-	if (own.before_images !== undefined && (mode !== "cdc" || write !== "append"))
+	if (options.beforeImages && (mode !== "cdc" || write !== "append"))
 		refuse(
 			"before_images",
 			`${name} has before_images ${mode === "cdc" ? "without write append" : `and mode ${mode}`}: only changes that are kept as rows have them`,

@@ -73,6 +73,11 @@ describe("faults of a pipeline file", () => {
 		[entry("{ mode: cdc, write: replace }"), ["4:28 E_INVALID_VALUE a.b has mode cdc and write replace"]],
 		[entry("{ mode: cdc, write: append, deletes: soft }"), ["4:45 E_INVALID_VALUE a.b has deletes and write append"]],
 		[entry("{ mode: cdc, write: history, deletes: hard }"), ["4:46 E_INVALID_VALUE a.b has deletes and write history"]],
+		[entry("{ mode: cdc, before_images: true }"), ["4:36 E_INVALID_VALUE a.b has before_images without write append"]],
+		[
+			entry("{ mode: full, write: append, before_images: true }"),
+			["4:52 E_INVALID_VALUE a.b has before_images and mode full"],
+		],
 		[entry("{ mode: full, deletes: soft }"), ["4:31 E_INVALID_VALUE a.b has deletes and mode full"]],
 		[entry("{ mode: full, write: history }"), ["4:29 E_INVALID_VALUE a.b has write history and mode full"]],
 		[
@@ -273,6 +278,14 @@ tables: { a.b: { mode: cdc }, a.c: {} }
 	expect(followed!.options).not.toHaveProperty("lateMs");
 	expect(other!.options).toMatchObject({ mode: "incremental", cursor: "c", lateMs: 60_000 });
 	expect(other!.options).not.toHaveProperty("deletes");
+});
+
+test("before_images of the defaults is for the tables whose changes are kept as rows", async () => {
+	const text = `defaults: { mode: cdc, write: append, before_images: true }
+tables: { a.b: {}, a.c: { write: history }, a.d: { mode: full, write: replace } }
+`;
+	const { tables } = await check(body(text));
+	expect(tables.map(({ options }) => options.beforeImages)).toEqual([true, false, false]);
 });
 
 test("a pipeline that was written is read as the same", async () => {

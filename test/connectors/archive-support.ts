@@ -132,7 +132,10 @@ export async function archiveFixture(): Promise<ChangeLogFixture> {
 		parse: (text) => known().parse(text),
 		open: async (request) => {
 			const stream = await known().open(request);
-			if (request.until === undefined) waiting++;
+			if (request.until === undefined) {
+				waiting++;
+				await archived();
+			}
 			return stream;
 		},
 		headroom: async (from) => {
