@@ -58,14 +58,16 @@ interface Work {
 }
 
 class Labels {
-	readonly #intervals = new Map<string, string>();
-	begin(run: RunReceipt): void {
-		if (run.interval !== null) this.#intervals.set(run.run_id, intervalText(run.interval));
+	readonly #runs = new Map<string, { readonly interval: string; readonly tables: ReadonlySet<string> }>();
+	begin({ run_id, interval, tables }: RunReceipt): void {
+		if (interval === null) return;
+		const cut = tables.filter(({ mode }) => mode === "interval").map(({ table }) => table);
+		this.#runs.set(run_id, { interval: intervalText(interval), tables: new Set(cut) });
 	}
-	/** The table, and which interval it is of. */
+	/** The table, and which interval it is of: tables of other modes are read as they are, whatever the run's interval. */
 	of(runId: string, table: string): string {
-		const interval = this.#intervals.get(runId);
-		return printable(interval === undefined ? table : `${table} ${interval}`);
+		const run = this.#runs.get(runId);
+		return printable(run?.tables.has(table) ? `${table} ${run.interval}` : table);
 	}
 }
 
