@@ -55,12 +55,17 @@ export async function stageChanges(
 	const queue = [...Map.groupBy(parts.entries(), ([, { of }]) => of.task.stream).values()];
 	const lanes = Math.min(TABLES_MAX, queue.length);
 	const work = async () => {
-		for (let table = queue.shift(); table !== undefined; table = queue.shift())
-			for (const [index, { of, part }] of table) {
-				const { input, rows } = await stagePart(stage, row, part, lanes);
-				if (rows !== of.rowCount) throw unbalanced("read", of.rowCount, "staged", rows);
-				staged[index] = { ...part, input };
-			}
+		try {
+			for (let table = queue.shift(); table !== undefined; table = queue.shift())
+				for (const [index, { of, part }] of table) {
+					const { input, rows } = await stagePart(stage, row, part, lanes);
+					if (rows !== of.rowCount) throw unbalanced("read", of.rowCount, "staged", rows);
+					staged[index] = { ...part, input };
+				}
+		} catch (error) {
+			queue.length = 0;
+			throw error;
+		}
 	};
 	const failed = (await Promise.allSettled(Array.from({ length: lanes }, work))).find(
 		(one) => one.status === "rejected",

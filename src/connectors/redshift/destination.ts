@@ -72,7 +72,8 @@ class RedshiftDestination implements Destination {
 				await this.#ensureControl();
 				return Writer.open(options, this.#control, undefined, signal);
 			},
-			maintain: (writer, place, result) => this.#maintain(writer, place, result),
+			// A VACUUM takes longer than it is until the next changes come, and a cluster does one at a time.
+			maintain: (writer, place, result) => this.#maintain(writer, place, result, { vacuum: false }),
 		});
 	}
 
@@ -176,12 +177,12 @@ class RedshiftDestination implements Destination {
 	 * What the load left to tidy. ANALYZE does nothing while few rows have changed; neither can be in a transaction that
 	 * loads: https://docs.aws.amazon.com/redshift/latest/dg/r_ANALYZE.html, …/r_VACUUM_command.html
 	 */
-	async #maintain(writer: Writer, place: Place, result: LoadResult): Promise<void> {
+	async #maintain(writer: Writer, place: Place, result: LoadResult, { vacuum = true } = {}): Promise<void> {
 		const { maintain = "analyze" } = this.#options;
 		const changed = result.rowsInserted + result.rowsUpdated + result.rowsDeleted;
 		if (maintain === "off" || changed === 0) return;
 		try {
-			if (maintain === "vacuum") await writer.execute(`VACUUM ${place.sql}`);
+			if (maintain === "vacuum" && vacuum) await writer.execute(`VACUUM ${place.sql}`);
 			await writer.execute(`ANALYZE ${place.sql}`);
 		} catch {
 			// The load is committed; the warehouse tidies by itself when it is idle, and the next load tries again.

@@ -5,6 +5,7 @@ import { type StatementAbout, translateError } from "./errors.ts";
 import { unfoldName } from "./names.ts";
 import type { SnowflakeOptions } from "./options.ts";
 import { noteReach, reachable } from "./reach.ts";
+import { connectionOptions, SETTINGS } from "./settings.ts";
 
 /** Values as Snowflake prints them. */
 export type TextRow = readonly (string | null)[];
@@ -15,35 +16,6 @@ export interface Result {
 }
 
 type Bind = string | number | null;
-
-/** How often the driver tries to log in to a server that does not answer: half a minute in all. */
-const LOGIN_ATTEMPTS_MAX = 4;
-
-/**
- * What decides how values are read and compared, whatever the account, the user or the database sets.
- * https://docs.snowflake.com/en/sql-reference/parameters
- */
-const SETTINGS: Readonly<Record<string, string>> = {
-	TIMEZONE: "'UTC'",
-	DATE_INPUT_FORMAT: "'AUTO'",
-	TIME_INPUT_FORMAT: "'AUTO'",
-	TIMESTAMP_INPUT_FORMAT: "'AUTO'",
-	DATE_OUTPUT_FORMAT: "'YYYY-MM-DD'",
-	TIME_OUTPUT_FORMAT: "'HH24:MI:SS.FF6'",
-	TIMESTAMP_NTZ_OUTPUT_FORMAT: "'YYYY-MM-DD HH24:MI:SS.FF6'",
-	TIMESTAMP_TZ_OUTPUT_FORMAT: "'YYYY-MM-DD HH24:MI:SS.FF6TZHTZM'",
-	TIMESTAMP_TYPE_MAPPING: "'TIMESTAMP_NTZ'",
-	BINARY_INPUT_FORMAT: "'HEX'",
-	BINARY_OUTPUT_FORMAT: "'HEX'",
-	QUOTED_IDENTIFIERS_IGNORE_CASE: "FALSE",
-	ERROR_ON_NONDETERMINISTIC_MERGE: "TRUE",
-	ERROR_ON_NONDETERMINISTIC_UPDATE: "TRUE",
-	TRANSACTION_ABORT_ON_ERROR: "TRUE",
-	ABORT_DETACHED_QUERY: "TRUE",
-	LOCK_TIMEOUT: "600",
-	STATEMENT_TIMEOUT_IN_SECONDS: "86400",
-	MULTI_STATEMENT_COUNT: "1",
-};
 
 /** One login. Its statements wait for each other. Once the signal is aborted its statement is cancelled. */
 export class Session {
@@ -292,34 +264,6 @@ export function queryTag(of: {
 	const { pipeline, runId, table } = of;
 	const tag = { app: "headrace", pipeline, ...(runId === undefined ? {} : { run: runId }), table };
 	return JSON.stringify(tag).slice(0, 2000);
-}
-
-function connectionOptions(options: SnowflakeOptions): Record<string, unknown> {
-	const { account, user, password, privateKey, privateKeyPassphrase, token, endpoint } = options;
-	const given = { role: options.role, warehouse: options.warehouse, database: options.database };
-	const login =
-		token !== undefined
-			? { authenticator: "OAUTH", token: token.reveal() }
-			: privateKey !== undefined
-				? {
-						authenticator: "SNOWFLAKE_JWT",
-						privateKey: privateKey.reveal(),
-						...(privateKeyPassphrase === undefined ? {} : { privateKeyPass: privateKeyPassphrase.reveal() }),
-					}
-				: { password: password?.reveal() };
-	return {
-		account,
-		...(user === undefined ? {} : { username: user }),
-		...login,
-		...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-		...(endpoint === undefined ? {} : { accessUrl: endpoint.replace(/\/$/, "") }),
-		application: "Headrace",
-		clientSessionKeepAlive: true,
-		sfRetryMaxLoginRetries: LOGIN_ATTEMPTS_MAX,
-		validateDefaultParameters: false,
-		// Otherwise a NULL that is fetched as text is the text NULL.
-		representNullAsStringNull: false,
-	};
 }
 
 export function stopped(): HeadraceError {
