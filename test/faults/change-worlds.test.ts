@@ -32,9 +32,15 @@ describe.each(["mariadb", "mysql56", "postgres15", "postgres18"] as const)("a wo
 		"seed %i: whole transactions only, and in the end both are equal",
 		async (seed, { onTestFailed }) => {
 			// Of hundreds of seeds the first that fails is to be seen at once.
-			onTestFailed(({ task }) => console.log(`seed ${seed} of ${from} failed: ${task.result?.errors?.[0]?.message}`));
 			const random = new Random(seed);
 			await using world = await World.open(await sharedServer(from), random);
+			onTestFailed(({ task }) => {
+				const message = String(task.result?.errors?.[0]?.message);
+				const [table = ""] = /w_\d+/.exec(message) ?? [];
+				const changes = world.changes.filter((statement) => statement.includes(table));
+				const runs = copy.project.output.filter((text) => / started$/m.test(text));
+				console.log([`seed ${seed} of ${from} failed: ${message}`, ...changes, ...runs].join("\n"));
+			});
 			const into = seed % 4 === 0 && !missing("postgres18") ? await sharedServer("postgres18") : null;
 			await using target = into === null ? null : await freshDatabase(into, "copy");
 			const flush = `flush: { seconds: ${0.1 + random.integer(4) / 10}, rows: ${20 + random.integer(400)} }`;

@@ -81,7 +81,9 @@ const renameColumn: Change = async (world, client, table) => {
 /** Two columns of one kind take each other's name. */
 const exchangeColumns: Change = async (world, client, table) => {
 	const first = some(world, table);
-	const second = table.columns.find((other) => other !== first && other.kind === first?.kind);
+	const second = table.columns.find(
+		(other) => other !== first && other.kind === first?.kind && !table.key.includes(other.name),
+	);
 	if (first === undefined || second === undefined) return renameColumn(world, client, table);
 	const [a, b] = [
 		{ ...first, name: second.name },

@@ -74,10 +74,18 @@ export class WorldWriters {
 
 	async #change(): Promise<void> {
 		await using client = await this.#world.database.connect();
+		const { changes } = this.#world;
+		const told: TextClient = {
+			...client,
+			query(sql) {
+				if (/\b(?:alter|truncate|drop|create|rename)\b/.test(sql)) changes.push(`${new Date().toISOString()} ${sql}`);
+				return client.query(sql);
+			},
+		};
 		while (this.#running) {
 			await sleep(this.#random.integer(2 * this.#changeMs));
 			try {
-				await changeTables(this.#world, client);
+				await changeTables(this.#world, told);
 				this.changed++;
 			} catch (error) {
 				await client.query("rollback");

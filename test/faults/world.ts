@@ -39,6 +39,8 @@ export class World implements AsyncDisposable {
 	readonly schema: string;
 	readonly random: Random;
 	readonly tables: WorldTable[] = [];
+	/** Statements that changed tables, with the time: what there is to know when a copy differs. */
+	readonly changes: string[] = [];
 	readonly vault: WorldTable = { name: VAULT, columns: [], key: ["id"], hasAmounts: true };
 	#next = 1_000_000;
 	#columns = 0;
