@@ -16,7 +16,9 @@ import {
 	type Truncated,
 	timestampText,
 } from "../core/index.ts";
+import { isRepeatable } from "./change-context.ts";
 import { type ChangedTable, ChangeRows, type ChangeTimes, changeFields, truncationRow } from "./change-rows.ts";
+import { isOtherShape, type LoggedShape, noteShape } from "./change-shape.ts";
 import { ChangeSpool, type Spooled } from "./change-spool.ts";
 import { ExtractCounter } from "./extract.ts";
 import { renamed, unbalanced } from "./outcome.ts";
@@ -40,6 +42,8 @@ interface TableDraft {
 	firstAfter: number | null;
 	/** A change of its columns was passed over. */
 	isPassed: boolean;
+	/** The columns of its rows, as often as they changed. */
+	readonly shapes: LoggedShape[];
 }
 
 export interface Flushed {
@@ -49,6 +53,8 @@ export interface Flushed {
 	readonly parts: readonly FlushPart[];
 	/** Tables that have to be read anew. */
 	readonly left: readonly string[];
+	/** Those of them whose rows have other columns than they are planned with. */
+	readonly otherShapes: readonly string[];
 	/** Tables whose changes are applied up to an earlier position only. */
 	readonly cut: ReadonlyMap<string, string>;
 	/** The oldest of these: the log is read again from there. */
@@ -58,6 +64,8 @@ export interface Flushed {
 }
 
 interface Settling {
+	/** Tables that were read anew for the shape of their rows already, as they are planned now: it did not help. */
+	readonly isAsRead: (name: string) => boolean;
 	readonly log: Pick<ChangeLog, "compare" | "format">;
 	readonly boundary: ChangeBoundary;
 	/** As it was before these changes. */
@@ -104,6 +112,7 @@ export class ChangeFlush implements AsyncDisposable {
 			if (event.kind === "rows") event.batch.release();
 		} else if (event.kind === "truncate") draft.segments.push(segment(event.transaction));
 		else {
+			noteShape(draft.shapes, event);
 			draft.segments.at(-1)!.rows.push(event);
 			this.#bytes += event.batch.heldBytes;
 			if (this.#bytes > this.#bytesMax) await this.#spoolAll();
@@ -148,7 +157,7 @@ export class ChangeFlush implements AsyncDisposable {
 	#draftOf(name: string): TableDraft {
 		let draft = this.#tables.get(name);
 		if (draft === undefined) {
-			draft = { segments: [segment(null)], schema: null, firstAfter: null, isPassed: false };
+			draft = { segments: [segment(null)], schema: null, firstAfter: null, isPassed: false, shapes: [] };
 			this.#tables.set(name, draft);
 		}
 		return draft;
@@ -166,6 +175,7 @@ export class ChangeFlush implements AsyncDisposable {
 		};
 		const parts: FlushPart[] = [];
 		const left: string[] = [];
+		const otherShapes: string[] = [];
 		const cut = new Map<string, string>();
 		let isChanged = false;
 		for (const [name, draft] of this.#tables) {
@@ -175,7 +185,7 @@ export class ChangeFlush implements AsyncDisposable {
 			const place = (transaction: number) =>
 				transaction < 0 ? position.at : boundary.transactions[transaction]!.position;
 			if (!isFollowed || (entry.from !== undefined && log.compare(boundary.position, entry.from) <= 0)) {
-				for (const { rows } of draft.segments) for (const { batch } of rows) batch.release();
+				releaseRows(draft);
 				continue;
 			}
 			const overlaps = entry.until !== undefined && log.compare(position.at, entry.until) < 0;
@@ -195,6 +205,16 @@ export class ChangeFlush implements AsyncDisposable {
 			}
 			let first = 0;
 			while (first < end && isKnown(place(first))) first++;
+			const isOther = draft.shapes.some((shape) => shape.last >= first && isOtherShape(shape, task, overlaps));
+			if (isOther && isRepeatable(task) && !settling.isAsRead(name)) {
+				// The plan is newer than these rows: what a column that was renamed or added since has is not in them.
+				releaseRows(draft);
+				cut.delete(name);
+				if (!left.includes(name)) left.push(name);
+				otherShapes.push(name);
+				isChanged = true;
+				continue;
+			}
 			const isPassed = (transaction: number) => transaction < first || transaction >= end;
 			const { until } = entry;
 			const isOverlap = (transaction: number) => until !== undefined && log.compare(place(transaction), until) <= 0;
@@ -214,6 +234,7 @@ export class ChangeFlush implements AsyncDisposable {
 			committedAt: last,
 			parts,
 			left,
+			otherShapes,
 			cut,
 			readAgainFrom: places.length === 0 ? null : places.reduce((a, b) => (log.compare(b, a) < 0 ? b : a)),
 			isChanged,
@@ -232,6 +253,10 @@ function readsAgain({ rereads, before, after }: ChangedSchema, { write }: TableT
 	);
 	const added = after.columns.filter(({ name }) => !before.columns.some((column) => column.name === name));
 	return !kept || !added.every(({ nullable, defaultSql }) => nullable || defaultSql !== undefined);
+}
+
+function releaseRows({ segments }: TableDraft): void {
+	for (const { rows } of segments) for (const { batch } of rows) batch.release();
 }
 
 function segment(truncated: number | null): Segment {

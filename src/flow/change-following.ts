@@ -15,6 +15,8 @@ export class LogFollowing {
 	readonly #commits: ChangeCommits;
 	/** Where the log was when tables were planned anew for it. */
 	readonly #plannedAt = new Map<string, string>();
+	/** Columns for which a table was read anew because rows of the log had others: a generated one is in none of them. */
+	readonly #readForShape = new Map<string, string>();
 
 	constructor(context: CaptureContext, commits: ChangeCommits) {
 		this.#context = context;
@@ -95,7 +97,9 @@ export class LogFollowing {
 			position: this.#commits.position!,
 			seq: this.#commits.seq,
 			tasks,
+			isAsRead: (name) => this.#readForShape.get(name) === tasks.get(name)?.schemaVersion,
 		});
+		for (const name of flushed.otherShapes) this.#readForShape.set(name, tasks.get(name)!.schemaVersion);
 		work.begin(async () => {
 			await this.#apply(flushed, tasks, oneShot);
 			await stream.acknowledge(forgettable(this.#commits.committed!, log));

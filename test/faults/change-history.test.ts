@@ -72,6 +72,17 @@ describe.each(["mariadb", "postgres18"] as const)("tables that change while they
 			expect(await followed.rows()).toEqual(["1|one", "2|two", "3|three"]);
 		});
 
+		test("another name, of which the log tells nothing more: rows from before it have their value", async () => {
+			await using followed = await change(
+				`insert into items values (3, 'three'); update items set name = 'uno' where id = 1; alter table items ${name === "mariadb" ? "change name title varchar(40)" : "rename column name to title"}`,
+			);
+			const rows = await queryWarehouse(
+				followed.project.path("copy.duckdb"),
+				`select id, title from "${followed.schema}".items order by id`,
+			);
+			expect(rows.map((row) => Object.values(row).join("|"))).toEqual(["1|uno", "2|two", "3|three"]);
+		});
+
 		test("emptied, and filled again", async () => {
 			await using followed = await change(
 				"insert into items values (3, 'three'); truncate table items; insert into items values (1, 'again')",
