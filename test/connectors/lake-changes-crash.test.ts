@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { PipelineList } from "../../src/connectors/lake/pipeline-list.ts";
-import { FIELDS, follow, KEYS, PIPELINE, rowAt, STREAM, stepOf, TABLES, targetOf } from "./lake-changes-loads.ts";
+import { Engine } from "../../src/engine/index.ts";
+import { FIELDS, follow, KEYS, PIPELINE, rowAt, STREAM, SUM, stepOf, TABLES, targetOf } from "./lake-changes-loads.ts";
 import { committedRows, openLake, rowsOfFiles } from "./lake-support.ts";
 
 let folder: string;
@@ -134,6 +135,22 @@ describe("changes of two tables whose run is killed", () => {
 		await follow(other, 5);
 		await expectAt(5);
 	});
+});
+
+test("DuckDB reads all tables of one moment as the page on lakes says", async () => {
+	await followTo(3);
+	await using engine = await Engine.open({ allowedDirectories: [root] });
+	await using connection = await engine.connect();
+	const page = readFileSync(join(import.meta.dirname, "../../docs/lake-for-athena.md"), "utf8");
+	const sql = /SET VARIABLE shop = [\s\S]*?(?=\n```)/.exec(page)![0];
+	const ours = sql
+		.replaceAll("lake/", `${root}/`)
+		.replaceAll("shop_lake", PIPELINE)
+		.replace("prod.orders", "shop.paid")
+		.replace("prod.accounts", "shop.owed");
+	await connection.execute(ours);
+	const rows = await connection.query("SELECT id, p.amount + o.amount AS sum FROM orders p JOIN accounts o USING (id)");
+	expect(rows.map((row) => Number(row["sum"]))).toEqual([SUM, SUM, SUM]);
 });
 
 /** `KILLS=100 npx vitest run test/connectors/lake-changes-crash.test.ts` */
