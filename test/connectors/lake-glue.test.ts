@@ -3,9 +3,11 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LakeOptions } from "../../src/connectors/lake/index.ts";
+import type { PipelineList } from "../../src/connectors/lake/pipeline-list.ts";
 import type { Destination, Field, Write } from "../../src/core/index.ts";
 import type { RowObject } from "../../src/formats/index.ts";
 import { type GlueStandIn, startGlueStandIn } from "../stand-ins/glue/index.ts";
+import { FIELDS as CHANGED, follow, rowAt, stepOf, TABLES } from "./lake-changes-loads.ts";
 import { CHILD_ROWS, D1, D2, DAY, FIELDS, ID, NAME, openGlueLake, requestOf, row } from "./lake-glue-loads.ts";
 import { rowsOfObjects } from "./lake-support.ts";
 import { type S3Place, s3Place } from "./s3-support.ts";
@@ -82,6 +84,26 @@ describe("a lake's tables in the stand-in of Glue", () => {
 				["5", "e"],
 			],
 		});
+	});
+
+	test("changes of two tables are told to Athena, and both are in the list of their pipeline", async () => {
+		await using destination = open();
+		await follow(destination, 3);
+		const list = await place.s3.get("lake", "lake/_headrace/pipelines/shop.json");
+		const { position, tables } = JSON.parse(list!.toString("utf8")) as PipelineList;
+		expect(stepOf(position)).toBe(3);
+		for (const name of TABLES) {
+			const folder = glue.table("data_lake", `shop_${name}`)!.StorageDescriptor.Location!.slice("s3://lake/".length);
+			const manifest = (await place.s3.get("lake", `${folder}manifest`))!.toString("utf8");
+			const keys = manifest
+				.trim()
+				.split("\n")
+				.map((line) => line.slice("s3://lake/".length));
+			const listed = tables.find(({ table }) => table === `shop.${name}`)!.files.map(({ path }) => `lake/${path}`);
+			expect([...listed].sort()).toEqual([...keys].sort());
+			const wanted = [1, 2, 3].map((step) => Object.values(rowAt(name, step)).map(String));
+			expect((await rowsOfObjects(place.s3, keys, CHANGED)).sort()).toEqual(wanted);
+		}
 	});
 
 	test("a partition whose last row moves away is gone, and the row is where it went", async () => {

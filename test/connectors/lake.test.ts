@@ -300,7 +300,7 @@ test("grants: the bucket never lets a commit be written over; who loads and who 
 	const text = (title: RegExp) => grants.find((grant) => title.test(grant.title))!.text;
 	expect(JSON.parse(text(/commit files/)).Statement[0]).toMatchObject({
 		Effect: "Deny",
-		Resource: "arn:aws:s3:::acme/lake/_headrace/commits/*",
+		Resource: ["arn:aws:s3:::acme/lake/_headrace/commits/*", "arn:aws:s3:::acme/lake/_headrace/streams/*"],
 		Condition: { Null: { "s3:if-none-match": "true" } },
 	});
 	const tables = "arn:aws:glue:eu-central-1:ACCOUNT:table/data_lake/shop_orders";

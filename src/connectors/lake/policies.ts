@@ -51,14 +51,14 @@ export function lakeGrants(store: Staging, glue: GlueOptions | undefined, tables
 		language: "json",
 		text: JSON.stringify({ Version: "2012-10-17", Statement }, null, 2),
 	});
-	// A commit file is never written over, whoever tries it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+	// A commit file, or an entry of a stream, is never written over, whoever tries it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
 	const once = document(`policy of the bucket, to add: commit files are written once`, [
 		{
 			Sid: "CommitsOnce",
 			Effect: "Deny",
 			Principal: "*",
 			Action: "s3:PutObject",
-			Resource: object("_headrace/commits/*"),
+			Resource: [object("_headrace/commits/*"), object("_headrace/streams/*")],
 			Condition: { Null: { "s3:if-none-match": "true" } },
 		},
 	]);
