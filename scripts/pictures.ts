@@ -36,6 +36,17 @@ const PICTURES: readonly Picture[] = [
 		},
 	},
 	{ name: "run", path: `/runs/${run}`, colors: "light", height: 900 },
+	{
+		name: "file-change",
+		path: `/runs/${run}`,
+		colors: "light",
+		height: 420,
+		async act(page) {
+			await page.locator(".diff").waitFor();
+			await page.evaluate("document.querySelector('.diff').scrollIntoView({ block: 'center' })");
+		},
+	},
+	{ name: "lineage", path: "/pipelines/shop/lineage", colors: "light", height: 760 },
 	{ name: "log", path: `/runs/${run}/log?at=first-error`, colors: "dark", height: 620 },
 	{ name: "table", path: "/pipelines/shop/tables/prod.orders", colors: "dark", height: 760 },
 	{

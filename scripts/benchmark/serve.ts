@@ -117,9 +117,9 @@ async function spread(folder: string): Promise<Result[]> {
 /** 1,000 pipelines that are due in the same second: how soon the last of them has had its turn. */
 async function sameSecond(folder: string): Promise<Result[]> {
 	const directory = freshFolder(join(folder, "serve-minute"));
-	writeProject(directory, PIPELINES, () => "every 2m");
+	writeProject(directory, PIPELINES, () => "every 1m");
 	await using served = await serve(directory);
-	const wholeMs = 120_000;
+	const wholeMs = 60_000;
 	await sleep(wholeMs - (Date.now() % wholeMs));
 	const usage = await watched(served, () => delaysOf(directory).length >= PIPELINES, MINUTE_MS_MAX);
 	return delayResults("1,000 pipelines in the same second", delaysOf(directory), usage);
@@ -170,13 +170,16 @@ async function answers(served: Served, runId: string): Promise<Result[]> {
 	const results: Result[] = [];
 	for (const path of pagesOf(runId)) {
 		const seconds: number[] = [];
-		for (let count = 0; count < ASKS; count++) {
+		for (let count = 0; count <= ASKS; count++) {
 			const begun = performance.now();
 			await (await ask(served, path)).arrayBuffer();
 			seconds.push((performance.now() - begun) / 1000);
 		}
+		// The first ones come while the server still reads the history for the first time.
+		const [first = Number.NaN, ...others] = seconds;
 		const name = `p99 of ${path.replace(runId, "{run}")}`;
-		results.push({ name, runs: ASKS, wallSeconds: share(seconds, 0.99), cpuSeconds: 0, ...memoryOf(served) });
+		const note = `the first after the start: ${first.toFixed(3)} s`;
+		results.push({ name, runs: ASKS, wallSeconds: share(others, 0.99), cpuSeconds: 0, note, ...memoryOf(served) });
 	}
 	return results;
 }

@@ -47,6 +47,7 @@ import { compactPipeline } from "./compact.ts";
 import { lateMessage, lateTables } from "./freshness.ts";
 import { openHistory } from "./history.ts";
 import { LEASE_MS } from "./lease.ts";
+import { plannedColumns } from "./lineage.ts";
 import { planOf } from "./plan.ts";
 import type { TablePlan } from "./planned-table.ts";
 import { openProjectState } from "./project-state.ts";
@@ -417,9 +418,7 @@ class LocalApp implements App {
 	#onPlanned(pipeline: CheckedPipeline, watch: RunWatch): NonNullable<RunContext["onPlanned"]> {
 		return async ({ runId, plans, summaries }) => {
 			watch.planned(runId, plans, summaries);
-			const seenAt = new Date().toISOString();
-			const rows = plans.map(({ source, columns, key }) => [source, { seenAt, columns, key }] as const);
-			await this.#state.server.saveColumns(pipeline.name, new Map(rows));
+			await this.#state.server.saveColumns(pipeline.name, plannedColumns(plans, new Date().toISOString()));
 		};
 	}
 

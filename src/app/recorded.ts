@@ -1,4 +1,4 @@
-import type { CheckedPipeline, Env } from "../config/index.ts";
+import { type CheckedPipeline, type Env, settingsText } from "../config/index.ts";
 import { HeadraceError, type LogLine, type RunEvent, type RunReceipt, toHeadraceErrors } from "../core/index.ts";
 import { RunLog } from "../observe/index.ts";
 import type { ProjectState } from "../state/index.ts";
@@ -106,6 +106,7 @@ export async function recorded<Options extends RunOptions>(
 				say(receipt.run_id, level, `run ${receipt.state} with ${code}: ${message}`);
 			};
 			try {
+				await keepSettings(recorder, pipeline, starts[0]);
 				return await work({ held, logged: { ...options, onEvent }, starts, fail, watch });
 			} catch (thrown) {
 				const [first] = starts;
@@ -126,6 +127,27 @@ export async function recorded<Options extends RunOptions>(
 		await log.flush();
 		await state.prune();
 	}
+}
+
+const settingsOf = new WeakMap<CheckedPipeline, string>();
+
+/** Keeps what the pipeline's file says: a run that comes out otherwise than the last is compared with it. */
+async function keepSettings(
+	{ state, redact }: Recorder,
+	pipeline: CheckedPipeline,
+	start: RunStart | undefined,
+): Promise<void> {
+	const { name, file } = pipeline;
+	if (file === undefined || start === undefined) return;
+	let settings = settingsOf.get(pipeline);
+	try {
+		settings ??= await settingsText(file, redact);
+	} catch {
+		// The file is gone, or is being written: the run goes on by what was read of it before.
+		return;
+	}
+	settingsOf.set(pipeline, settings);
+	await state.server.saveSettings(name, { runId: start.runId, startedAt: start.startedAt, settings });
 }
 
 /** Alarms beside runs: what goes wrong with them is told and ends no run. */

@@ -1,3 +1,5 @@
+import type { Cron } from "croner";
+
 /** The times of a schedule, in milliseconds since 1970. */
 export interface Timetable {
 	/** The first time after this moment; null when there is none. */
@@ -9,21 +11,40 @@ export interface Timetable {
 /** Upper ends of cron's fields, where `5/15` means `5-59/15`. */
 const FIELD_ENDS = [59, 23, 31, 12, 6];
 
+const CRONS_KEPT = 32;
+/** The last that were asked. */
+const crons = new Map<string, Cron>();
+
 /**
  * Cron with five fields in a time zone. When the clock is set forward, a time that it skips is the moment of the jump;
  * when it is set back, a time of day comes once, the first time, and `*` goes on by the minute as always (crontab(5)
  * of Debian's cron).
  */
 export async function cronTimetable(fields: readonly string[], timezone: string): Promise<Timetable> {
-	const { Cron } = await import("croner");
+	const { Cron: CronOf } = await import("croner");
+	// croner keeps 80 kB of tables for each: a thousand schedules share a few, and theirs are made anew when it is asked.
+	const cronOf = (): Cron => {
+		const key = `${timezone}\n${fields.join(" ")}`;
+		const known = crons.get(key) ?? new CronOf(pattern.join(" "), { timezone, paused: true });
+		crons.delete(key);
+		crons.set(key, known);
+		for (const oldest of crons.keys()) {
+			if (crons.size <= CRONS_KEPT) break;
+			crons.delete(oldest);
+		}
+		return known;
+	};
 	const pattern = fields.map((field, index) =>
 		field.replace(/(^|,)(\w+)\/(\d+)/g, (_all, comma, from, step) => `${comma}${from}-${FIELD_ENDS[index]}/${step}`),
 	);
-	const cron = new Cron(pattern.join(" "), { timezone, paused: true });
+	cronOf();
 	return {
-		next: (afterMs) => cron.nextRun(new Date(afterMs))?.getTime() ?? null,
+		next: (afterMs) => cronOf().nextRun(new Date(afterMs))?.getTime() ?? null,
 		// What is asked for lies strictly before, and cron knows whole seconds only.
-		last: (atMs) => cron.previousRuns(1, new Date(Math.floor(atMs / 1000) * 1000 + 1000))[0]?.getTime() ?? null,
+		last: (atMs) =>
+			cronOf()
+				.previousRuns(1, new Date(Math.floor(atMs / 1000) * 1000 + 1000))[0]
+				?.getTime() ?? null,
 	};
 }
 

@@ -53,6 +53,8 @@ export type RunList = z.infer<typeof runs.runList>;
 export type RunListItem = z.infer<typeof runs.runListItem>;
 /** `GET /api/runs/{run}` */
 export type RunDetail = z.infer<typeof runs.runDetail>;
+/** `GET /api/runs/{run}/settings` */
+export type SettingsDiff = z.infer<typeof runs.settingsDiff>;
 export type StageBar = z.infer<typeof runs.stageBar>;
 export type LogLevel = z.infer<typeof runs.logLevel>;
 /** The data of each event `line` of `GET /api/runs/{run}/log/stream`; its id is `line`; `?after=` as of the page. An event `end` is the last. */
@@ -80,6 +82,9 @@ export type PauseRequest = z.infer<typeof access.pauseRequest>;
 /** `GET /api/pipelines/{pipeline}/tables/{table}`: the table's name percent-encoded */
 export type TablePage = z.infer<typeof tables.tablePage>;
 export type TableColumn = z.infer<typeof tables.tableColumn>;
+/** `GET /api/pipelines/{pipeline}/lineage` */
+export type Lineage = z.infer<typeof tables.lineage>;
+export type LineageColumn = Lineage["tables"][number]["columns"][number];
 /** `GET /api/pipelines/{pipeline}/changes` */
 export type ChangeCapture = z.infer<typeof tables.changeCapture>;
 /** `GET /api/connections` */

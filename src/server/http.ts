@@ -12,6 +12,7 @@ import { badRequest, failureOf, RequestFailure } from "./failure.ts";
 import { HEALTH_ROUTES } from "./health.ts";
 import { type Identities, type Identity, mayAct } from "./identities.ts";
 import { JOB_ROUTES } from "./jobs.ts";
+import { LINEAGE_ROUTES } from "./lineage.ts";
 import type { Metrics } from "./metrics.ts";
 import { openApiOf } from "./openapi.ts";
 import { PIPELINE_ROUTES } from "./pipelines.ts";
@@ -32,6 +33,7 @@ export const ROUTES: readonly Route[] = [
 	...PIPELINE_ROUTES,
 	...WORK_ROUTES,
 	...TABLE_ROUTES,
+	...LINEAGE_ROUTES,
 	...CHANGE_ROUTES,
 	...RUN_ROUTES,
 	...JOB_ROUTES,

@@ -1,12 +1,13 @@
 import { z } from "zod";
 import { HeadraceError, type LogLine, type RunReceipt } from "../core/index.ts";
 import { receiptLines } from "../observe/index.ts";
-import type { RunDetail, RunListItem, StageBar } from "./api.ts";
+import type { RunDetail, RunListItem, SettingsDiff, StageBar } from "./api.ts";
 import { notFound, RequestFailure } from "./failure.ts";
 import { jobOf } from "./jobs.ts";
+import { lineDiff } from "./line-diff.ts";
 import { param, type Route, type RouteRequest, route, type ServerContext } from "./route.ts";
 import { runState } from "./schemas/receipts.ts";
-import { jobAnswer, logLevel, logLine, logPage, runDetail, runList } from "./schemas/runs.ts";
+import { jobAnswer, logLevel, logLine, logPage, runDetail, runList, settingsDiff } from "./schemas/runs.ts";
 import { squareOf } from "./squares.ts";
 import { eventStream, mayOpenStream } from "./sse.ts";
 
@@ -152,6 +153,20 @@ function textOf({ at, level, task, message }: LogLine): string {
 	return `${at}  ${level.padEnd(5)}  ${task === null ? "" : `${task}  `}${message}`;
 }
 
+/** What the pipeline's file said when a run began, against the run before. */
+async function settingsOf({ service }: ServerContext, run: RunReceipt): Promise<SettingsDiff> {
+	const { server } = service.state;
+	const previous = await server.neighbour(run.run_id, -1);
+	const before = previous === null ? null : await service.state.run(previous);
+	const own = await server.settingsAt(run.pipeline, run.started_at);
+	const old = before === null ? null : await server.settingsAt(run.pipeline, before.started_at);
+	const known = own !== null && (old !== null || before === null);
+	const state = !known ? "unknown" : old === null ? "first" : old.settings === own.settings ? "same" : "changed";
+	const lines =
+		own === null ? [] : old === null ? lineDiff(own.settings, own.settings) : lineDiff(old.settings, own.settings);
+	return { run_id: run.run_id, previous_run_id: previous, state, since_run_id: own?.runId ?? null, lines };
+}
+
 export const RUN_ROUTES: readonly Route[] = [
 	route({
 		method: "GET",
@@ -188,6 +203,16 @@ export const RUN_ROUTES: readonly Route[] = [
 		answer: runDetail,
 		async handle(request) {
 			return detailOf(request.context, await runOf(request));
+		},
+	}),
+	route({
+		method: "GET",
+		path: "/api/runs/:run/settings",
+		summary: "The pipeline's file as it was when the run began, and what changed in it since the run before",
+		role: "viewer",
+		answer: settingsDiff,
+		async handle(request) {
+			return settingsOf(request.context, await runOf(request));
 		},
 	}),
 	route({

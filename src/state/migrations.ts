@@ -126,6 +126,15 @@ export const MIGRATIONS: readonly string[] = [
 	ALTER TABLE runs ADD COLUMN lease_epoch INTEGER;
 	ALTER TABLE jobs ADD COLUMN cancelled_by TEXT;
 	`,
+	`
+	CREATE TABLE pipeline_settings (
+		pipeline TEXT NOT NULL,
+		started_at TEXT NOT NULL,
+		run_id TEXT NOT NULL,
+		settings TEXT NOT NULL,
+		PRIMARY KEY (pipeline, started_at)
+	) STRICT, WITHOUT ROWID;
+	`,
 ];
 
 /** The version this program writes. */

@@ -59,6 +59,15 @@ export interface AuditRow {
 	readonly detail: string;
 }
 
+/** What a pipeline's file said, from a run on. */
+export interface SettingsRow {
+	/** Of that run; ISO 8601, UTC. */
+	readonly startedAt: string;
+	readonly runId: string;
+	/** YAML without comments; references are not resolved, secrets are masked. */
+	readonly settings: string;
+}
+
 export interface ColumnsRow {
 	readonly seenAt: string;
 	readonly columns: readonly {
@@ -69,6 +78,22 @@ export interface ColumnsRow {
 		readonly note: string | null;
 	}[];
 	readonly key: readonly string[];
+	/** Where it goes, and the way of each column; absent in what an older version has kept. */
+	readonly into?: string;
+	readonly lineage?: readonly ColumnLineage[];
+}
+
+/** The way of one column; what it has no side of is null. */
+export interface ColumnLineage {
+	readonly source: string | null;
+	readonly source_type: string | null;
+	readonly name: string | null;
+	readonly destination_type: string | null;
+	readonly fidelity: "exact" | "lossy" | "refused" | null;
+	readonly mask: "hmac" | "partial" | "null" | null;
+	/** `left out`: by `schema_changes`. `added`: the source has no such column. */
+	readonly change: "copied" | "renamed" | "dropped" | "left out" | "added";
+	readonly note: string | null;
 }
 
 /** The newest run of one table for one interval. */

@@ -13,6 +13,7 @@ import type {
 	RunSums,
 	RunsQuery,
 	ScheduleRow,
+	SettingsRow,
 	TableRun,
 } from "./server-rows.ts";
 import {
@@ -33,6 +34,8 @@ const LEVELS = ["debug", "info", "warn", "error"] as const;
 /** Jobs that have ended are kept for the list of the last ones only. */
 const ENDED_JOBS_KEPT = 200;
 const AUDIT_KEPT = 100_000;
+/** Versions of a pipeline's settings. */
+const SETTINGS_KEPT = 100;
 
 /** What the server keeps beside runs, and how it looks into them. In the same database as the runs. */
 export class ServerStore {
@@ -112,12 +115,7 @@ export class ServerStore {
 	}
 
 	async saveColumns(pipeline: string, tables: ReadonlyMap<string, ColumnsRow>): Promise<void> {
-		const rows = [...tables].map(([table, { seenAt, columns, key }]) => [
-			pipeline,
-			table,
-			seenAt,
-			jsonText({ columns, key }),
-		]);
+		const rows = [...tables].map(([table, { seenAt, ...entry }]) => [pipeline, table, seenAt, jsonText(entry)]);
 		const more = "ON CONFLICT (pipeline, table_name) DO UPDATE SET seen_at = excluded.seen_at, entry = excluded.entry";
 		await this.#database.transaction(() =>
 			insert("table_columns", ["pipeline", "table_name", "seen_at", "entry"], rows, more),
@@ -129,6 +127,55 @@ export class ServerStore {
 		const row = await this.#database.use(() => first(sql, pipeline, table));
 		if (row === null) return null;
 		return { seenAt: textOf(row, "seen_at"), ...(JSON.parse(textOf(row, "entry")) as Omit<ColumnsRow, "seenAt">) };
+	}
+
+	/** Keeps the settings of a pipeline that a run begins with, when they differ from those of the run before. */
+	async saveSettings(pipeline: string, { startedAt, runId, settings }: SettingsRow): Promise<void> {
+		const text = this.#redact(settings);
+		await this.#database.transaction(function* () {
+			const last = yield* first(
+				"SELECT settings FROM pipeline_settings WHERE pipeline = $1 ORDER BY started_at DESC LIMIT 1",
+				pipeline,
+			);
+			if (last !== null && textOf(last, "settings") === text) return;
+			const columns = ["pipeline", "started_at", "run_id", "settings"];
+			const more =
+				"ON CONFLICT (pipeline, started_at) DO UPDATE SET run_id = excluded.run_id, settings = excluded.settings";
+			yield* insert("pipeline_settings", columns, [[pipeline, startedAt, runId, text]], more);
+			yield* run(
+				`DELETE FROM pipeline_settings WHERE pipeline = $1 AND started_at < (
+					SELECT min(started_at) FROM (
+						SELECT started_at FROM pipeline_settings WHERE pipeline = $1 ORDER BY started_at DESC LIMIT $2) AS kept)`,
+				pipeline,
+				SETTINGS_KEPT,
+			);
+		});
+	}
+
+	/** The settings that runs of a pipeline began with at a time, and since which run; null when none were kept then. */
+	async settingsAt(pipeline: string, at: string): Promise<SettingsRow | null> {
+		const row = await this.#database.use(() =>
+			first(
+				`SELECT started_at, run_id, settings FROM pipeline_settings WHERE pipeline = $1 AND started_at <= $2
+				ORDER BY started_at DESC LIMIT 1`,
+				pipeline,
+				at,
+			),
+		);
+		if (row === null) return null;
+		return { startedAt: textOf(row, "started_at"), runId: textOf(row, "run_id"), settings: textOf(row, "settings") };
+	}
+
+	/** The columns of every table of a pipeline that a run has planned, by name. */
+	async allColumns(pipeline: string): Promise<Map<string, ColumnsRow>> {
+		const sql = "SELECT table_name, seen_at, entry FROM table_columns WHERE pipeline = $1 ORDER BY table_name";
+		const rows = await this.#database.use(() => all(sql, pipeline));
+		return new Map(
+			rows.map((row) => {
+				const entry = JSON.parse(textOf(row, "entry")) as Omit<ColumnsRow, "seenAt">;
+				return [textOf(row, "table_name"), { seenAt: textOf(row, "seen_at"), ...entry }];
+			}),
+		);
 	}
 
 	/** Tables of a pipeline that a run has planned, by name. */

@@ -217,6 +217,62 @@ describe("a run from its request to its page", () => {
 	});
 });
 
+describe("where columns go, and what a file said", () => {
+	const people = (more: string) =>
+		`# a comment\nfrom: ./data\nto: duckdb:people.duckdb\nretries: 0\ntables:\n  shop.people:\n    columns: { email: { mask: hmac, secret: "k3y-of-the-mask" }, note: { rename: remark }, card: drop }\n${more}`;
+
+	test("the lineage of a run's tables: copied, renamed, masked, dropped; summaries by what they read", async () => {
+		const summaries =
+			"summaries:\n  by_name: { into: marts.by_name, query: 'select remark, count(*) as n from shop.people group by 1' }\n";
+		world.write("people", people(summaries));
+		await world.service.refresh();
+		expect((await ask("/api/pipelines/people/lineage")).json).toMatchObject({ tables: [], summaries: [{ reads: [] }] });
+		expect(await ended(await ask("/api/pipelines/people/run", { body: {} }))).toMatchObject({ state: "succeeded" });
+		const { tables, summaries: found } = (await ask("/api/pipelines/people/lineage")).json;
+		expect(tables).toHaveLength(1);
+		expect(tables[0]).toMatchObject({ table: "shop.people", into: "shop.people", key: ["id"] });
+		// biome-ignore lint/suspicious/noExplicitAny: of an answer
+		const ways = tables[0].columns.map(({ source, name, change, mask, fidelity }: any) =>
+			[source, name, change, mask, fidelity].join(" "),
+		);
+		expect(ways).toEqual([
+			"id id copied  exact",
+			"email email copied hmac lossy",
+			"note remark renamed  exact",
+			"card  dropped  ",
+		]);
+		expect(found).toEqual([{ name: "by_name", into: "marts.by_name", reads: ["shop.people"] }]);
+		expect((await ask("/api/pipelines/nothing/lineage")).status).toBe(404);
+	});
+
+	test("a run says what changed in its file since the run before, without comments and secrets", async () => {
+		const settingsOf = async () => {
+			const { runs } = (await ask("/api/runs?pipeline=people")).json;
+			const answer = await ask(`/api/runs/${runs[0].run_id}/settings`);
+			expect(answer.text).not.toContain("k3y-of-the-mask");
+			expect(answer.text).not.toContain("a comment");
+			// biome-ignore lint/suspicious/noExplicitAny: of an answer
+			const changed = answer.json.lines.filter(({ kind }: any) => kind !== "same");
+			// biome-ignore lint/suspicious/noExplicitAny: of an answer
+			return { ...answer.json, changed: changed.map(({ kind, text }: any) => `${kind} ${text.trim()}`) };
+		};
+		const first = await settingsOf();
+		expect(first).toMatchObject({ state: "first", changed: [], since_run_id: first.run_id });
+		await ended(await ask("/api/pipelines/people/run", { body: {} }));
+		expect(await settingsOf()).toMatchObject({ state: "same", changed: [], since_run_id: first.run_id });
+		world.write("people", people("concurrency: 2\n"));
+		await world.service.refresh();
+		await ended(await ask("/api/pipelines/people/run", { body: {} }));
+		const third = await settingsOf();
+		expect(third).toMatchObject({ state: "changed", since_run_id: third.run_id });
+		expect(third.changed).toContain("added concurrency: 2");
+		expect(third.changed).toContain("removed summaries:");
+		expect((await ask(`/api/runs/${first.run_id}/settings`)).json.state, "what was is not changed by what is").toBe(
+			"first",
+		);
+	});
+});
+
 describe("intervals", () => {
 	test("a preview says what a backfill would run, the backfill does, and the calendar shows it", async () => {
 		const body = { start: "2026-01-01", end: "2026-01-05" };

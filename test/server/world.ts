@@ -27,6 +27,12 @@ export function shopSource() {
 	);
 	for (let day = 1; day <= 9; day++)
 		database.insert({ schema: "shop", name: "visits" }, { id: String(day), at: `2026-01-0${day} 12:00:00` });
+	database.createTable(
+		{ schema: "shop", name: "people" },
+		[column("id", "int64"), column("email", "text"), column("note", "text"), column("card", "text")],
+		["id"],
+	);
+	database.insert({ schema: "shop", name: "people" }, { id: "1", email: "a@b.example", note: "x", card: "4111" });
 	return { database, source: memorySource(database, { defaultSchema: "shop" }) };
 }
 

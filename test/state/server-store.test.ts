@@ -101,6 +101,23 @@ describe.each(STATE_KINDS.map((kind) => [kind.name, kind] as const))("in %s", (_
 		expect((await store.server.tableRuns("p", "e", 9)).map(({ run_id }) => run_id)).toEqual(["i2", "i1"]);
 	});
 
+	test("settings are kept when they change, and found by the time of a run", async () => {
+		const save = (minute: number, settings: string) =>
+			store.server.saveSettings("s", { runId: `s${minute}`, startedAt: at(minute), settings });
+		await save(1, "a: 1\n");
+		await save(2, "a: 1\n");
+		await save(3, "a: s3cret\n");
+		const found = async (minute: number) => {
+			const row = await store.server.settingsAt("s", at(minute));
+			return row === null ? null : `${row.runId} ${row.settings.trim()}`;
+		};
+		expect(await found(0)).toBeNull();
+		expect([await found(1), await found(2), await found(9)]).toEqual(["s1 a: 1", "s1 a: 1", "s3 a: ***"]);
+		for (let minute = 10; minute < 120; minute++) await save(minute, `a: ${minute}\n`);
+		expect(await found(15), "only the last hundred stay").toBeNull();
+		expect(await found(20)).toBe("s20 a: 20");
+	});
+
 	test("a log is given in parts: after a line, from a level on, of a table, with a text", async () => {
 		const line = (level: LogLine["level"], task: string | null, message: string): LogLine => ({
 			at: at(0),

@@ -19,6 +19,7 @@ const PAGES: readonly (readonly [string, string, string])[] = [
 	["runs", "/pipelines/shop/runs", "1 of 7 failed"],
 	["calendar", "/pipelines/shop/calendar", "Fill 5 missing intervals"],
 	["change capture", "/pipelines/crm/changes", "public.accounts"],
+	["lineage", "/pipelines/shop/lineage", "customer_comment"],
 	["table", "/pipelines/shop/tables/prod.orders", "0000-00-00 becomes NULL"],
 	["run", `/runs/${run}`, "balances"],
 	["log", `/runs/${run}/log?at=first-error`, "64"],
@@ -150,6 +151,26 @@ describe.skipIf(noBrowser !== null)(title, () => {
 		const tasks = await page.locator(".log li").allTextContents();
 		expect(tasks.length).toBeGreaterThan(3);
 		expect(tasks.every((text) => text.includes("81,000"))).toBe(true);
+	});
+
+	test("a column is followed from the source to the destination, and a run says what changed in its file", async () => {
+		const { page } = await chromium.open(origin);
+		await page.goto(`${origin}/pipelines/shop/tables/prod.orders`);
+		await page.getByRole("link", { name: "where each comes from" }).click();
+		const row = (name: string) => page.locator("tr", { has: page.getByRole("rowheader", { name, exact: true }) });
+		expect(await row("comment").textContent()).toContain("renamed");
+		expect(await row("card_number").textContent()).toContain("dropped by the file");
+		expect(await row("email").textContent()).toContain("masked: hmac");
+		await page.getByText("marts.revenue_by_day").first().waitFor();
+		await page.getByRole("combobox", { name: "Table" }).selectOption("prod.nps");
+		await page.getByRole("columnheader", { name: "To raw.prod_nps" }).waitFor();
+		await page.goto(`${origin}/runs/${run}`);
+		await page.getByText("5 lines differ from").waitFor();
+		const diff = page.locator(".diff");
+		expect(await diff.locator(".diff-added").allTextContents()).toContain("+ new: concurrency: 8");
+		expect(await diff.textContent()).not.toContain("from: shop_prod");
+		await page.getByRole("button", { name: "Show the whole file" }).click();
+		expect(await diff.textContent()).toContain("from: shop_prod");
 	});
 
 	test("light and dark by the system, and by the switch, which is remembered", async () => {

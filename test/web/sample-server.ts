@@ -102,9 +102,11 @@ function answer(method: string, path: string): unknown {
 	if (noun === "pipelines" && verb === "grid") return sample.detailOf(name).grid;
 	if (noun === "pipelines" && verb === "calendar") return sample.calendar;
 	if (noun === "pipelines" && verb === "changes") return sample.changes;
+	if (noun === "pipelines" && verb === "lineage") return sample.lineage;
 	if (noun === "pipelines" && verb === "tables") return sample.tablePage;
 	if (noun === "runs" && name === "") return runList();
 	if (noun === "runs" && verb === undefined) return sample.runOf(name);
+	if (noun === "runs" && verb === "settings") return sample.settings;
 	if (noun === "runs" && verb === "log")
 		return { run_id: name, lines: sample.log, next: null, complete: true } satisfies LogPage;
 	const plain: Readonly<Record<string, unknown>> = {

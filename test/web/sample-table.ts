@@ -1,4 +1,4 @@
-import type { Calendar, TablePage } from "../../src/server/api.ts";
+import type { Calendar, Lineage, LineageColumn, SettingsDiff, TablePage } from "../../src/server/api.ts";
 import { receiptOf } from "./sample-run.ts";
 import { ago, chance, DAY_MS, fresh, iso, midnightMs, shopRuns } from "./sample-runs.ts";
 
@@ -80,4 +80,82 @@ export const tablePage: TablePage = {
 			],
 		},
 	],
+};
+
+const lineageColumns = [
+	...tablePage.columns.map(
+		(column): LineageColumn => ({ ...column, source: column.name, mask: null, change: "copied" }),
+	),
+	{
+		source: "email",
+		source_type: "varchar(200)",
+		name: "email",
+		destination_type: "VARCHAR(64)",
+		fidelity: "lossy",
+		mask: "hmac",
+		change: "copied",
+		note: "masked: hmac",
+	},
+	{
+		source: "comment",
+		source_type: "text",
+		name: "customer_comment",
+		destination_type: "VARCHAR(65535)",
+		fidelity: "exact",
+		mask: null,
+		change: "renamed",
+		note: null,
+	},
+	{
+		source: "card_number",
+		source_type: "varchar(32)",
+		name: null,
+		destination_type: null,
+		fidelity: null,
+		mask: null,
+		change: "dropped",
+		note: null,
+	},
+] satisfies LineageColumn[];
+
+export const lineage: Lineage = {
+	pipeline: "shop",
+	from: "shop_prod",
+	to: "warehouse",
+	tables: [
+		{
+			table: "prod.orders",
+			into: "raw.prod_orders",
+			mode: "incremental",
+			seen_at: ago(4000),
+			key: ["id"],
+			columns: lineageColumns,
+		},
+		{
+			table: "prod.nps",
+			into: "raw.prod_nps",
+			mode: "full",
+			seen_at: ago(4000),
+			key: [],
+			columns: lineageColumns.slice(0, 2),
+		},
+	],
+	summaries: [{ name: "revenue", into: "marts.revenue_by_day", reads: ["raw.prod_orders"] }],
+};
+
+export const settings: SettingsDiff = {
+	run_id: shopRuns.at(-1)!.run_id,
+	previous_run_id: shopRuns.at(-2)!.run_id,
+	state: "changed",
+	since_run_id: shopRuns.at(-1)!.run_id,
+	lines: [
+		...["pipeline: shop", "from: shop_prod", "to: warehouse", "staging: lake", 'schedule: "0 2 * * *"'],
+		"-concurrency: 4",
+		"+concurrency: 8",
+		...["retries: 2", "defaults:", "  mode: incremental", "  cursor: modified", "tables:", "  prod.*: {}"],
+		...["  prod.nps:", "    mode: full", "+    columns:", "+      rate:", "+        type: decimal(5,2)"],
+	].map((line) => ({
+		kind: line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "same",
+		text: line.replace(/^[+-]/, ""),
+	})),
 };

@@ -4,6 +4,8 @@ const part = encodeURIComponent;
 
 export const pipelineUrl = (pipeline: string) => `/pipelines/${part(pipeline)}`;
 export const tableUrl = (pipeline: string, table: string) => `/pipelines/${part(pipeline)}/tables/${part(table)}`;
+export const lineageUrl = (pipeline: string, table: string) =>
+	`/pipelines/${part(pipeline)}/lineage?${new URLSearchParams({ table })}`;
 export const runUrl = (runId: string) => `/runs/${part(runId)}`;
 
 /** The log of a run; of one table, and at its first error, when asked. */

@@ -9,6 +9,7 @@ import { CalendarPage } from "./pages/calendar.tsx";
 import { ChangesPage } from "./pages/changes.tsx";
 import { ConnectionsPage } from "./pages/connections.tsx";
 import { JobsPage } from "./pages/jobs.tsx";
+import { LineagePage } from "./pages/lineage.tsx";
 import { LogPage } from "./pages/log.tsx";
 import { PipelinePage } from "./pages/pipeline.tsx";
 import { PipelinesPage } from "./pages/pipelines.tsx";
@@ -69,6 +70,9 @@ function Pages(): JSX.Element {
 				</Route>
 				<Route path="/pipelines/:pipeline/changes">
 					{({ pipeline }) => <ChangesPage key={pipeline} pipeline={pipeline} />}
+				</Route>
+				<Route path="/pipelines/:pipeline/lineage">
+					{({ pipeline }) => <LineagePage key={pipeline} pipeline={pipeline} />}
 				</Route>
 				<Route path="/pipelines/:pipeline/tables/:table">
 					{({ pipeline, table }) => <TablePage key={`${pipeline} ${table}`} pipeline={pipeline} table={table} />}

@@ -25,6 +25,21 @@ export const runDetail = z
 	})
 	.readonly();
 
+export const settingsDiff = z
+	.strictObject({
+		run_id: z.string(),
+		previous_run_id: z.string().nullable().describe("The run of the pipeline before it"),
+		state: z
+			.enum(["unknown", "first", "same", "changed"])
+			.describe("unknown: nothing was kept of one of them; first: there is no run before it that was kept"),
+		since_run_id: z.string().nullable().describe("The first run with these settings"),
+		lines: z
+			.array(z.strictObject({ kind: z.enum(["same", "added", "removed"]), text: z.string() }).readonly())
+			.readonly()
+			.describe("The pipeline's file as YAML without comments, references unresolved, secrets masked"),
+	})
+	.readonly();
+
 export const runListItem = z
 	.strictObject({
 		...runSquare.unwrap().shape,

@@ -51,6 +51,54 @@ export const tablePage = z
 	})
 	.readonly();
 
+const columnLineage = z
+	.strictObject({
+		source: z.string().nullable().describe("Null: the source has no such column"),
+		source_type: z.string().nullable(),
+		name: z.string().nullable().describe("In the destination; null: it does not arrive"),
+		destination_type: z.string().nullable(),
+		fidelity: z.enum(["exact", "lossy", "refused"]).nullable(),
+		mask: z.enum(["hmac", "partial", "null"]).nullable(),
+		change: z
+			.enum(["copied", "renamed", "dropped", "left out", "added"])
+			.describe("dropped: by the file; left out: by `schema_changes`; added: by `deletes: soft` or `write: history`"),
+		note: z.string().nullable(),
+	})
+	.readonly();
+
+export const lineage = z
+	.strictObject({
+		pipeline: z.string(),
+		from: z.string().nullable(),
+		to: z.string().nullable(),
+		tables: z
+			.array(
+				z
+					.strictObject({
+						table: z.string(),
+						into: z.string(),
+						mode: z.string().nullable(),
+						seen_at: time.describe("When a run last planned it"),
+						key: z.array(z.string()).readonly().describe("In the destination"),
+						columns: z.array(columnLineage).readonly(),
+					})
+					.readonly(),
+			)
+			.readonly(),
+		summaries: z
+			.array(
+				z
+					.strictObject({
+						name: z.string(),
+						into: z.string(),
+						reads: z.array(z.string()).readonly().describe("Tables and summaries, by their names in the destination"),
+					})
+					.readonly(),
+			)
+			.readonly(),
+	})
+	.readonly();
+
 export const changeCapture = z
 	.strictObject({
 		pipeline: z.string(),

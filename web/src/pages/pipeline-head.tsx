@@ -13,13 +13,14 @@ import { askRun } from "../run-dialog.tsx";
 import { mayOperate } from "../session.tsx";
 import { hasNoRun, jobText } from "./pipeline-cells.tsx";
 
-export type Tab = "grid" | "runs" | "calendar" | "changes";
+export type Tab = "grid" | "runs" | "calendar" | "changes" | "lineage";
 
 const TABS: readonly (readonly [Tab, string, string])[] = [
 	["grid", "", "Tables"],
 	["runs", "/runs", "Runs"],
 	["calendar", "/calendar", "Calendar"],
 	["changes", "/changes", "Change capture"],
+	["lineage", "/lineage", "Lineage"],
 ];
 
 /** Name, actions, faults, what waits, and the tabs: at the top of each page of one pipeline. */

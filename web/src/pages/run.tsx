@@ -16,6 +16,7 @@ import { useTitle } from "../shell.tsx";
 import { intervalName } from "./cell-panel.tsx";
 import { Gantt } from "./gantt.tsx";
 import { Receipts } from "./receipts.tsx";
+import { SettingsChange } from "./settings-diff.tsx";
 
 /** One run: what happened when, and the receipt of each table. */
 export function RunPage({ runId }: { readonly runId: string }): JSX.Element {
@@ -98,6 +99,7 @@ function RunView({ detail }: { readonly detail: RunDetail }): JSX.Element {
 			<h2>Receipt</h2>
 			<ChosenTables detail={detail} chosen={chosen} onDone={() => setChosen(new Set())} />
 			<Receipts run={run} chosen={chosen} onChoose={setChosen} />
+			<SettingsChange runId={run.run_id} />
 			<Commands detail={detail} />
 		</>
 	);

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { Link } from "wouter-preact";
 import type { TablePage as TableData } from "../../../src/server/api.ts";
 import { askRerun } from "../actions.tsx";
-import { pipelineApi, pipelineUrl, runUrl } from "../addresses.ts";
+import { lineageUrl, pipelineApi, pipelineUrl, runUrl } from "../addresses.ts";
 import { ApiError } from "../client.ts";
 import { bytes, count, duration, roughly } from "../format.ts";
 import { Chart } from "../parts/chart.tsx";
@@ -132,7 +132,8 @@ function Columns({ data }: { readonly data: TableData }): JSX.Element {
 				Columns{" "}
 				{data.columns_at === null ? null : (
 					<span class="quiet small">
-						as of <Time at={data.columns_at} />
+						as of <Time at={data.columns_at} />;{" "}
+						<Link href={lineageUrl(data.pipeline, data.table)}>where each comes from</Link>
 					</span>
 				)}
 			</h2>
