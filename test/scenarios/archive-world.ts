@@ -21,7 +21,7 @@ export class ArchiveWorld implements AsyncDisposable {
 		const pipeline = (name: string, from: string, to: string, options: string) =>
 			`pipeline: ${name}\nfrom: ${from}\nto: ${to}\nretries: 0\ntables:\n${tables(options)}\n`;
 		this.project = new Project({
-			"connections.yaml": `source: "${database.url}"\nfollowed: "duckdb:followed.duckdb"\nrebuilt: "duckdb:rebuilt.duckdb"\nstate: "duckdb:state.duckdb"\narchive: ./archive\n`,
+			"connections.yaml": `source: "${database.url}"\nfollowed: "duckdb:followed.duckdb"\nkept: "duckdb:kept.duckdb"\nrebuilt: "duckdb:rebuilt.duckdb"\nstate: "duckdb:state.duckdb"\narchive: ./archive\n`,
 			"pipelines/follow.yaml": pipeline("follow", "source", "followed", "{ mode: cdc, write: history }"),
 			"pipelines/archive.yaml": pipeline(
 				"archive",
@@ -29,6 +29,7 @@ export class ArchiveWorld implements AsyncDisposable {
 				"archive",
 				"{ mode: cdc, write: append, before_images: true }",
 			),
+			"pipelines/keep.yaml": pipeline("keep", "source", "kept", "{ mode: cdc, write: append, before_images: true }"),
 			"pipelines/rebuild.yaml": pipeline("rebuild", "archive", "rebuilt", "{ mode: cdc, write: history }"),
 			"pipelines/state.yaml": pipeline("state", "archive", "state", "{ mode: cdc }"),
 		});

@@ -1,5 +1,6 @@
 /** An archive of changes: what it holds, and that the same history comes of it as of the log itself. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { queryWarehouse } from "../faults/warehouse.ts";
 import { missing } from "../support/start.ts";
 import { ArchiveWorld } from "./archive-world.ts";
 
@@ -49,6 +50,7 @@ describe.each(["mariadb", "postgres15"] as const)("an archive of the changes of 
 		beforeAll(async () => {
 			world = await ArchiveWorld.open(server);
 			for (const name of ["follow", "archive"]) await world.project.succeed("run", name);
+			if (server === "postgres15") await world.project.succeed("run", "keep");
 			for (const [index, transactions] of WORK.entries()) {
 				await world.work(transactions);
 				for (const name of ["follow", "archive"]) await world.project.succeed("run", name);
@@ -72,6 +74,23 @@ describe.each(["mariadb", "postgres15"] as const)("an archive of the changes of 
 				expect(kept, table).toEqual(wanted);
 			}
 		});
+
+		if (server === "postgres15")
+			test("a database that keeps changes has the same rows", async () => {
+				await world.project.succeed("run", "keep");
+				const columns = "_headrace_operation, cast(_headrace_untold as varchar), id";
+				const kept = await queryWarehouse(
+					world.project.path("kept.duckdb"),
+					`select ${columns} from "${world.schema}".items order by all`,
+				);
+				expect(
+					kept.map((row) =>
+						Object.values(row)
+							.map((v) => (v === null ? "∅" : String(v)))
+							.join("|"),
+					),
+				).toEqual(await world.archived("items", (files) => `select ${columns} from ${files} order by all`));
+			});
 
 		test("its files tell each change, the rows before updates, truncations, and what is not told", async () => {
 			const order = "order by _headrace_transaction, _headrace_position";
@@ -102,6 +121,15 @@ describe.each(["mariadb", "postgres15"] as const)("an archive of the changes of 
 				`select distinct _headrace_transaction, _headrace_changed_at from ${files} where id = 1 and _headrace_operation = 'insert'`;
 			const ten = (files: string) => together(files).replace("id = 1 ", "id = 10 ");
 			expect(await world.archived("orders", together)).toEqual(await world.archived("items", ten));
+		});
+
+		test("a table that is read anew begins anew in what follows the archive", async () => {
+			await world.work(["delete from items where id = 20", "insert into items values (40, 'anew', 4, null, 4)"]);
+			await world.project.succeed("run", "archive", "--full-refresh", "--table", `${world.schema}.items`);
+			await world.work(["update items set name = 'later' where id = 40", "delete from items where id = 30"]);
+			for (const name of ["archive", "state"]) await world.project.succeed("run", name);
+			const [kept, wanted] = await world.states("state.duckdb", "items");
+			expect(kept).toEqual(wanted);
 		});
 	});
 });
