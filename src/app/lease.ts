@@ -86,17 +86,21 @@ export interface KeptLease {
 	stop(): void;
 }
 
+/** How often a lease is renewed in its duration. */
+const RENEWALS = 3;
+
 /**
  * Renews a lease three times in its duration. `onLost` is told, once, when another one has taken it, or when the state
- * did not answer for as long as it lasts: another one may have it then.
+ * did not answer for as long as it lasts: another one may have it then. Answers are counted, not time: a process that
+ * stood still asks before it gives up.
  */
 export function keepLease(
-	state: StateStore,
+	state: Pick<StateStore, "renewLease">,
 	lease: Lease,
 	leaseMs: number,
 	onLost: (isTaken: boolean) => void,
 ): KeptLease {
-	let sinceMs = performance.now();
+	let unanswered = 0;
 	let isLost = false;
 	const lose = (isTaken: boolean): void => {
 		clearInterval(timer);
@@ -104,17 +108,16 @@ export function keepLease(
 		isLost = true;
 	};
 	const renew = async (): Promise<boolean> => {
-		const askedMs = performance.now();
-		if (await state.renewLease(lease, leaseMs)) sinceMs = askedMs;
+		if (await state.renewLease(lease, leaseMs)) unanswered = 0;
 		else lose(true);
 		return !isLost;
 	};
 	const timer = setInterval(() => {
-		// A store that does not answer now is asked again, as long as nobody else can have the lease.
-		renew().catch(() => {
-			if (performance.now() - sinceMs >= leaseMs) lose(false);
-		});
-	}, leaseMs / 3);
+		unanswered++;
+		if (unanswered >= RENEWALS) lose(false);
+		// A store that does not answer now is asked again in time.
+		else renew().catch(() => {});
+	}, leaseMs / RENEWALS);
 	timer.unref();
 	return { renew, stop: () => clearInterval(timer) };
 }

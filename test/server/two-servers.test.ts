@@ -189,7 +189,10 @@ describe.skipIf(missing("postgres15"))("two servers, one state", () => {
 		const third = await serve();
 		await shut();
 		const { job } = (await third.ask("/api/pipelines/visits/run", {})).json;
-		await until("a run", isRunning(third));
+		await until("a run, that the job tells of", async () => {
+			const { run_ids } = (await third.ask(`/api/jobs/${job.job_id}`)).json.job;
+			return run_ids.length === 1 && (await isRunning(third)());
+		});
 		second.child.kill("SIGSTOP");
 		await until("the other leads", leads(third));
 		await open();
