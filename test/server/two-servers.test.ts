@@ -69,11 +69,12 @@ describe.skipIf(missing("postgres15"))("two servers, one state", () => {
 		const directory = mkdtempSync(join(tmpdir(), "headrace-pair-"));
 		folders.push(directory);
 		mkdirSync(join(directory, "pipelines"));
+		// With staged files, who reads holds no lock in the destination: a session that stands still would keep it.
 		const start = new Date(Math.floor(Date.now() / DAY_MS) * DAY_MS - DAYS * DAY_MS).toISOString().slice(0, 10);
 		const ends = "from: ${env:SHOP}\nto: ${env:SHOP}\n";
 		writeFileSync(
 			join(directory, "pipelines/visits.yaml"),
-			`${ends}schedule: "0 0 * * *"\nstart: ${start}\ncatchup: true\ntables: { public.visits: { mode: interval, cursor: at, write: append, into: raw.visits } }\n`,
+			`${ends}staging: ./staged\nschedule: "0 0 * * *"\nstart: ${start}\ncatchup: true\ntables: { public.visits: { mode: interval, cursor: at, write: append, into: raw.visits } }\n`,
 		);
 		writeFileSync(
 			join(directory, "pipelines/orders.yaml"),
