@@ -23,6 +23,8 @@ import type { TableOutcome, TableTask } from "./task.ts";
 /** Tables are planned anew so often before they are read as they were planned. */
 const PLANS_MAX = 5;
 
+const GONE: ReadonlySet<string> = new Set(["E_UNKNOWN_TABLE", "E_UNKNOWN_COLUMN"]);
+
 /** The first reading of tables: as of a cut whose place in the log is known. */
 export class TableReading {
 	readonly #context: CaptureContext;
@@ -59,8 +61,8 @@ export class TableReading {
 		} catch (error) {
 			// The error that counts is the first.
 			await this.#close(cut).catch(() => undefined);
-			// A table that is gone since it was planned: a new plan knows whether the pipeline may do without it.
-			const areGone = toHeadraceErrors(error).every(({ code }) => code === "E_UNKNOWN_TABLE");
+			// A table or column that is gone since it was planned: a new plan knows whether the pipeline may do without it.
+			const areGone = toHeadraceErrors(error).every(({ code }) => GONE.has(code));
 			if (areGone && this.#plans++ < PLANS_MAX) return "changed";
 			throw error;
 		}
