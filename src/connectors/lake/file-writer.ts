@@ -13,6 +13,8 @@ const GROUP_ROWS_MAX = 122_880;
 const GROUP_ROWS_MIN = 2048;
 /** The part of the engine's memory that a group's rows may take: they are there as rows and as pages, by two threads. */
 const GROUP_MEMORY_SHARE = 16;
+/** The same where rows only go from files to a file: groups of 45,000 rows take a quarter more CPU there than of 90,000. */
+const COPY_MEMORY_SHARE = 8;
 const UPLOADS_MAX = 4;
 /** More folders than this from one load are a mistake in partition_by. */
 const PARTITIONS_MAX = 10_000;
@@ -155,15 +157,15 @@ export class FileWriter {
 		file: { readonly partition: readonly (string | null)[]; readonly rows: number; readonly rowBytes: number },
 	): Promise<void> {
 		const localPath = await this.begin(file.partition);
-		const sql = `COPY (SELECT * FROM ${relation} AS rows) TO ${quoteLiteral(localPath)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${this.#groupRows(file.rowBytes)})`;
+		const sql = `COPY (SELECT * FROM ${relation} AS rows) TO ${quoteLiteral(localPath)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${this.#groupRows(file.rowBytes, COPY_MEMORY_SHARE)})`;
 		const rows = await connection.execute(sql);
 		if (rows !== file.rows)
 			throw new HeadraceError("E_RECEIPT", `${rows} rows were written where the files have ${file.rows}`);
 		await this.finish(connection, localPath, rows);
 	}
 
-	#groupRows(rowBytes: number): number {
-		const groups = this.#options.engineMemoryBytes / GROUP_MEMORY_SHARE / Math.max(1, rowBytes) / GROUP_ROWS_MIN;
+	#groupRows(rowBytes: number, memoryShare = GROUP_MEMORY_SHARE): number {
+		const groups = this.#options.engineMemoryBytes / memoryShare / Math.max(1, rowBytes) / GROUP_ROWS_MIN;
 		return Math.min(GROUP_ROWS_MAX, Math.max(1, Math.floor(groups)) * GROUP_ROWS_MIN);
 	}
 
