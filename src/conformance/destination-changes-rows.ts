@@ -50,6 +50,55 @@ export const destinationChangesRowsCases: readonly DestinationCase[] = [
 			);
 		}
 	}),
+	followed(
+		"changes of which each key comes once, as it is promised, do what they would without",
+		async (fixture, follower) => {
+			const before = ["2", "4", "5", "6"].map((id) => [id, "before"]);
+			for (const rowsPerBatch of [1, 100]) {
+				const loader = await loaded(fixture, `promised_${rowsPerBatch}`, before);
+				const folded = { isFolded: true, rowsPerBatch };
+				const first = [put("1", "inserted"), put("2", "updated"), gone(2, "4"), gone(2, "9"), put("7", "made")];
+				const { parts } = await follower.apply(merging(loader.target, first, folded));
+				await expectRows(fixture, loader, [
+					["1", "inserted"],
+					["2", "updated"],
+					["5", "before"],
+					["6", "before"],
+					["7", "made"],
+				]);
+				const { rowsReceived, rowsInserted, rowsUpdated, rowsDeleted, rowsSuperseded } = parts[0]!;
+				assert.deepEqual(
+					{ rowsReceived, rowsInserted, rowsUpdated, rowsDeleted, rowsSuperseded },
+					{ rowsReceived: 5, rowsInserted: 2, rowsUpdated: 1, rowsDeleted: 1, rowsSuperseded: 0 },
+				);
+				const later = await follower.apply(
+					merging(loader.target, [put("1", "again"), put("8", "made"), gone(2, "5"), gone(2, "7")], folded),
+					merging(loader.target, [put("5", "back"), gone(2, "8"), put("1", "last")], folded),
+					merging(loader.target, [], folded),
+				);
+				await expectRows(fixture, loader, [
+					["1", "last"],
+					["2", "updated"],
+					["5", "back"],
+					["6", "before"],
+				]);
+				assert.deepEqual(
+					later.parts.map((part) => [part.rowsInserted, part.rowsUpdated, part.rowsDeleted]),
+					[
+						[1, 1, 2],
+						[1, 1, 1],
+						[0, 0, 0],
+					],
+				);
+				const truncatedAt = "2024-01-01 00:00:00+00";
+				await follower.apply(merging(loader.target, [put("3", "after"), gone(2, "2")], { ...folded, truncatedAt }));
+				await expectRows(fixture, loader, [["3", "after"]]);
+				const nowhere = follower.request([merging(loader.target, [put("4", "x"), put(null, "x")], folded)]);
+				await rejectsWith("E_NULL_KEY", follower.changes.apply(nowhere));
+				await expectRows(fixture, loader, [["3", "after"]]);
+			}
+		},
+	),
 	followed("keys that change, and change places, take what their rows do not tell along", async (fixture, follower) => {
 		const loader = await loaded(fixture, "swapped", THREE, WIDE);
 		await follower.apply(

@@ -126,6 +126,11 @@ export interface ChangesPart {
 	 * counts. When `partial`, CHANGE_ABSENT_COLUMN and, for each column of the key, CHANGE_BASE_COLUMN follow.
 	 */
 	readonly input: LoadInput;
+	/**
+	 * Of `merge`, where no row is `partial`: each key comes once, by the bytes of its values, and all rows are on this
+	 * machine already. Absent: nothing is known.
+	 */
+	readonly isFolded?: boolean;
 	/** Some rows don't tell all their columns. With `append` nothing has what such a row does not tell: E_BASE_MISSING. */
 	readonly partial: boolean;
 }

@@ -16,6 +16,8 @@ export interface ConsumeRequest {
 	readonly rowsMax?: number;
 	/** Bytes at which a group of few rows ends, where the engine takes several times their memory for them. */
 	readonly wideBytesMax?: number;
+	/** False when a statement may do without some rows: a join with an empty table reads none. */
+	readonly needsAll?: boolean;
 	/** Native threads that pull and work; with 1 the rows keep their order. Default: the engine's. */
 	readonly threads?: number;
 	readonly signal?: AbortSignal;
@@ -170,7 +172,8 @@ class Consumption {
 			const sql = await this.#request.statement(offer.relation);
 			await runner.run(sql);
 			// A statement that does not read its whole relation would lose rows.
-			if (slot.batches.length > 0) throw new HeadraceError("E_INTERNAL", "a statement left batches unread");
+			if (slot.batches.length > 0 && this.#request.needsAll !== false)
+				throw new HeadraceError("E_INTERNAL", "a statement left batches unread");
 			await this.#request.onGroup?.(group.rows, sql);
 			this.#request.onRows?.(group.rows, group.bytes);
 		} catch (error) {

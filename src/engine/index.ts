@@ -2,6 +2,7 @@ export { EngineConnection, type Parameter, type ResultStream, type Value } from 
 export type { ConsumeRequest, ConsumeResult } from "./consume.ts";
 export { ENGINE_MEMORY_BYTES_DEFAULT, Engine, type EngineOptions } from "./engine.ts";
 export { type ErrorContext, engineError } from "./errors.ts";
+export { applyFolded, isDirect } from "./folded-changes.ts";
 export {
 	checkUnique,
 	createTable,

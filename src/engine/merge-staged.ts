@@ -38,12 +38,15 @@ export async function stagedKeys(
 ): Promise<Record<string, number>> {
 	const names = key.map((name) => stageColumn(duckdbDialect, name));
 	const counts = await countsOf(statements, countKeys(duckdbDialect, stage, names));
-	if (counts["nulls"]! > 0)
-		throw new HeadraceError(
-			"E_NULL_KEY",
-			`${counts["nulls"]} rows for ${qualified(table)} have NULL in the key (${key.join(", ")})`,
-		);
+	if (counts["nulls"]! > 0) throw nullKeys(counts["nulls"]!, table, key);
 	return counts;
+}
+
+export function nullKeys(rows: number, table: TableName, key: readonly string[]): HeadraceError {
+	return new HeadraceError(
+		"E_NULL_KEY",
+		`${rows} rows for ${qualified(table)} have NULL in the key (${key.join(", ")})`,
+	);
 }
 
 /** Staged rows, one for each of `keys` keys, and what a merge has to know of them. */

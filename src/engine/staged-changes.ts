@@ -89,7 +89,7 @@ export async function applyStaged(
 		await statements.execute(insertStaged(duckdbDialect, tables), [], { columns: tables.columns });
 		return { ...none, rowsInserted: rowsReceived };
 	}
-	const truncated = await truncate(statements, staged);
+	const truncated = await truncateFor(statements, part, tables.target);
 	const leftOut = part.partial && rowsStaged > 0 ? await fill(statements, staged, write) : 0;
 	const rows = rowsStaged - leftOut;
 	const rowsSuperseded = rowsReceived - rows;
@@ -110,15 +110,15 @@ export async function applyStaged(
 	return { ...none, rowsInserted, rowsUpdated: truncated + ended, rowsSuperseded };
 }
 
-/** Gives how many rows went, or got an end. */
-async function truncate(statements: Statements, { part, tables }: StagedChanges): Promise<number> {
+/** What a truncation at the source does to the table (quoted); gives how many rows went, or got an end. */
+export async function truncateFor(statements: Statements, part: ChangesPart, target: string): Promise<number> {
 	const { truncatedAt, write } = part;
 	if (truncatedAt === undefined) return 0;
 	if (write === "merge")
 		return statements.execute(
-			keepsDeleted(part) ? markAllDeleted(duckdbDialect, tables.target, truncatedAt) : deleteAllRows(tables.target),
+			keepsDeleted(part) ? markAllDeleted(duckdbDialect, target, truncatedAt) : deleteAllRows(target),
 		);
-	return statements.execute(closeAllVersions(duckdbDialect, tables.target, truncatedAt));
+	return statements.execute(closeAllVersions(duckdbDialect, target, truncatedAt));
 }
 
 /**

@@ -17,7 +17,14 @@ import {
 	timestampText,
 } from "../core/index.ts";
 import { isRepeatable } from "./change-context.ts";
-import { type ChangedTable, ChangeRows, type ChangeTimes, changeFields, truncationRow } from "./change-rows.ts";
+import {
+	type ChangedTable,
+	ChangeRows,
+	type ChangeTimes,
+	changeFields,
+	foldsRows,
+	truncationRow,
+} from "./change-rows.ts";
 import { isOtherShape, type LoggedShape, noteShape } from "./change-shape.ts";
 import { ChangeSpool, type Spooled } from "./change-spool.ts";
 import { ExtractCounter } from "./extract.ts";
@@ -264,7 +271,7 @@ function segment(truncated: number | null): Segment {
 }
 
 /** What a part is made of. */
-type PartRows = Pick<ChangeRows, "fields" | "partial" | "rowCount" | "counter"> & {
+type PartRows = Pick<ChangeRows, "fields" | "partial" | "isFolded" | "rowCount" | "superseded" | "counter"> & {
 	batches(): AsyncIterable<Batch>;
 };
 
@@ -272,8 +279,10 @@ type PartRows = Pick<ChangeRows, "fields" | "partial" | "rowCount" | "counter"> 
 class SpooledRows implements PartRows {
 	readonly fields: readonly Field[];
 	readonly partial: boolean;
+	readonly isFolded: boolean;
 	readonly counter = new ExtractCounter();
 	rowCount = 0;
+	superseded = 0;
 	readonly #of: Omit<ChangedTable, "rows">;
 	readonly #spool: ChangeSpool;
 	readonly #spooled: readonly Spooled[];
@@ -283,17 +292,20 @@ class SpooledRows implements PartRows {
 		this.#spool = spool;
 		this.#spooled = spooled;
 		this.partial = of.task.write !== "append" && spooled.some(({ absent }) => absent?.includes(true) === true);
+		this.isFolded = !this.partial && foldsRows(of.task);
 		this.fields = changeFields(of.task, this.partial);
 	}
 
 	async *batches(): AsyncGenerator<Batch, void, undefined> {
-		// Rows that don't tell all are completed from those before them, which have to be in memory with them then.
-		const groups = this.partial ? [this.#spooled] : this.#spooled.map((spooled) => [spooled]);
+		// Rows that don't tell all are completed from those before them, and keys are folded, in memory.
+		const isWhole = this.partial || this.isFolded;
+		const groups = isWhole ? [this.#spooled] : this.#spooled.map((spooled) => [spooled]);
 		for (const group of groups) {
 			const rows = await Promise.all(group.map((spooled) => this.#spool.read(spooled)));
 			const changed = new ChangeRows({ ...this.#of, rows }, this.counter, { partial: this.partial });
 			this.rowCount += changed.rowCount;
 			yield* changed.batches();
+			this.superseded += changed.superseded;
 		}
 	}
 }
@@ -335,9 +347,10 @@ export class FlushPart {
 		this.#how = how;
 	}
 
-	/** Rows that its batches have had, or have. */
-	get rowCount(): number {
-		return this.#rows.rowCount;
+	/** Rows that its batches have had; known once they were taken. */
+	get rowsGiven(): number {
+		const truncation = this.#how.truncation === null ? 0 : 1;
+		return truncation + this.#rows.rowCount - this.#rows.superseded;
 	}
 
 	/** Its batches can be taken once. */
@@ -354,6 +367,7 @@ export class FlushPart {
 			...(overlaps ? { overlaps } : {}),
 			input: { kind: "batches", fields: this.#rows.fields, batches: this.#batches() },
 			partial: this.#rows.partial,
+			...(this.#rows.isFolded ? { isFolded: true } : {}),
 		};
 	}
 
@@ -365,10 +379,11 @@ export class FlushPart {
 
 	/** What became of it; without a result the destination's answer was lost. */
 	outcome(result: ApplyResult["parts"][number] | undefined, row: PositionRow, position: string): TableOutcome {
-		const { counter } = this.#rows;
-		const rowCount = this.#rows.rowCount + (this.#how.truncation === null ? 0 : 1);
-		const received = result?.rowsReceived ?? rowCount;
-		if (received !== rowCount) throw unbalanced("read", rowCount, "applied", received);
+		const { counter, superseded } = this.#rows;
+		const { rowsGiven } = this;
+		const rowCount = rowsGiven + superseded;
+		const received = result?.rowsReceived ?? rowsGiven;
+		if (received !== rowsGiven) throw unbalanced("read", rowsGiven, "applied", received);
 		return {
 			rowsRead: rowCount,
 			rowsStaged: rowCount,

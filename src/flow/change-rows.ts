@@ -16,6 +16,7 @@ import {
 	qualified,
 } from "../core/index.ts";
 import { type ExtractCounter, rowsToLand } from "./extract.ts";
+import { canFold, foldKeys } from "./fold-keys.ts";
 import { type Base, resolveAbsent, tellsPart } from "./partial-rows.ts";
 import type { TableTask } from "./task.ts";
 
@@ -60,6 +61,10 @@ export class ChangeRows {
 	readonly fields: readonly Field[];
 	/** Some rows don't tell all their columns. */
 	readonly partial: boolean;
+	/** See ChangesPart. */
+	readonly isFolded: boolean;
+	/** Rows that the destination does not get, because a later one of their key comes; known once all were taken. */
+	superseded = 0;
 	readonly #table: ChangedTable;
 	readonly #kept: readonly Uint32Array[];
 	readonly #bases: readonly (readonly (Base | null)[])[] | null;
@@ -76,10 +81,11 @@ export class ChangeRows {
 		if (bases !== null) refuseMoved(table, bases);
 		this.#bases = bases ?? (partial ? rows.map(() => []) : null);
 		this.partial = this.#bases !== null;
+		this.isFolded = !this.partial && foldsRows(task);
 		this.fields = changeFields(task, this.partial);
 	}
 
-	/** Rows that the destination gets. */
+	/** Rows that count, those that are superseded among them. */
 	get rowCount(): number {
 		return this.#kept.reduce((sum, rows) => sum + rows.length, 0);
 	}
@@ -89,6 +95,8 @@ export class ChangeRows {
 		const { rows, task } = this.#table;
 		const land = rowsToLand(task, this.counter);
 		const landed: Batch[] = [];
+		// A row's base may lie in any batch before it, and a key's last row in any behind.
+		const holds = this.#bases !== null || this.isFolded;
 		try {
 			for (const [index, event] of rows.entries()) {
 				if (this.#kept[index]!.length === 0) {
@@ -97,21 +105,42 @@ export class ChangeRows {
 				}
 				const batch = land(project(task, event));
 				this.counter.add(batch);
-				if (this.#bases === null) yield this.#given(index, batch, batch);
-				// A row's base may lie in any batch before it: they are held until the last is given.
-				else landed[index] = batch;
+				if (holds) landed[index] = batch;
+				else yield this.#given(index, this.#kept[index]!, batch, batch);
 			}
-			for (const [index, batch] of landed.entries())
-				if (batch !== undefined) yield this.#given(index, batch, new Batch([], null), landed);
+			const kept = this.isFolded ? this.#fold(landed) : this.#kept;
+			for (const [index, batch] of landed.entries()) {
+				if (batch === undefined) continue;
+				if (this.#bases !== null) {
+					yield this.#given(index, kept[index]!, batch, new Batch([], null), landed);
+					continue;
+				}
+				delete landed[index];
+				if (kept[index]!.length === 0) batch.release();
+				else yield this.#given(index, kept[index]!, batch, batch);
+			}
 		} finally {
 			for (const batch of landed) batch?.release();
 		}
 	}
 
+	#fold(landed: readonly (Batch | undefined)[]): readonly Uint32Array[] {
+		const { columns, key } = this.#table.task.target;
+		const places = key.map((name) => columns.findIndex((column) => column.name === name));
+		const kept = foldKeys(landed, this.#kept, places);
+		this.superseded = this.rowCount - kept.reduce((sum, rows) => sum + rows.length, 0);
+		return kept;
+	}
+
 	/** `held` is released with what is given. */
-	#given(index: number, { columns, rowCount }: Batch, held: Batch, landed: readonly Batch[] = []): Batch {
+	#given(
+		index: number,
+		kept: Uint32Array,
+		{ columns, rowCount }: Batch,
+		held: Batch,
+		landed: readonly Batch[] = [],
+	): Batch {
 		const event = this.#table.rows[index]!;
-		const kept = this.#kept[index]!;
 		const { task } = this.#table;
 		const own = columns.filter(
 			(_, place) => !(task.write === "history" && task.target.columns[place]!.name === HISTORY_COLUMNS.validTo),
@@ -121,8 +150,9 @@ export class ChangeRows {
 			.slice(own.length)
 			.map((field) => new Column(field.name, field.type, Math.ceil(capacity / 64) * 64));
 		const named = new Map(this.fields.map(({ name }, place) => [name, own[place] ?? added[place - own.length]!]));
-		for (const row of kept) {
-			this.#describe(event, row, named);
+		if (task.write === "merge") this.#flag(event, kept, named);
+		for (const row of task.write === "merge" && this.#bases === null ? [] : kept) {
+			if (task.write !== "merge") this.#describe(event, row, named);
 			if (this.#bases !== null) this.#tellAbsent(this.#bases[index]![row] ?? null, row, named, landed);
 		}
 		const whole = new ChangeBatch([...own, ...added], held);
@@ -130,18 +160,26 @@ export class ChangeRows {
 		return kept.length === rowCount ? whole : selected(whole, kept, this.fields);
 	}
 
+	/** What `merge` is told of the rows. */
+	#flag({ operations, transactions }: ChangedRows, kept: Uint32Array, named: ReadonlyMap<string, Column>): void {
+		const { task, times } = this.#table;
+		const isSoft = task.deletes === "soft";
+		const flags = named.get(CHANGE_DELETED_COLUMN)!.u8;
+		for (let index = 0; index < kept.length; index++) {
+			const row = kept[index]!;
+			const operation = operations[row];
+			const isDelete = operation === ChangeOperation.delete;
+			flags[row] = (isDelete && !isSoft) || operation === ChangeOperation.before ? 1 : 0;
+			if (isDelete && isSoft) setTime(named.get(DELETED_AT_COLUMN)!, row, times.committedAt(transactions[row]!));
+		}
+	}
+
+	/** What a version, or an appended change, is told with. */
 	#describe(event: ChangedRows, row: number, named: ReadonlyMap<string, Column>): void {
 		const { task, times } = this.#table;
 		const { operations, transactions } = event;
 		const operation = operations[row] as ChangeOperation;
 		const transaction = transactions[row]!;
-		const isDelete = operation === ChangeOperation.delete;
-		if (task.write === "merge") {
-			const isSoft = isDelete && task.deletes === "soft";
-			named.get(CHANGE_DELETED_COLUMN)!.u8[row] = (isDelete && !isSoft) || operation === ChangeOperation.before ? 1 : 0;
-			if (isSoft) setTime(named.get(DELETED_AT_COLUMN)!, row, times.committedAt(transaction));
-			return;
-		}
 		const { next } = this.#table;
 		if (transaction !== next.transaction) next.place = 0;
 		next.transaction = transaction;
@@ -252,6 +290,12 @@ function refuseMoved({ task, rows, isOverlap }: ChangedTable, bases: readonly (r
 				{ table },
 			);
 		}
+}
+
+/** Whether rows that tell all are folded by key before a destination gets them. */
+export function foldsRows({ write, target }: TableTask): boolean {
+	const typeOf = (name: string) => target.columns.find((column) => column.name === name)!.type;
+	return write === "merge" && canFold(target.key.map(typeOf));
 }
 
 /** See ChangesPart.input. */

@@ -59,7 +59,7 @@ export async function stageChanges(
 			for (let table = queue.shift(); table !== undefined; table = queue.shift())
 				for (const [index, { of, part }] of table) {
 					const { input, rows } = await stagePart(stage, row, part, lanes);
-					if (rows !== of.rowCount) throw unbalanced("read", of.rowCount, "staged", rows);
+					if (rows !== of.rowsGiven) throw unbalanced("read", of.rowsGiven, "staged", rows);
 					staged[index] = { ...part, input };
 				}
 		} catch (error) {

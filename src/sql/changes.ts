@@ -101,6 +101,44 @@ WHERE ${needsBase(dialect, write)}
 	AND ${isBase(dialect, tables, write)}`;
 }
 
+/** The column of a table of met rows that has their row identifiers. */
+export const MET_ROW = "met_row";
+const MET_GONE = "gone";
+
+/**
+ * The other columns of a table of met rows, and of the rows that meet: the key's, then whether it is gone at the source.
+ * Where changes of which each key comes once go straight into their table, `insertMet`, `countMet` and `deleteMet` come
+ * before the rows.
+ */
+export function metColumns(keyColumns: number): string[] {
+	return [...Array.from({ length: keyColumns }, (_, place) => `key_${place}`), MET_GONE];
+}
+
+/** Notes the target's rows whose key is among the keys of `relation`. */
+export function insertMet(
+	dialect: Dialect,
+	{ target, met, key }: { readonly target: string; readonly met: string; readonly key: readonly string[] },
+	relation: string,
+): string {
+	const columns = metColumns(key.length);
+	const same = key.map((name, place) => `t.${dialect.quoteIdentifier(name)} = s.${columns[place]}`);
+	return `INSERT INTO ${met}
+SELECT t.${dialect.rowIdentifier}, ${columns.map((name) => `s.${name}`).join(", ")}
+FROM ${target} AS t JOIN ${relation} AS s ON ${same.join(" AND ")}`;
+}
+
+/** One row: how many `rows` were met, how many of them are `deleted` at the source, and of the others how many keys are `known`. */
+export function countMet(keyColumns: number, met: string): string {
+	const key = metColumns(keyColumns).slice(0, keyColumns).join(", ");
+	return `SELECT count(*) AS rows, count(*) FILTER (WHERE ${MET_GONE}) AS deleted,
+	(SELECT count(*) FROM (SELECT DISTINCT ${key} FROM ${met} WHERE ${MET_GONE} IS NOT TRUE)) AS known
+FROM ${met}`;
+}
+
+export function deleteMet(dialect: Dialect, target: string, met: string): string {
+	return `DELETE FROM ${target} WHERE ${dialect.rowIdentifier} IN (SELECT ${MET_ROW} FROM ${met})`;
+}
+
 /** Ends the current version of each staged key at its first change. */
 export function closeVersions(dialect: Dialect, tables: Pick<MergeTables, "target" | "stage" | "key">): string {
 	const key = stagedList(dialect, tables.key);

@@ -13,6 +13,8 @@ let destination: Destination;
 let engine: Engine;
 let reader: EngineConnection;
 let row: PositionRow;
+/** What is promised of the parts. */
+let folded: Partial<ChangesPart> = {};
 
 beforeEach(async () => {
 	folder = mkdtempSync(join(tmpdir(), "headrace-changes-"));
@@ -50,7 +52,7 @@ async function apply(...parts: readonly TestPart[]) {
 		parts: parts.map(({ rows, ...part }, index) => {
 			const fields = changeColumns({ partial: false, ...part }, duckdbType);
 			const input = { kind: "batches", fields, batches: batchesOf(fields, rows) } as const;
-			return { loadId: `load ${seq}-${index}`, schemaVersion: "1", partial: false, input, ...part };
+			return { loadId: `load ${seq}-${index}`, schemaVersion: "1", partial: false, ...folded, input, ...part };
 		}),
 	};
 	const result = await destination.changes!.apply(request);
@@ -62,7 +64,14 @@ async function table(sql = "FROM raw.raw.t ORDER BY ALL"): Promise<Value[][]> {
 	return (await reader.query(sql)).map((values) => Object.values(values));
 }
 
-describe("changes of a log into DuckDB", () => {
+describe.each([
+	["by way of a stage", false],
+	["directly where they can be", true],
+])("changes of a log into DuckDB, %s", (_how, isFolded) => {
+	beforeEach(() => {
+		folded = isFolded ? { isFolded } : {};
+	});
+
 	test("columns that are renamed, widened and added between parts of one table, with its owner's key and indexes", async () => {
 		await reader.execute(`CREATE SCHEMA raw.raw; CREATE TABLE raw.raw.t (id INTEGER PRIMARY KEY, name VARCHAR, n INTEGER);
 			CREATE UNIQUE INDEX by_name ON raw.raw.t (name); CREATE INDEX by_n ON raw.raw.t (n);
@@ -147,5 +156,44 @@ describe("changes of a log into DuckDB", () => {
 		expect(missing).toMatchObject({ code: "E_BASE_MISSING", place: { table: "raw.t" } });
 		expect(missing.message).not.toContain("SECRET");
 		expect(await table()).toEqual([[1n, "SECRET-NAME"]]);
+	});
+
+	test("keys of several columns, long texts among them, beside rows that share a key from before", async () => {
+		const [one, two] = ["a key of more than twelve bytes", "another key of more than twelve bytes"];
+		await reader.execute(`CREATE SCHEMA raw.raw; CREATE TABLE raw.raw.t (name VARCHAR, id BIGINT, n INTEGER);
+			INSERT INTO raw.raw.t VALUES ('${one}', 1, 1), ('${one}', 1, 2), ('${two}', 1, 3)`);
+		const id = 1;
+		const target = { ...targetOf("name text, id int64, n int32"), key: ["name", "id"] };
+		const rows: Cell[][] = [
+			[one, id, 10, false],
+			[two, id, null, true],
+			["short", id, 11, false],
+			[`${two}\u00e9`, id, 12, false],
+		];
+		const { parts } = await apply({ target, write: "merge", rows });
+		expect(parts).toMatchObject([{ rowsInserted: 2, rowsUpdated: 1, rowsDeleted: 1 }]);
+		expect(await table("SELECT name, n FROM raw.raw.t ORDER BY n")).toEqual([
+			[one, 10],
+			["short", 11],
+			[`${two}\u00e9`, 12],
+		]);
+	});
+
+	test("a table that has a column of the row identifier's name", async () => {
+		const target = targetOf("id int64, rowid int64");
+		await apply({ target, write: "merge", rows: [1, 2].map((key) => [key, 7, false]) });
+		await apply({
+			target,
+			write: "merge",
+			rows: [
+				[1, 2, false],
+				[2, null, true],
+				[3, 1, false],
+			],
+		});
+		expect(await table("SELECT id, rowid FROM raw.raw.t ORDER BY id")).toEqual([
+			[1n, 2n],
+			[3n, 1n],
+		]);
 	});
 });

@@ -7,11 +7,21 @@ import {
 	crashPoint,
 	type DestinationChanges,
 	type ExistingTable,
+	HeadraceError,
 	type LoadResult,
 	type PositionExpected,
+	qualified,
 	requireKey,
 } from "../../core/index.ts";
-import { applyStaged, type Engine, renameStaged, type StagedChanges, settleStaged } from "../../engine/index.ts";
+import {
+	applyFolded,
+	applyStaged,
+	type Engine,
+	isDirect,
+	renameStaged,
+	type StagedChanges,
+	settleStaged,
+} from "../../engine/index.ts";
 import { duckdbDialect, quotedPath } from "../../sql/index.ts";
 import { alterTable } from "./alter.ts";
 import type { ControlTables } from "./control.ts";
@@ -41,9 +51,17 @@ interface StagedPart extends StagedChanges {
 	readonly place: Place;
 }
 
+/** A part whose rows come in the transaction. */
+interface DirectPart {
+	readonly part: ChangesPart;
+	readonly place: Place;
+	readonly tables: null;
+}
+
 /**
- * Changes of a log: the rows of all parts are staged in temporary tables first, in the order of the parts; then one
- * transaction brings all of them into their tables and moves the position. So the source is waited for outside of it.
+ * Changes of a log. Rows of which nothing is known are staged in temporary tables first, in the order of the parts; then
+ * one transaction brings all of them into their tables and moves the position: so the source is waited for outside of it.
+ * Those of which each key comes once, and which are all here, go into their tables directly.
  */
 export class DuckdbChanges implements DestinationChanges {
 	readonly writes: readonly ChangesWrite[] = ["merge", "append", "history"];
@@ -58,11 +76,12 @@ export class DuckdbChanges implements DestinationChanges {
 		try {
 			await using session = await Session.open(engine, request.signal);
 			await control.expectPosition(session, request);
-			const staged: StagedPart[] = [];
+			const staged: (StagedPart | DirectPart)[] = [];
 			for (const part of request.parts) {
 				const place = new Place(catalog, part.target.name);
 				await createSchema(session, place);
-				staged.push(await this.#stage(session, place, part, request));
+				if (await goesDirectly(session, place, part, request)) staged.push({ part, place, tables: null });
+				else staged.push(await this.#stage(session, place, part, request));
 			}
 			crashPoint("c08");
 			const parts = await this.#commit(session, control, request, staged);
@@ -97,7 +116,7 @@ export class DuckdbChanges implements DestinationChanges {
 		session: Session,
 		control: ControlTables,
 		request: ApplyRequest,
-		staged: readonly StagedPart[],
+		staged: readonly (StagedPart | DirectPart)[],
 	): Promise<LoadResult[]> {
 		const turns = new Map<string, Turn>();
 		try {
@@ -108,9 +127,13 @@ export class DuckdbChanges implements DestinationChanges {
 				const results: LoadResult[] = [];
 				const ready = await changeTables(session, staged, turns);
 				for (const [one, existing] of ready)
-					results.push(await applyStaged(session, one, hasMoreColumns(existing, one.tables)));
+					results.push(
+						one.tables === null
+							? await applyDirectly(session, one, existing, request.signal)
+							: await applyStaged(session, one, hasMoreColumns(existing, one.tables)),
+					);
 				await control.recordChanges(session, request, results);
-				for (const { tables } of staged) await session.execute(`DROP TABLE ${tables.stage}`);
+				for (const { tables } of staged) if (tables !== null) await session.execute(`DROP TABLE ${tables.stage}`);
 				return results;
 			});
 		} finally {
@@ -119,16 +142,53 @@ export class DuckdbChanges implements DestinationChanges {
 	}
 }
 
+/** Whether a part's rows need no stage: nothing is to be kept of those that are there, and no later part renames columns. */
+async function goesDirectly(
+	session: Session,
+	place: Place,
+	part: ChangesPart,
+	{ parts }: ApplyRequest,
+): Promise<boolean> {
+	if (!isDirect(part)) return false;
+	const shape = ({ target }: ChangesPart) => JSON.stringify([target.columns, target.key]);
+	const isAlike = (other: ChangesPart) =>
+		qualified(other.target.name) !== qualified(part.target.name) || shape(other) === shape(part);
+	if (!parts.every(isAlike)) return false;
+	const existing = await describeTable(session, place);
+	return existing === null || !hasMoreColumns(existing, columnsOf(part));
+}
+
+function columnsOf({ target }: ChangesPart) {
+	return { columns: target.columns.map(({ name }) => name) };
+}
+
+/** @throws E_CONFLICT when somebody gave the table columns that its rows would lose */
+async function applyDirectly(
+	session: Session,
+	{ part, place }: DirectPart,
+	existing: ExistingTable,
+	signal: AbortSignal | undefined,
+): Promise<LoadResult> {
+	if (hasMoreColumns(existing, columnsOf(part)))
+		throw new HeadraceError("E_CONFLICT", `${qualified(part.target.name)} got other columns while it was changed`);
+	return applyFolded(session.connection, session, {
+		part,
+		target: place.sql,
+		suffix: loadSuffix(part),
+		...(signal === undefined ? {} : { signal }),
+	});
+}
+
 /**
  * Gives the tables the columns that all parts want, before any row comes: DuckDB alters no table whose rows the same
  * transaction has changed (1.5.5). Parts of before a column was renamed take its new name.
  */
 async function changeTables(
 	session: Session,
-	staged: readonly StagedPart[],
+	staged: readonly (StagedPart | DirectPart)[],
 	turns: ReadonlyMap<string, Turn>,
-): Promise<(readonly [StagedPart, ExistingTable])[]> {
-	const ready: StagedPart[] = [];
+): Promise<(readonly [StagedPart | DirectPart, ExistingTable])[]> {
+	const ready: (StagedPart | DirectPart)[] = [];
 	for (const one of staged) {
 		const { place, part } = one;
 		const change = await tableChange(session, place, part.target);
@@ -137,7 +197,8 @@ async function changeTables(
 			const byName = new Map([...change.renamed].map(([from, to]) => [foldName(from), to]));
 			const nameOf = (name: string) => byName.get(foldName(name)) ?? name;
 			for (const [index, earlier] of ready.entries())
-				if (earlier.place.sql === place.sql) ready[index] = await renameStaged(session, earlier, nameOf);
+				if (earlier.place.sql === place.sql && earlier.tables !== null)
+					ready[index] = await renameStaged(session, earlier, nameOf);
 		}
 		ready.push(one);
 	}
