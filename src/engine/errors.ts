@@ -152,7 +152,10 @@ function ioError(message: string, native: Error, where: string): HeadraceError {
 		return new HeadraceError(
 			"E_BUSY",
 			`another process${holder ? ` (${holder})` : ""} has the DuckDB file open${where}`,
-			{ hint: "DuckDB lets one process write a file: close the other, or wait for it.", cause: native },
+			{
+				hint: `DuckDB lets nobody open a file that a process writes: wait for it, or close it${holder ? ` (a run of Headrace's ends cleanly by \`kill -INT ${holder}\`)` : ""}. A run with --follow has it for as long as it follows; stop it, ask, and start it again: nothing is lost.`,
+				cause: native,
+			},
 		);
 	}
 	if (

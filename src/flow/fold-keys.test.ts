@@ -49,7 +49,10 @@ test("law: of each key the last row stays, in its place, whatever its types and 
 				batches.push(batch);
 				kept.push(Uint32Array.from(counted));
 			}
-			const left = foldKeys(batches, kept, [0, 1]);
+			// Batches of which no row counts are not there.
+			const there: Batch[] = [];
+			for (const [index, batch] of batches.entries()) if (kept[index]!.length > 0) there[index] = batch;
+			const left = foldKeys(there, kept, [0, 1]);
 			const found = left.flatMap((some, batch) => [...some].map((row) => `${batch}:${row}`));
 			expect([...found].sort()).toEqual([...wanted.values()].sort());
 			for (const some of left) expect([...some]).toEqual([...some].sort((a, b) => a - b));

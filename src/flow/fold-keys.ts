@@ -29,11 +29,18 @@ export function foldKeys(
 	const size = 2 ** Math.ceil(Math.log2(Math.max(16, 2 * count)));
 	if (places.length < size) places = new Int32Array(size);
 	const table = places.subarray(0, size).fill(EMPTY);
-	const columns = batches.map((batch) => (batch === undefined ? [] : key.map((place) => batch.columns[place]!)));
+	// Of a batch without rows that count nothing need be there.
+	const columns = Array.from(kept, (rows, index) =>
+		rows.length === 0 ? [] : key.map((place) => batches[index]!.columns[place]!),
+	);
 	const last = new Array<Uint32Array>(kept.length);
 	for (let batch = kept.length - 1; batch >= 0; batch--) {
 		const rows = kept[batch]!;
 		const own = columns[batch]!;
+		if (rows.length === 0) {
+			last[batch] = rows;
+			continue;
+		}
 		const hasNulls = own.some((column) => column.nullCount > 0);
 		let from = rows.length;
 		const left = new Uint32Array(rows.length);
