@@ -301,7 +301,8 @@ class SpooledRows implements PartRows {
 		const isWhole = this.partial || this.isFolded;
 		const groups = isWhole ? [this.#spooled] : this.#spooled.map((spooled) => [spooled]);
 		for (const group of groups) {
-			const rows = await Promise.all(group.map((spooled) => this.#spool.read(spooled)));
+			const rows: ChangedRows[] = [];
+			for await (const read of this.#spool.read(group)) rows.push(read);
 			const changed = new ChangeRows({ ...this.#of, rows }, this.counter, { partial: this.partial });
 			this.rowCount += changed.rowCount;
 			yield* changed.batches();

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { Batch, type ChangedRows, Column, type Field, HeadraceError, isView } from "../core/index.ts";
+import { Batch, BatchPool, type ChangedRows, Column, type Field, HeadraceError } from "../core/index.ts";
 
 /** Where changes lie that were written to the disk. */
 export interface Spooled {
@@ -24,6 +24,8 @@ const SPACE = new Set(["ENOSPC", "EFBIG", "EDQUOT"]);
  */
 export class ChangeSpool implements AsyncDisposable {
 	readonly #folder: string;
+	/** Batches that were read back and released are used again, whichever part of a table they are of. */
+	readonly #pools = new Map<ChangedRows["table"], BatchPool>();
 	#file: FileHandle | null = null;
 	#length = 0;
 
@@ -71,9 +73,28 @@ export class ChangeSpool implements AsyncDisposable {
 		return spooled;
 	}
 
-	async read(spooled: Spooled): Promise<ChangedRows> {
-		const { rowCount, fields, offset, length, table } = spooled;
-		const bytes = Buffer.allocUnsafeSlow(length);
+	/** Reads changes back, one after the other, by way of memory that is used again. */
+	async *read(all: readonly Spooled[]): AsyncGenerator<ChangedRows, void, undefined> {
+		const room = Buffer.allocUnsafeSlow(Math.max(0, ...all.map(({ length }) => length)));
+		for (const spooled of all) yield await this.#readOne(spooled, room.subarray(0, spooled.length));
+	}
+
+	#batch({ table, fields, rowCount }: Spooled): Batch {
+		let pool = this.#pools.get(table);
+		if (pool === undefined) {
+			pool = new BatchPool(fields);
+			this.#pools.set(table, pool);
+		}
+		if (rowCount <= pool.capacity) return pool.take();
+		const capacity = Math.ceil(rowCount / 64) * 64;
+		return new Batch(
+			fields.map(({ name, type }) => new Column(name, type, capacity)),
+			null,
+		);
+	}
+
+	async #readOne(spooled: Spooled, bytes: Buffer): Promise<ChangedRows> {
+		const { rowCount, offset, length, table } = spooled;
 		const { bytesRead } = await this.#file!.read(bytes, 0, length, offset);
 		if (bytesRead !== length || crc32(bytes) !== spooled.crc32)
 			throw new HeadraceError("E_CORRUPT_FILE", "changes that were kept on the disk came back otherwise", {
@@ -86,21 +107,18 @@ export class ChangeSpool implements AsyncDisposable {
 		};
 		const operations = new Uint8Array(next(rowCount));
 		const transactions = wordsOf(next(4 * rowCount));
-		const capacity = Math.ceil(Math.max(1, rowCount) / 64) * 64;
-		const columns = fields.map(({ name, type }) => {
-			const column = new Column(name, type, capacity);
+		const batch = this.#batch(spooled);
+		for (const column of batch.columns) {
 			const [nullCount, heapLength, flags, changedCount] = wordsOf(next(16));
 			column.nullCount = nullCount!;
 			column.changedCount = changedCount!;
 			column.validity.set(next(bitmapLength(rowCount)));
 			column.u8.set(next(rowCount * column.width));
-			if (isView(type) && heapLength! > 0) column.heap = Buffer.from(next(heapLength!));
+			if (heapLength! > 0) column.reserve(heapLength!).set(next(heapLength!));
 			column.heapLength = heapLength!;
 			column.heapSuspect = (flags! & 1) === 1;
 			column.inlineNotAscii = (flags! & 2) === 2;
-			return column;
-		});
-		const batch = new Batch(columns, null);
+		}
 		batch.rowCount = rowCount;
 		const absent = spooled.absent?.map((has) => (has ? new Uint8Array(next(bitmapLength(rowCount))) : null));
 		const rows = { kind: "rows" as const, table, batch, operations, transactions };
