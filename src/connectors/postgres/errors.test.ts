@@ -41,6 +41,14 @@ test.each(["22P02", "22021", "23505", "P0001", "XX000"])(
 	},
 );
 
+test.each([
+	"tuple concurrently updated",
+	"cache lookup failed for index 16412",
+	"could not open relation with OID 16411",
+])("%s is of another session, and passes", (message) => {
+	expect(translateError(server("XX000", message), context)).toMatchObject({ code: "E_CONFLICT", reaction: "retry" });
+});
+
 test("E_RIGHTS brings the GRANT with every name quoted", () => {
 	const table = { schema: 'a"b', name: "T" };
 	expect(translateError(server("42501", "permission denied"), { ...context, table }).hint).toBe(

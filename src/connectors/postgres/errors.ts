@@ -94,6 +94,10 @@ export function translateError(thrown: unknown, context: ErrorContext): Headrace
 	return fail(context.writes ? "E_DESTINATION" : "E_SOURCE", `PostgreSQL at ${context.where}: ${error.message}`);
 }
 
+/** What a statement gets that looks at an object while another session changes it: names and numbers of objects only. */
+const CHANGED_MEANWHILE =
+	/^(?:tuple concurrently (?:updated|deleted)|cache lookup failed for [a-z ]+ \d+|could not open relation with OID \d+)$/;
+
 function fromServer(
 	{ state, message }: ServerFault,
 	cause: unknown,
@@ -125,6 +129,8 @@ function fromServer(
 	if (code === "E_TIMEOUT") return make(code, `the server cancelled the read: ${message}`);
 	if (code === "E_ENCODING") return withoutCause(code, `text cannot be converted to UTF-8 (SQLSTATE ${state})`, place);
 	if (code !== undefined) return make(code, message);
+	if (state === "XX000" && CHANGED_MEANWHILE.test(message))
+		return make("E_CONFLICT", `another session changed a table or its like at the same moment: ${message}`);
 	// The message would quote the value that could not be read.
 	if (stateClass === "22" || stateClass === "23")
 		return withoutCause("E_VALUE", `the server could not compute or convert a value (SQLSTATE ${state})`, place);

@@ -1,4 +1,13 @@
-import type { DescribeRequest, Finding, Grant, Snapshot, Source, SourceTable, TableName } from "../../core/index.ts";
+import {
+	type DescribeRequest,
+	type Finding,
+	type Grant,
+	HeadraceError,
+	type Snapshot,
+	type Source,
+	type SourceTable,
+	type TableName,
+} from "../../core/index.ts";
 import { readTableNames } from "./catalog.ts";
 import { findings } from "./check.ts";
 import type { PostgresOptions } from "./connect.ts";
@@ -9,6 +18,8 @@ import { execute } from "./execute.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { quoteLiteral } from "./sql-text.ts";
 import { PostgresChangeLog } from "./wal/change-log.ts";
+
+const DESCRIBE_TRIES = 3;
 
 /**
  * A PostgreSQL database (12 and later) to read from. Nothing is connected until it is used; the driver is imported
@@ -50,8 +61,15 @@ class PostgresSource implements Source {
 		return this.#control.run(readTableNames);
 	}
 
-	describe(requests: readonly DescribeRequest[]): Promise<SourceTable[]> {
-		return this.#control.run((session, facts) => describeAll(session, facts, requests));
+	async describe(requests: readonly DescribeRequest[]): Promise<SourceTable[]> {
+		for (let attempt = 1; ; attempt++)
+			try {
+				return await this.#control.run((session, facts) => describeAll(session, facts, requests));
+			} catch (error) {
+				// A table that is altered at this moment is another one at the next.
+				const isPassing = error instanceof HeadraceError && error.code === "E_CONFLICT";
+				if (!isPassing || attempt === DESCRIBE_TRIES) throw error;
+			}
 	}
 
 	snapshot(request: Parameters<Source["snapshot"]>[0]): Promise<Snapshot> {
