@@ -179,6 +179,17 @@ describe("events of servers that are not at hand", () => {
 		);
 	});
 
+	test("rows that tell no column at all end at once", async () => {
+		const log = await reading();
+		await log.feed(made.formatDescription(), made.tableMap(9, "shop", "t"));
+		const rows = made.rows(EventType.writeRows, 9, [made.image(1, "x", null)], undefined, inner);
+		const body = Buffer.from(rows.subarray(19));
+		// Behind the table's id, flags, no extra data and the number of columns: which of them are told.
+		expect([...body.subarray(10, 12)]).toEqual([3, 7]);
+		body[11] = 0;
+		expect(await codeOf(log.feed(made.event(EventType.writeRows, body)))).toBe("E_CORRUPT_EVENT");
+	});
+
 	test("an offset beyond 32 bits is counted on", async () => {
 		const log = await reading();
 		await log.feed(made.formatDescription());

@@ -4,15 +4,15 @@ import { type Killing, killAtRandom, killShop, killTimeoutMs } from "./kill-supp
 
 describe.skipIf(missing("postgres15"))("runs killed at random moments, PostgreSQL to DuckDB and to files", () => {
 	test.each<[string, Killing]>([
-		["straight into the transaction", { seed: 1, kills: 25, staging: false }],
-		["by way of staged files", { seed: 2, kills: 15, staging: true }],
-		["into a folder of Parquet files", { seed: 3, kills: 8, staging: false, folder: true }],
+		["straight into the transaction", { seed: 1, kills: 15, staging: false }],
+		["by way of staged files", { seed: 2, kills: 10, staging: true }],
+		["into a folder of Parquet files", { seed: 3, kills: 6, staging: false, folder: true }],
 	])(
 		"%s: whole transactions only, and the next run makes both sides equal",
 		async (_how, killing) => {
 			await using shop = await killShop("postgres15");
 			await killAtRandom(shop, killing);
 		},
-		killTimeoutMs(30),
+		killTimeoutMs(15),
 	);
 });

@@ -125,6 +125,8 @@ export class RowImages {
 				at = this.#scan(bytes, at, end, event.presentAfter, slot + 1);
 				this.#keepUpdate(bytes, slot, transaction);
 			} else this.#keep(slot, kind === "insert" ? ChangeOperation.insert : ChangeOperation.delete, transaction);
+			// Images of no columns would go on for ever.
+			if (at === from) throw corrupt("a row without columns");
 			this.#pendingBytes += at - from;
 			count++;
 		}
