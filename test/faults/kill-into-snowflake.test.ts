@@ -14,6 +14,6 @@ describe("runs killed at random moments, MariaDB to Snowflake (stand-in)", () =>
 			// What dead runs had begun is rolled back by those after them.
 			expect(snowflake.openTransactions()).toBe(0);
 		},
-		killTimeoutMs(killing.kills) * 4,
+		killTimeoutMs(killing.kills),
 	);
 });

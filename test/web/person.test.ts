@@ -185,8 +185,17 @@ describe.skipIf(reason !== undefined)(title, () => {
 		const run = async (pipeline: string) => {
 			await page.goto(`${server.address}/pipelines/${pipeline}`);
 			await page.getByRole("button", { name: "Run now" }).waitFor();
-			await page.keyboard.press("r");
-			await page.getByRole("dialog").getByRole("button", { name: "Run", exact: true }).waitFor();
+			const begin = page.getByRole("dialog").getByRole("button", { name: "Run", exact: true });
+			// The button is drawn a moment before keys are heard.
+			await expect
+				.poll(
+					async () => {
+						if (!(await begin.isVisible())) await page.keyboard.press("r");
+						return begin.isVisible();
+					},
+					{ interval: 500 },
+				)
+				.toBe(true);
 			await page.keyboard.press("Enter");
 		};
 		await run("far");

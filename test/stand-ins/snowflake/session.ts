@@ -24,6 +24,7 @@ export class SessionState {
 	schema: string;
 	transaction: Transaction | null = null;
 	#begun = false;
+	#ending: Promise<void> | null = null;
 	/** One statement at a time. */
 	tail: Promise<unknown> = Promise.resolve();
 
@@ -75,7 +76,15 @@ export class SessionState {
 		await this.#end("ROLLBACK");
 	}
 
+	/** Once, for all who ask: a transaction is aborted by others while its own session is logged out. */
 	async #end(how: "COMMIT" | "ROLLBACK"): Promise<void> {
+		this.#ending ??= this.#endNow(how).finally(() => {
+			this.#ending = null;
+		});
+		await this.#ending;
+	}
+
+	async #endNow(how: "COMMIT" | "ROLLBACK"): Promise<void> {
 		try {
 			if (this.#begun) await this.connection.execute(how);
 		} finally {
