@@ -6,6 +6,7 @@ export * from "./change-columns.ts";
 export * from "./changes.ts";
 export * from "./changes-part.ts";
 export * from "./column-type.ts";
+export * from "./commit-record.ts";
 export * from "./crash.ts";
 export * from "./destination.ts";
 export * from "./errors.ts";

@@ -5,14 +5,18 @@ import { findStagedChunks } from "./staged-chunks.ts";
 import { chunkPathOf, epochOfPath, pipelinePrefix, seqOfManifest, streamPrefix } from "./staged-paths.ts";
 
 /** Whether a file is kept though its load is committed. Clocks of machines differ by less than such a time matters. */
-export function isRetained({ retentionMs = 0 }: Staging, { modifiedAt }: StagedEntry): boolean {
-	return retentionMs > 0 && Date.now() - modifiedAt.getTime() < retentionMs;
+export function isRetained(
+	{ retentionMs = 0 }: Staging,
+	{ modifiedAt }: StagedEntry,
+	nowMs: number = Date.now(),
+): boolean {
+	return retentionMs > 0 && nowMs - modifiedAt.getTime() < retentionMs;
 }
 
 /**
  * Removes what this stream no longer needs: files, manifests and chunks of committed loads once the staging's retention
- * is over, and files of dead epochs that nothing names. Files go before the manifest of their load, so that a crash between leaves something that says
- * what is left.
+ * is over, and files of dead epochs that nothing names. Files go before the manifest of their load, so that a crash
+ * between leaves something that says what is left.
  */
 export async function cleanStaging(context: StagedContext, stream: string, row: PositionRow): Promise<void> {
 	const { staging } = context;
@@ -66,30 +70,30 @@ export async function sweepStaging({ staging, pipeline, rows, busy, nowMs }: Swe
 	const spared = new Set([...busy].map((stream) => streamPrefix(pipeline, stream)));
 	const byStream = Map.groupBy(entries, ({ path }) => path.split("/").slice(0, 2).join("/").concat("/"));
 	for (const [prefix, staged] of byStream)
-		if (!spared.has(prefix)) await sweepStream(staging, staged, known.get(prefix), nowMs - CHUNKS_KEPT_MS);
+		if (!spared.has(prefix)) await sweepStream(staging, staged, known.get(prefix), nowMs);
 }
 
 async function sweepStream(
 	staging: Staging,
 	entries: readonly StagedEntry[],
 	row: PositionRow | undefined,
-	olderThanMs: number,
+	nowMs: number,
 ): Promise<void> {
-	const isOld = (entry: StagedEntry) => entry.modifiedAt.getTime() < olderThanMs;
+	const isOld = ({ modifiedAt }: StagedEntry) => modifiedAt.getTime() < nowMs - CHUNKS_KEPT_MS;
 	const isNewest = (seq: number) => row === undefined || seq >= row.seq;
 	const named = new Set<string>();
 	const records: string[] = [];
 	for (const entry of entries) {
 		const seq = seqOfManifest(entry.path) ?? chunkPathOf(entry.path)?.folder.seq ?? null;
 		if (seq === null) continue;
-		if (isRetained(staging, entry) && !isNewest(seq)) continue;
+		if (isRetained(staging, entry, nowMs) && !isNewest(seq)) continue;
 		if (!isNewest(seq) || isOld(entry)) records.push(entry.path);
 		else for (const path of await namedFiles(staging, entry.path)) named.add(path);
 	}
 	// What names files goes first: whatever comes to use it must not find it half.
 	await staging.remove(records);
 	const files = entries.filter(({ path }) => epochOfPath(path) !== null && !named.has(path));
-	const over = files.filter((entry) => !isRetained(staging, entry) && (isOld(entry) || isDead(entry.path, row)));
+	const over = files.filter((entry) => !isRetained(staging, entry, nowMs) && (isOld(entry) || isDead(entry.path, row)));
 	await staging.remove(over.map((entry) => entry.path));
 }
 

@@ -4,13 +4,17 @@ import {
 	crashPoint,
 	decodeColumns,
 	encodeColumns,
+	expectedRow,
+	fenced,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
+	loadsOfApply,
 	type PositionExpected,
 	type PositionMove,
 	type PositionRow,
 	qualified,
+	type RecordedLoad,
 	type RecordedSchema,
 } from "../../core/index.ts";
 import type { Value } from "../../engine/index.ts";
@@ -144,9 +148,7 @@ export class ControlTables {
 			request.pipeline,
 			request.stream,
 		]);
-		const found = row === undefined ? null : positionRow(row);
-		if (found?.epoch !== request.epoch || found.seq !== request.seq || found.position !== request.fromPosition)
-			throw fenced(request);
+		expectedRow(row === undefined ? null : positionRow(row), request);
 	}
 
 	/** The last statements of a load's transaction. @throws E_FENCED */
@@ -154,7 +156,7 @@ export class ControlTables {
 		crashPoint("c09");
 		const committedAt = new Date().toISOString().slice(0, -1);
 		const { loadId, target } = request;
-		await this.#insertLoad(session, request, { loadId, name: qualified(target.name), result }, committedAt);
+		await this.#insertLoad(session, request, { loadId, table: qualified(target.name), result }, committedAt);
 		await this.#recordSchema(session, request, committedAt);
 		await this.#move(session, request, committedAt);
 	}
@@ -162,32 +164,29 @@ export class ControlTables {
 	/** The last statements of a transaction of changes. @throws E_FENCED */
 	async recordChanges(session: Session, request: ApplyRequest, results: readonly LoadResult[]): Promise<void> {
 		crashPoint("c09");
-		const { pipeline, stream, loadId, parts } = request;
+		const { pipeline, parts } = request;
 		const committedAt = new Date().toISOString().slice(0, -1);
-		await this.#insertLoad(session, request, { loadId, name: stream }, committedAt);
-		for (const [index, part] of parts.entries()) {
-			const load = { loadId: part.loadId, name: qualified(part.target.name), result: results[index]! };
+		for (const load of loadsOfApply(request, { parts: results }))
 			await this.#insertLoad(session, request, load, committedAt);
-			await this.#recordSchema(session, { ...part, pipeline }, committedAt);
-		}
+		for (const part of parts) await this.#recordSchema(session, { ...part, pipeline }, committedAt);
 		await this.#move(session, request, committedAt);
 	}
 
 	async #insertLoad(
 		session: Session,
 		{ pipeline, fromPosition, toPosition }: PositionMove,
-		{ loadId, name, result }: { readonly loadId: string; readonly name: string; readonly result?: LoadResult },
+		{ loadId, table, result }: RecordedLoad,
 		committedAt: string,
 	): Promise<void> {
 		await session.execute(`INSERT INTO ${this.#loads} VALUES (?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TIMESTAMP))`, [
 			loadId,
 			pipeline,
-			name,
+			table,
 			fromPosition,
 			toPosition,
-			result?.rowsInserted ?? 0,
-			result?.rowsUpdated ?? 0,
-			result?.rowsDeleted ?? 0,
+			result.rowsInserted,
+			result.rowsUpdated,
+			result.rowsDeleted,
 			committedAt,
 		]);
 	}
@@ -203,14 +202,6 @@ export class ControlTables {
 		);
 		if (changed !== 1) throw fenced(request);
 	}
-}
-
-function fenced(request: Pick<LoadRequest, "pipeline" | "stream">): HeadraceError {
-	return new HeadraceError(
-		"E_FENCED",
-		`the position of ${request.stream} is no longer the one this run began with: another run has moved it`,
-		{ pipeline: request.pipeline, table: request.stream },
-	);
 }
 
 function positionRow(row: Record<string, Value>): PositionRow {

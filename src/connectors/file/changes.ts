@@ -7,12 +7,14 @@ import {
 	acquireTurn,
 	type ChangesPart,
 	type ChangesWrite,
+	committedLoad,
 	crashPoint,
 	type DestinationChanges,
+	expectedRow,
 	type FormatName,
 	HeadraceError,
 	type LoadResult,
-	qualified,
+	loadsOfApply,
 	type RecordedSchema,
 	timestampText,
 } from "../../core/index.ts";
@@ -23,7 +25,7 @@ import { UNFINISHED_ENDING } from "./built-version.ts";
 import { ChangeJournal, type JournalPart, type JournalReading, type JournalRecord } from "./change-journal.ts";
 import type { FormatResources } from "./formats.ts";
 import { tableFolder } from "./layout.ts";
-import { type CommittedLoad, type JournalHead, type StreamEntry, StreamLog, streamHeads } from "./stream-log.ts";
+import { type JournalHead, type StreamEntry, StreamLog, streamHeads } from "./stream-log.ts";
 import { type CurrentTable, originOf, TableVersions } from "./table-versions.ts";
 
 /** What changes need of their destination. */
@@ -65,19 +67,19 @@ export class FileChanges implements DestinationChanges {
 	async #apply(request: ApplyRequest): Promise<ApplyResult> {
 		const { root, hidden } = this.#context;
 		const log = new StreamLog(hidden, request.pipeline, request.stream);
-		const head = expectHead(await log.head(), request);
+		const head = expectedRow(await log.head(), request);
 		await this.show(head);
 		const tables = new Map<string, AppendedTable>();
 		try {
 			const results = await this.#write(request, head, tables);
 			crashPoint("c08");
-			expectHead(await log.head(), request);
+			expectedRow(await log.head(), request);
 			await this.#commit(request, { log, head, tables, results });
 			return { parts: results };
 		} catch (error) {
 			if (error instanceof HeadraceError && error.reaction === "retry") throw error;
 			// A run that is behind finds files gone that it builds on: say which it is.
-			expectHead(await log.head(), request);
+			expectedRow(await log.head(), request);
 			throw diskError(error, root);
 		} finally {
 			for (const table of tables.values()) await table.discard();
@@ -155,7 +157,7 @@ export class FileChanges implements DestinationChanges {
 				schemaVersion,
 				committedAt,
 				tables: committed,
-				loads: loadsOf(request, results, committedAt),
+				loads: loadsOfApply(request, { parts: results }).map((load) => committedLoad(request, load, committedAt)),
 				schemas: { ...head.schemas, ...schemasOf(request.parts, committedAt) },
 				...(record === null ? {} : { journal: headOf(record, head.journal) }),
 			});
@@ -242,21 +244,6 @@ interface CommitParts {
 	readonly results: readonly LoadResult[];
 }
 
-/** The compare of the compare-and-set. @throws E_FENCED */
-export function expectHead(
-	head: StreamEntry | null,
-	request: Pick<ApplyRequest, "epoch" | "seq" | "fromPosition" | "stream">,
-): StreamEntry {
-	if (
-		head === null ||
-		head.epoch !== request.epoch ||
-		head.seq !== request.seq ||
-		head.position !== request.fromPosition
-	)
-		throw new HeadraceError("E_FENCED", `the position of ${request.stream} is no longer the one this run began with`);
-	return head;
-}
-
 function headOf(record: JournalRecord, before: JournalHead | undefined): JournalHead {
 	const { journal, number, id, readings, parts } = record;
 	const origins = [...readings, ...parts].map(({ folder, origin }: JournalReading | JournalPart) => [folder, origin]);
@@ -268,24 +255,6 @@ function schemasOf(parts: readonly ChangesPart[], committedAt: string): Record<s
 	for (const { schema, schemaVersion } of parts)
 		if (schema !== undefined) schemas[schema.stream] = { ...schema, version: schemaVersion, committedAt };
 	return schemas;
-}
-
-function loadsOf(request: ApplyRequest, results: readonly LoadResult[], committedAt: string): CommittedLoad[] {
-	const of = (loadId: string, table: string, result: Partial<LoadResult>): CommittedLoad => ({
-		load_id: loadId,
-		pipeline: request.pipeline,
-		table_name: table,
-		from_position: request.fromPosition,
-		to_position: request.toPosition,
-		rows_inserted: result.rowsInserted ?? 0,
-		rows_updated: 0,
-		rows_deleted: 0,
-		committed_at: committedAt,
-	});
-	return [
-		of(request.loadId, request.stream, {}),
-		...request.parts.map((part, index) => of(part.loadId, qualified(part.target.name), results[index]!)),
-	];
 }
 
 /** Whether there was something to rename. */

@@ -3,9 +3,11 @@ import { join, resolve } from "node:path";
 import {
 	acquireTurn,
 	type ColumnType,
+	committedLoad,
 	crashPoint,
 	type Destination,
 	type ExistingTable,
+	expectedRow,
 	type Field,
 	type Finding,
 	type FormatName,
@@ -24,7 +26,7 @@ import {
 import { fieldsAfter, sameFields } from "../../engine/index.ts";
 import { diskError, makeFolders } from "../../formats/index.ts";
 import { BuiltVersion } from "./built-version.ts";
-import { expectHead, FileChanges } from "./changes.ts";
+import { FileChanges } from "./changes.ts";
 import type { FormatResources } from "./formats.ts";
 import { HIDDEN_FOLDER, tableFolder } from "./layout.ts";
 import { storedFields } from "./load-shape.ts";
@@ -210,7 +212,7 @@ class FileDestination implements Destination {
 	async #load(request: LoadRequest, versions: TableVersions): Promise<LoadResult> {
 		const log = new StreamLog(this.#hidden, request.pipeline, request.stream);
 		// Asked twice: a run that is fenced already must not read everything to learn it.
-		const head = expectHead(await log.head(), request);
+		const head = expectedRow(await log.head(), request);
 		const current = await versions.current();
 		if (current !== null) this.#checkFormat(current);
 		if (current?.record.follows !== undefined && (request.write !== "replace" || request.interval !== undefined))
@@ -223,13 +225,13 @@ class FileDestination implements Destination {
 		try {
 			const built = await this.#builder.build(request, current, building);
 			crashPoint("c08");
-			expectHead(await log.head(), request);
+			expectedRow(await log.head(), request);
 			await this.#commit(request, { log, head, versions, current, building, built });
 			return built.result;
 		} catch (error) {
 			if (error instanceof HeadraceError && error.reaction === "retry") throw error;
 			// A run that is behind finds files gone that it builds on: say which it is.
-			expectHead(await log.head(), request);
+			expectedRow(await log.head(), request);
 			if (!(await versions.isNewest(current?.record.version)))
 				throw new HeadraceError("E_CONFLICT", `another load of ${versions.folder} was committed meanwhile`, {
 					cause: error,
@@ -265,7 +267,6 @@ class FileDestination implements Destination {
 		);
 		crashPoint("c09");
 		const committedAt = timestampText(BigInt(Date.now()) * 1000n);
-		const { rowsInserted, rowsUpdated, rowsDeleted } = built.result;
 		const { schema } = request;
 		try {
 			await log.append(head, {
@@ -277,19 +278,7 @@ class FileDestination implements Destination {
 				committedAt,
 				tables: { ...head.tables, [versions.folder]: { version, load_id: loadId } },
 				...(schema === undefined ? {} : { schema: { ...schema, version: schemaVersion, committedAt } }),
-				loads: [
-					{
-						load_id: loadId,
-						pipeline,
-						table_name: qualified(target.name),
-						from_position: fromPosition,
-						to_position: toPosition,
-						rows_inserted: rowsInserted,
-						rows_updated: rowsUpdated,
-						rows_deleted: rowsDeleted,
-						committed_at: committedAt,
-					},
-				],
+				loads: [committedLoad(request, { loadId, table: qualified(target.name), result: built.result }, committedAt)],
 			});
 		} catch (error) {
 			if (error instanceof HeadraceError && error.code === "E_FENCED") await versions.withdraw(version);

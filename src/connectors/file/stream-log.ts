@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { link, open, readdir, readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { HeadraceError, type PositionRow, type RecordedSchema } from "../../core/index.ts";
+import { type CommittedLoad, HeadraceError, type PositionRow, type RecordedSchema } from "../../core/index.ts";
 import { makeFolders, pathSegment, syncFolder } from "../../formats/index.ts";
 
 /** One entry of a stream's log; the last is the stream's state. */
@@ -38,18 +38,6 @@ export interface JournalHead {
 export interface CommittedVersion {
 	readonly version: number;
 	readonly load_id: string;
-}
-
-export interface CommittedLoad {
-	readonly load_id: string;
-	readonly pipeline: string;
-	readonly table_name: string;
-	readonly from_position: string | null;
-	readonly to_position: string;
-	readonly rows_inserted: number;
-	readonly rows_updated: number;
-	readonly rows_deleted: number;
-	readonly committed_at: string;
 }
 
 /** Loads that an entry remembers. */

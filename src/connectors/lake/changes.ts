@@ -1,8 +1,8 @@
 import {
 	type ApplyRequest,
 	type ApplyResult,
-	type ChangesPart,
 	type ChangesWrite,
+	committedLoad,
 	crashPoint,
 	type DestinationChanges,
 	type Field,
@@ -18,7 +18,7 @@ import type { EngineConnection } from "../../engine/index.ts";
 import { type BuiltChanges, ChangesBuilder, type StagedTable } from "./changes-builder.ts";
 import { type LakeResources, withEngine } from "./engine.ts";
 import { eachOf } from "./lanes.ts";
-import { removedFiles } from "./load-commit.ts";
+import { headAfter } from "./load-commit.ts";
 import type { PartitionColumn } from "./partition.ts";
 import { type CommitReference, type FollowedTables, type StreamEntry, StreamLog } from "./streams.ts";
 import type { CommitBody, LakeTable, PreparedCommit } from "./table.ts";
@@ -237,33 +237,17 @@ export class LakeChanges implements DestinationChanges {
 
 /** The commit of a table's changes on top of a head that may be newer than what they were built on. */
 function bodyOf(head: TableState | null, request: ApplyRequest, built: BuiltChanges, committedAt: string): CommitBody {
-	const { pipeline, fromPosition, toPosition } = request;
-	const removed = removedFiles(head, built.base, built.table.name, built);
-	const gone = new Set(removed.map(({ path }) => path));
-	const left = (head?.files ?? []).filter(({ path }) => !gone.has(path));
+	const { pipeline } = request;
 	const results = [...built.results.values()];
 	const recorded = built.parts.flatMap(({ schema, schemaVersion: version }) =>
 		schema === undefined ? [] : [{ ...schema, pipeline, version, committedAt }],
 	);
 	return {
-		kind: "load",
-		adds_only: built.addsOnly,
-		form: built.form,
-		added: built.added,
-		removed: [...gone],
-		rows: [...left, ...built.added].reduce((sum, file) => sum + file.rows, 0),
+		...headAfter(head, built.base, built.table.name, built),
 		streams: [],
-		loads: built.parts.map((part: ChangesPart, index) => ({
-			load_id: part.loadId,
-			pipeline,
-			table_name: qualified(part.target.name),
-			from_position: fromPosition,
-			to_position: toPosition,
-			rows_inserted: results[index]!.rowsInserted,
-			rows_updated: results[index]!.rowsUpdated,
-			rows_deleted: results[index]!.rowsDeleted,
-			committed_at: committedAt,
-		})),
+		loads: built.parts.map(({ loadId, target }, index) =>
+			committedLoad(request, { loadId, table: qualified(target.name), result: results[index]! }, committedAt),
+		),
 		...(recorded.length === 0 ? {} : { recorded: recorded.at(-1)! }),
 	};
 }

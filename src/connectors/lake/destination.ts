@@ -5,6 +5,7 @@ import {
 	crashPoint,
 	type Destination,
 	type ExistingTable,
+	expectedRow,
 	type Field,
 	type Finding,
 	type Grant,
@@ -27,7 +28,7 @@ import type { LakeResources } from "./engine.ts";
 import { GlueCatalog } from "./glue-catalog.ts";
 import type { GlueOptions } from "./glue-client.ts";
 import { type BuiltLoad, LoadBuilder } from "./load-builder.ts";
-import { checkRow, loadBody } from "./load-commit.ts";
+import { loadBody } from "./load-commit.ts";
 import { PipelineLists } from "./pipeline-list.ts";
 import { lakeGrants } from "./policies.ts";
 import { LakeReads } from "./reads.ts";
@@ -94,7 +95,7 @@ class LakeDestination implements Destination {
 			resources: options,
 			partitionBy,
 			table: (name) => this.#table(name),
-			expectPosition: async (entry, request) => checkRow(await this.#positionOf(entry), request),
+			expectPosition: async (entry, request) => void expectedRow(await this.#positionOf(entry), request),
 			checkForm: (name, fields, levels) => this.#catalog?.checkForm(name, fields, levels),
 			announce: async (table, base) => this.#catalog?.announce(table, base),
 			forget: async (note) => this.#catalog?.forget(note),
@@ -210,7 +211,7 @@ class LakeDestination implements Destination {
 		this.#lists.forget(pipeline);
 		// Before the first commit into a table: whoever takes the stream over must know where to look.
 		const entry = await new StreamLog(this.#store, pipeline, stream).enter(epoch, target.name);
-		checkRow(await this.#positionOf(entry), request);
+		expectedRow(await this.#positionOf(entry), request);
 		const table = this.#table(target.name);
 		for (let attempt = 1; ; attempt++) {
 			const base = await table.head();

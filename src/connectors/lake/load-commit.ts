@@ -1,9 +1,9 @@
 import {
+	committedLoad,
 	crashPoint,
+	expectedRow,
 	HeadraceError,
 	type LoadRequest,
-	type PositionExpected,
-	type PositionRow,
 	qualified,
 	type TableName,
 	timestampText,
@@ -19,35 +19,36 @@ export function loadBody(
 	request: LoadRequest,
 	built: BuiltLoad,
 ): CommitBody {
-	const { pipeline, stream, epoch, seq, loadId, fromPosition, toPosition, schemaVersion, schema, target } = request;
+	const { pipeline, stream, epoch, seq, loadId, toPosition, schemaVersion, schema, target } = request;
 	const row = streamRow(head, pipeline, stream);
-	if (row !== undefined) checkRow(row, request);
-	const removed = removedFiles(head, base, target.name, built);
-	const gone = new Set(removed.map(({ path }) => path));
-	const left = (head?.files ?? []).filter(({ path }) => !gone.has(path));
+	if (row !== undefined) expectedRow(row, request);
+	const after = headAfter(head, base, target.name, built);
 	const committedAt = timestampText(BigInt(Date.now()) * 1000n);
-	const { rowsInserted, rowsUpdated, rowsDeleted } = built.result;
 	crashPoint("c09");
+	return {
+		...after,
+		streams: [{ pipeline, stream, epoch, seq: seq + 1, position: toPosition, loadId, schemaVersion, committedAt }],
+		load: committedLoad(request, { loadId, table: qualified(target.name), result: built.result }, committedAt),
+		...(schema === undefined ? {} : { recorded: { ...schema, pipeline, version: schemaVersion, committedAt } }),
+	};
+}
+
+/** What is built becomes a commit of the table, on top of a head that may be newer than its base. @throws E_CONFLICT */
+export function headAfter(
+	head: TableState | null,
+	base: TableState | null,
+	name: TableName,
+	built: BuiltFiles,
+): Pick<CommitBody, "kind" | "adds_only" | "form" | "added" | "removed" | "rows"> {
+	const removed = new Set(removedFiles(head, base, name, built).map(({ path }) => path));
+	const left = (head?.files ?? []).filter(({ path }) => !removed.has(path));
 	return {
 		kind: "load",
 		adds_only: built.addsOnly,
 		form: built.form,
 		added: built.added,
-		removed: [...gone],
+		removed: [...removed],
 		rows: [...left, ...built.added].reduce((sum, file) => sum + file.rows, 0),
-		streams: [{ pipeline, stream, epoch, seq: seq + 1, position: toPosition, loadId, schemaVersion, committedAt }],
-		load: {
-			load_id: loadId,
-			pipeline,
-			table_name: qualified(target.name),
-			from_position: fromPosition,
-			to_position: toPosition,
-			rows_inserted: rowsInserted,
-			rows_updated: rowsUpdated,
-			rows_deleted: rowsDeleted,
-			committed_at: committedAt,
-		},
-		...(schema === undefined ? {} : { recorded: { ...schema, pipeline, version: schemaVersion, committedAt } }),
 	};
 }
 
@@ -79,10 +80,4 @@ export function removedFiles(
 	if (built.replacesAll) return head.files;
 	if (there.length < built.removed.length) throw conflict;
 	return built.removed;
-}
-
-/** The compare of the compare-and-set. @throws E_FENCED */
-export function checkRow(row: PositionRow, request: PositionExpected): void {
-	if (row.epoch !== request.epoch || row.seq !== request.seq || row.position !== request.fromPosition)
-		throw new HeadraceError("E_FENCED", `the position of ${request.stream} is no longer the one this run began with`);
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+	type CommittedLoad,
 	type Field,
 	HeadraceError,
 	type PositionRow,
@@ -35,18 +36,6 @@ export interface LakeFile {
 /** A position row with the pipeline that it is of. */
 export interface StreamRow extends PositionRow {
 	readonly pipeline: string;
-}
-
-export interface CommittedLoad {
-	readonly load_id: string;
-	readonly pipeline: string;
-	readonly table_name: string;
-	readonly from_position: string | null;
-	readonly to_position: string;
-	readonly rows_inserted: number;
-	readonly rows_updated: number;
-	readonly rows_deleted: number;
-	readonly committed_at: string;
 }
 
 /** The form of a table: what its columns are, and how its files are laid out. */

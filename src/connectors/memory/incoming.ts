@@ -1,3 +1,4 @@
+import { expectedRow } from "../../core/commit-record.ts";
 import type { LoadRequest, PositionExpected, PositionRow } from "../../core/destination.ts";
 import { HeadraceError } from "../../core/errors.ts";
 import { qualified } from "../../core/table.ts";
@@ -10,15 +11,7 @@ export type RowsIncoming = Pick<LoadRequest, "input" | "target" | "signal">;
 
 /** The compare of the compare-and-set. @throws E_FENCED */
 export function checkPosition(warehouse: MemoryWarehouse, request: PositionExpected): PositionRow {
-	const row = warehouse.state.positions.get(streamId(request.pipeline, request.stream));
-	if (
-		row === undefined ||
-		row.epoch !== request.epoch ||
-		row.seq !== request.seq ||
-		row.position !== request.fromPosition
-	)
-		throw new HeadraceError("E_FENCED", `the position of ${request.stream} is no longer the one this run began with`);
-	return row;
+	return expectedRow(warehouse.state.positions.get(streamId(request.pipeline, request.stream)), request);
 }
 
 /** All incoming rows in the order of the target's columns. Nothing is written before the last of them came. */

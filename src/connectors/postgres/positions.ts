@@ -4,12 +4,15 @@ import {
 	crashPoint,
 	decodeColumns,
 	encodeColumns,
+	fenced,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
+	loadsOfApply,
 	type PositionMove,
 	type PositionRow,
 	qualified,
+	type RecordedLoad,
 	type RecordedSchema,
 } from "../../core/index.ts";
 import { settingsSql } from "./connect.ts";
@@ -142,15 +145,9 @@ export async function recordLoad(writer: WriteSession, request: LoadRequest, res
  * The last statements of a transaction that applies changes: a row for the request, and one for each part.
  * @throws E_FENCED
  */
-export async function recordApply(writer: WriteSession, request: ApplyRequest, { parts }: ApplyResult): Promise<void> {
+export async function recordApply(writer: WriteSession, request: ApplyRequest, result: ApplyResult): Promise<void> {
 	await movePosition(writer, request);
-	const loads = request.parts.map(({ loadId, target }, index) => ({
-		loadId,
-		table: qualified(target.name),
-		result: parts[index]!,
-	}));
-	const none = { rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0 };
-	await recordLoads(writer, request, [{ loadId: request.loadId, table: request.stream, result: none }, ...loads]);
+	await recordLoads(writer, request, loadsOfApply(request, result));
 	for (const { schema, schemaVersion } of request.parts)
 		if (schema !== undefined) await recordSchema(writer, { pipeline: request.pipeline, schema, schemaVersion });
 }
@@ -166,12 +163,6 @@ async function movePosition(writer: WriteSession, request: PositionMove): Promis
 		[toPosition, loadId, schemaVersion, pipeline, stream, epoch, seq, fromPosition],
 	);
 	if (moved !== 1) throw fenced(request);
-}
-
-interface RecordedLoad {
-	readonly loadId: string;
-	readonly table: string;
-	readonly result: Pick<LoadResult, "rowsInserted" | "rowsUpdated" | "rowsDeleted">;
 }
 
 async function recordLoads(
@@ -209,14 +200,6 @@ export async function inTransaction<T>(session: Session, work: () => Promise<T>)
 		if (!session.broken) await session.execute("ROLLBACK").catch(() => session.destroy());
 		throw error;
 	}
-}
-
-function fenced(request: PositionMove): HeadraceError {
-	return new HeadraceError(
-		"E_FENCED",
-		`the position of ${request.stream} is no longer the one this run began with: another run has moved it`,
-		{ pipeline: request.pipeline, table: request.stream },
-	);
 }
 
 function positionRow([stream, epoch, seq, position, loadId, schemaVersion, committedAt]: TextRow): PositionRow {

@@ -4,13 +4,16 @@ import {
 	crashPoint,
 	decodeColumns,
 	encodeColumns,
+	fenced,
 	HeadraceError,
 	type LoadRequest,
 	type LoadResult,
+	loadsOfApply,
 	type PositionExpected,
 	type PositionMove,
 	type PositionRow,
 	qualified,
+	type RecordedLoad,
 	type RecordedSchema,
 } from "../../core/index.ts";
 import type { Session, TextRow } from "./session.ts";
@@ -213,15 +216,9 @@ export async function recordLoad(writer: Writer, request: LoadRequest, result: L
  * The last statements of a transaction that applies changes: a row for the request, and one for each part.
  * @throws E_FENCED
  */
-export async function recordApply(writer: Writer, request: ApplyRequest, { parts }: ApplyResult): Promise<void> {
+export async function recordApply(writer: Writer, request: ApplyRequest, result: ApplyResult): Promise<void> {
 	await movePosition(writer, request);
-	const none = { rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0 };
-	await recordLoads(writer, request, [
-		{ loadId: request.loadId, table: request.stream, result: none },
-		...request.parts.map(({ loadId, target }, index) => {
-			return { loadId, table: qualified(target.name), result: parts[index]! };
-		}),
-	]);
+	await recordLoads(writer, request, loadsOfApply(request, result));
 	for (const { schema, schemaVersion } of request.parts)
 		if (schema !== undefined) await recordSchema(writer, { pipeline: request.pipeline, schema, schemaVersion });
 }
@@ -235,12 +232,6 @@ async function movePosition(writer: Writer, request: PositionMove): Promise<void
 WHERE ${asGiven(request)}`,
 	);
 	if (moved !== 1) throw fenced(request);
-}
-
-interface RecordedLoad {
-	readonly loadId: string;
-	readonly table: string;
-	readonly result: Pick<LoadResult, "rowsInserted" | "rowsUpdated" | "rowsDeleted">;
 }
 
 /** Rows of one INSERT: a statement has at most 16 MB, and each row holds two positions. */
@@ -273,14 +264,6 @@ function refuseLong({ toPosition, stream }: PositionMove): void {
 		throw new HeadraceError("E_TOO_LARGE", `the position of ${stream} is longer than ${VARCHAR_BYTES_MAX} bytes`, {
 			hint: "Read fewer files by one table: give folders tables of their own.",
 		});
-}
-
-function fenced(request: PositionExpected): HeadraceError {
-	return new HeadraceError(
-		"E_FENCED",
-		`the position of ${request.stream} is no longer the one this run began with: another run has moved it`,
-		{ pipeline: request.pipeline, table: request.stream },
-	);
 }
 
 function positionRow([stream, epoch, seq, position, loadId, schemaVersion, committedAt]: TextRow): PositionRow {

@@ -4,13 +4,15 @@ import {
 	crashPoint,
 	decodeColumns,
 	encodeColumns,
-	HeadraceError,
+	fenced,
 	type LoadRequest,
 	type LoadResult,
+	loadsOfApply,
 	type PositionExpected,
 	type PositionMove,
 	type PositionRow,
 	qualified,
+	type RecordedLoad,
 	type RecordedSchema,
 } from "../../core/index.ts";
 import { isNotThere } from "./errors.ts";
@@ -213,15 +215,9 @@ export async function recordLoad(
  * The last statements of a transaction that applies changes: a row for the request, and one for each part.
  * @throws E_FENCED
  */
-export async function recordApply(session: Session, request: ApplyRequest, { parts }: ApplyResult): Promise<void> {
+export async function recordApply(session: Session, request: ApplyRequest, result: ApplyResult): Promise<void> {
 	await movePosition(session, request);
-	const none = { rowsInserted: 0, rowsUpdated: 0, rowsDeleted: 0 };
-	await recordLoads(session, request, [
-		{ loadId: request.loadId, table: request.stream, result: none },
-		...request.parts.map(({ loadId, target }, index) => {
-			return { loadId, table: qualified(target.name), result: parts[index]! };
-		}),
-	]);
+	await recordLoads(session, request, loadsOfApply(request, result));
 	for (const { schema, schemaVersion } of request.parts)
 		if (schema !== undefined) await recordSchema(session, { pipeline: request.pipeline, schema, schemaVersion });
 }
@@ -236,12 +232,6 @@ WHERE PIPELINE = ? AND STREAM = ? AND EPOCH = ? AND SEQ = ? AND POSITION IS NOT 
 		[toPosition, loadId, schemaVersion, pipeline, stream, epoch, seq, fromPosition],
 	);
 	if (moved.updated !== 1) throw fenced(request);
-}
-
-interface RecordedLoad {
-	readonly loadId: string;
-	readonly table: string;
-	readonly result: Pick<LoadResult, "rowsInserted" | "rowsUpdated" | "rowsDeleted">;
 }
 
 /** Rows of one INSERT. */
@@ -278,14 +268,6 @@ async function recordSchema(
 		`INSERT INTO ${SCHEMAS} SELECT ?, ?, ?, ?, greatest(${NOW}, coalesce((SELECT DATEADD(microsecond, 1, max(COMMITTED_AT))
 FROM ${SCHEMAS} WHERE PIPELINE = ? AND STREAM = ?), ${NOW}))`,
 		[pipeline, schema.stream, schemaVersion, columns, pipeline, schema.stream],
-	);
-}
-
-function fenced(request: PositionExpected): HeadraceError {
-	return new HeadraceError(
-		"E_FENCED",
-		`the position of ${request.stream} is no longer the one this run began with: another run has moved it`,
-		{ pipeline: request.pipeline, table: request.stream },
 	);
 }
 
