@@ -2,12 +2,14 @@ import { type HeadraceError, qualified, type ReceiptError, type TableReceipt } f
 import type { TableOutcome } from "../flow/index.ts";
 import type { TablePlan } from "./planned-table.ts";
 
-export function emptyReceipt(plan: TablePlan): TableReceipt {
+export function emptyReceipt({ source, into, selected, write }: TablePlan): TableReceipt {
+	return pendingReceipt({ table: source, into: qualified(into), mode: selected.options.mode, write });
+}
+
+/** Of what has not begun. */
+export function pendingReceipt(of: Pick<TableReceipt, "table" | "into" | "mode" | "write">): TableReceipt {
 	return {
-		table: plan.source,
-		into: qualified(plan.into),
-		mode: plan.selected.options.mode,
-		write: plan.write,
+		...of,
 		state: "pending",
 		rows_read: 0,
 		rows_staged: 0,

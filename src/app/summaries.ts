@@ -7,7 +7,7 @@ import {
 	type TableName,
 	type TableReceipt,
 } from "../core/index.ts";
-import { receiptError } from "./receipt.ts";
+import { pendingReceipt, receiptError } from "./receipt.ts";
 import { TableChecks } from "./table-checks.ts";
 
 /** A summary of a run, its query filled in. */
@@ -52,26 +52,7 @@ export async function planSummary(summary: Summary, scope: SummaryScope): Promis
 }
 
 export function emptySummaryReceipt({ summary }: SummaryPlan): TableReceipt {
-	return {
-		table: summary.name,
-		into: qualified(summary.into),
-		mode: "summary",
-		write: "replace",
-		state: "pending",
-		rows_read: 0,
-		rows_staged: 0,
-		rows_loaded: 0,
-		rows_rejected: 0,
-		rows_inserted: 0,
-		rows_updated: 0,
-		rows_deleted: 0,
-		bytes: 0,
-		seconds: 0,
-		attempts: 0,
-		position: null,
-		values_changed: {},
-		error: null,
-	};
+	return pendingReceipt({ table: summary.name, into: qualified(summary.into), mode: "summary", write: "replace" });
 }
 
 /** Why a summary is not built: the first of its needs that the run did not meet; null when nothing is in its way. */

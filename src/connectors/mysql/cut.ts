@@ -1,6 +1,6 @@
 import { HeadraceError } from "../../core/index.ts";
 import type { MysqlConnection } from "./connection.ts";
-import { beginStill, type LogBefore, logBefore } from "./log-place.ts";
+import { type BinlogPlace, beginStill, logBefore, type ViewPlace } from "./log-place.ts";
 import { type CutMarks, type MarksLack, marksAfter, marksBefore } from "./marks.ts";
 import { stopped } from "./readers.ts";
 
@@ -13,24 +13,12 @@ const READERS_MAX = 16;
  */
 const SAME_PLACES = 4;
 
-export interface Cut {
+export interface Cut extends ViewPlace {
 	/** All see the same state. */
 	readonly connections: readonly MysqlConnection[];
 	/** UTC, `YYYY-MM-DD HH:MM:SS.ffffff`, read just before the cut. */
 	readonly clock: string;
 	readonly marks: CutMarks | MarksLack;
-	/** Position of the view in the binlog; null when the server tells none. */
-	readonly binlog: BinlogPlace | null;
-	/** What was asked of the log before the view was opened; absent when nobody wants the log's place. */
-	readonly before?: LogBefore;
-}
-
-/** Where the server says that a view lies in its log. */
-export interface BinlogPlace {
-	readonly file: string;
-	readonly offset: number;
-	/** Percona Server: the GTIDs that the view sees. */
-	readonly gtid?: string;
 }
 
 /**

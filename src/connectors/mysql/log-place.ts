@@ -3,7 +3,6 @@ import { type Finding, HeadraceError, type LogPlace } from "../../core/index.ts"
 import { logEnd, logFiles, mariadbGtid, serverName } from "./binlog/log-files.ts";
 import { encodeLogPosition, FIRST_OFFSET, type LogPosition } from "./binlog/position.ts";
 import type { MysqlConnection } from "./connection.ts";
-import type { Cut } from "./cut.ts";
 import { writingTransactions } from "./marks.ts";
 import { stopped } from "./readers.ts";
 import { atLeast } from "./server.ts";
@@ -129,8 +128,24 @@ function lacksProcess({ server: { account } }: MysqlConnection, cause: HeadraceE
 	});
 }
 
+/** What is known of where a view lies in the log. */
+export interface ViewPlace {
+	/** Null when the server tells none. */
+	readonly binlog: BinlogPlace | null;
+	/** What was asked of the log before the view was opened; absent when nobody wants the log's place. */
+	readonly before?: LogBefore;
+}
+
+/** Where the server says that a view lies in its log. */
+export interface BinlogPlace {
+	readonly file: string;
+	readonly offset: number;
+	/** Percona Server: the GTIDs that the view sees. */
+	readonly gtid?: string;
+}
+
 /** The place of a view that `openCut` has opened. @throws E_LOG_SETTINGS without a log, E_RIGHTS */
-export async function logPlace(connection: MysqlConnection, { binlog, before }: Cut): Promise<LogPlace> {
+export async function logPlace(connection: MysqlConnection, { binlog, before }: ViewPlace): Promise<LogPlace> {
 	if (binlog !== null) {
 		const { file, offset } = binlog;
 		const isMariadb = connection.server.flavour === "mariadb";

@@ -21,21 +21,8 @@ import { foldRequest, Place } from "./target-names.ts";
 import { evolve, findColumn, type Relation, readRelation, refuseTooMany } from "./target-table.ts";
 import { mapType } from "./target-types.ts";
 import { expectStaged } from "./write.ts";
-import { applyStaged, makeWhole } from "./write-changes.ts";
+import { applyStaged, makeWhole, type StagedPart } from "./write-changes.ts";
 import type { Writer } from "./writer.ts";
-
-/** A part whose rows are in a stage of the session. */
-export interface StagedPart {
-	readonly part: ChangesPart;
-	/** Of the table, as the part wants it. */
-	readonly context: LoadContext;
-	readonly shape: Shape;
-	/** Of the rows: their columns are those of `changeColumns`. */
-	readonly rows: LoadContext;
-	readonly rowsReceived: number;
-	/** Quoted name of a table for rows that are made whole; null when all are. */
-	readonly whole: string | null;
-}
 
 interface ChangesContext {
 	readonly options: RedshiftOptions;

@@ -1,9 +1,14 @@
-import { createHash } from "node:crypto";
-import type { LoadRequest, TableName, TargetTable } from "../../core/index.ts";
+import {
+	cutName,
+	foldedRequest,
+	foldedTarget,
+	type LoadRequest,
+	type TableName,
+	type TargetTable,
+} from "../../core/index.ts";
 import { redshiftDialect } from "../../sql/index.ts";
 import { quoteIdentifier, quoteTable } from "./sql-text.ts";
 
-const HASH_DIGITS = 8;
 /** Schema of a table whose name has none. */
 const SCHEMA_DEFAULT = "public";
 
@@ -16,13 +21,7 @@ export function foldName(name: string): string {
 	const folded = name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase()).replaceAll("%", "_");
 	const bytesMax = redshiftDialect.identifierBytesMax!;
 	if (Buffer.byteLength(folded) <= bytesMax && !name.includes("%")) return folded;
-	const hash = createHash("sha256").update(name).digest("hex").slice(0, HASH_DIGITS);
-	let cut = "";
-	for (const character of folded) {
-		if (Buffer.byteLength(cut + character) > bytesMax - HASH_DIGITS - 1) break;
-		cut += character;
-	}
-	return `${cut}_${hash}`;
+	return cutName(name, folded, bytesMax);
 }
 
 /** Where a table lies. */
@@ -52,30 +51,10 @@ export class Place {
 
 /** The target with its columns' names as they are kept. */
 export function foldTarget(target: TargetTable): TargetTable {
-	return {
-		name: target.name,
-		columns: target.columns.map((column) => ({
-			...column,
-			name: foldName(column.name),
-			...(column.renamedFrom === undefined ? {} : { renamedFrom: foldName(column.renamedFrom) }),
-		})),
-		key: target.key.map(foldName),
-		...(target.distKey === undefined ? {} : { distKey: foldName(target.distKey) }),
-		...(target.sortKey === undefined ? {} : { sortKey: target.sortKey.map(foldName) }),
-	};
+	return foldedTarget(target, foldName);
 }
 
 /** A request that names columns as they are kept. */
 export function foldRequest(request: LoadRequest): LoadRequest {
-	const { orderColumn, deletedColumn, interval, overlap } = request;
-	return {
-		...request,
-		target: foldTarget(request.target),
-		...(orderColumn === undefined ? {} : { orderColumn: foldName(orderColumn) }),
-		...(deletedColumn === undefined ? {} : { deletedColumn: foldName(deletedColumn) }),
-		...(interval?.column === undefined ? {} : { interval: { ...interval, column: foldName(interval.column) } }),
-		...(overlap === undefined
-			? {}
-			: { overlap: { ...overlap, column: foldName(overlap.column), added: (overlap.added ?? []).map(foldName) } }),
-	};
+	return foldedRequest(request, foldName);
 }

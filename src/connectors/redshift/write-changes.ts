@@ -30,11 +30,23 @@ import {
 	redshiftInsertVersions,
 	redshiftUpdateKnown,
 } from "../../sql/index.ts";
-import type { StagedPart } from "./changes.ts";
 import { mergeOf, resultOf } from "./load.ts";
 import type { LoadContext, Shape } from "./load-context.ts";
 import { type StageColumn, stageDdl, stageName } from "./stage.ts";
 import { nullKey } from "./write.ts";
+
+/** A part whose rows are in a stage of the session. */
+export interface StagedPart {
+	readonly part: ChangesPart;
+	/** Of the table, as the part wants it. */
+	readonly context: LoadContext;
+	readonly shape: Shape;
+	/** Of the rows: their columns are those of `changeColumns`. */
+	readonly rows: LoadContext;
+	readonly rowsReceived: number;
+	/** Quoted name of a table for rows that are made whole; null when all are. */
+	readonly whole: string | null;
+}
 
 /** Makes the table for rows that are completed from the target: with its types. Gives its quoted name. */
 export async function makeWhole(

@@ -21,22 +21,7 @@ import { queryTag, type Session, transactionName } from "./session.ts";
 import { changesFolder, clearFolder, isPut, stageFiles } from "./stage-files.ts";
 import { findColumn, type Relation } from "./table.ts";
 import { mapType } from "./types.ts";
-import { applyPart, createWhole } from "./write-changes.ts";
-
-/** A part whose table is there, and whose rows have a place to go to. */
-export interface ReadyPart {
-	/** As it was given: names are not folded. */
-	readonly part: ChangesPart;
-	/** Of the table as the part has it, with its names as they are now. */
-	readonly context: LoadContext;
-	readonly relation: Relation;
-	/** Of the rows: their columns are those of `changeColumns`. */
-	readonly rows: LoadContext;
-	/** Quoted name of a temporary table for the rows; null when they go straight into the table. */
-	readonly stage: string | null;
-	/** Quoted name of one for rows that are made whole; null when all are. */
-	readonly whole: string | null;
-}
+import { applyPart, createWhole, type ReadyPart } from "./write-changes.ts";
 
 interface ChangesContext {
 	readonly options: SnowflakeOptions;

@@ -1,10 +1,15 @@
-import { createHash } from "node:crypto";
-import type { LoadRequest, TableName, TargetTable } from "../../core/index.ts";
+import {
+	foldedRequest,
+	foldedTarget,
+	type LoadRequest,
+	nameHash,
+	type TableName,
+	type TargetTable,
+} from "../../core/index.ts";
 import { quoteDouble } from "../../sql/index.ts";
 
 /** https://docs.snowflake.com/en/sql-reference/identifiers-syntax */
 const NAME_LENGTH_MAX = 255;
-const HASH_DIGITS = 8;
 const SCHEMA_DEFAULT = "PUBLIC";
 /** A name that needs no quotes: Snowflake keeps it, and looks it up, in upper case. */
 const REGULAR = /^[A-Za-z_][A-Za-z0-9_$]*$/;
@@ -17,8 +22,8 @@ export function foldName(name: string): string {
 	const folded = REGULAR.test(name) ? name.toUpperCase() : name;
 	const characters = [...folded];
 	if (characters.length <= NAME_LENGTH_MAX) return folded;
-	const hash = createHash("sha256").update(name).digest("hex").slice(0, HASH_DIGITS).toUpperCase();
-	return `${characters.slice(0, NAME_LENGTH_MAX - HASH_DIGITS - 1).join("")}_${hash}`;
+	const hash = nameHash(name).toUpperCase();
+	return `${characters.slice(0, NAME_LENGTH_MAX - hash.length - 1).join("")}_${hash}`;
 }
 
 /** A name as it is written without quotes: for people, and for results whose names nobody quoted. */
@@ -62,28 +67,10 @@ export class Place {
 
 /** The target with its columns' names as they are kept. */
 export function foldTarget(target: TargetTable): TargetTable {
-	return {
-		...target,
-		columns: target.columns.map((column) => ({
-			...column,
-			name: foldName(column.name),
-			...(column.renamedFrom === undefined ? {} : { renamedFrom: foldName(column.renamedFrom) }),
-		})),
-		key: target.key.map(foldName),
-	};
+	return foldedTarget(target, foldName);
 }
 
 /** A request that names columns as they are kept; the fields of its files keep the names that they have there. */
 export function foldRequest(request: LoadRequest): LoadRequest {
-	const { orderColumn, deletedColumn, interval, overlap } = request;
-	return {
-		...request,
-		target: foldTarget(request.target),
-		...(orderColumn === undefined ? {} : { orderColumn: foldName(orderColumn) }),
-		...(deletedColumn === undefined ? {} : { deletedColumn: foldName(deletedColumn) }),
-		...(interval?.column === undefined ? {} : { interval: { ...interval, column: foldName(interval.column) } }),
-		...(overlap === undefined
-			? {}
-			: { overlap: { ...overlap, column: foldName(overlap.column), added: (overlap.added ?? []).map(foldName) } }),
-	};
+	return foldedRequest(request, foldName);
 }

@@ -1,6 +1,7 @@
 import {
 	baseMissing,
 	CHANGE_DELETED_COLUMN,
+	type ChangesPart,
 	DELETED_AT_COLUMN,
 	HISTORY_COLUMNS,
 	keepsDeleted,
@@ -24,11 +25,25 @@ import {
 	snowflakeMarkAll,
 	snowflakeMerge,
 } from "../../sql/index.ts";
-import type { ReadyPart } from "./changes.ts";
 import { copyRows, countKeys, type LoadContext, resultOf, stageColumns, stagePlace } from "./load.ts";
 import { foldName } from "./names.ts";
 import type { Relation } from "./table.ts";
 import { comparisons } from "./write-merge.ts";
+
+/** A part whose table is there, and whose rows have a place to go to. */
+export interface ReadyPart {
+	/** As it was given: names are not folded. */
+	readonly part: ChangesPart;
+	/** Of the table as the part has it, with its names as they are now. */
+	readonly context: LoadContext;
+	readonly relation: Relation;
+	/** Of the rows: their columns are those of `changeColumns`. */
+	readonly rows: LoadContext;
+	/** Quoted name of a temporary table for the rows; null when they go straight into the table. */
+	readonly stage: string | null;
+	/** Quoted name of one for rows that are made whole; null when all are. */
+	readonly whole: string | null;
+}
 
 const VERSIONS: SnowflakeVersions = {
 	validFrom: foldName(HISTORY_COLUMNS.validFrom),

@@ -13,7 +13,8 @@ import { Problem } from "../parts/notice.tsx";
 import { Time } from "../parts/time.tsx";
 import { useResource } from "../resource.ts";
 import { mayOperate } from "../session.tsx";
-import type { GridTable } from "./grid.tsx";
+
+export type GridTable = Grid["tables"][number];
 
 /** What `--interval` takes for a run's interval. */
 export function intervalName(interval: { readonly start: string } | null): string | null {

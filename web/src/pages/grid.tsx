@@ -5,10 +5,8 @@ import type { Grid, GridCell, RunSquare } from "../../../src/server/api.ts";
 import { runUrl, tableUrl } from "../addresses.ts";
 import { dayOf, duration, intervalText, plural, shortDateTime } from "../format.ts";
 import { Legend, Mark } from "../parts/mark.tsx";
-import { CellBulk, CellPanel } from "./cell-panel.tsx";
+import { CellBulk, CellPanel, type GridTable } from "./cell-panel.tsx";
 import { squareLabel } from "./pipeline-cells.tsx";
-
-export type GridTable = Grid["tables"][number];
 
 /** Where a cell is: `table` and `run` are indices of the grid. */
 export interface Place {
