@@ -125,7 +125,7 @@ export async function recorded<Options extends RunOptions>(
 		await alarms.finish(lastRunId);
 		await watch.finish();
 		await log.flush();
-		await state.prune();
+		await state.pruneHourly();
 	}
 }
 

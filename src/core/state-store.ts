@@ -148,8 +148,8 @@ export interface StateStore extends Port {
 	savePositions(pipeline: string, positions: readonly StoredPosition[]): Promise<void>;
 	positions(pipeline: string): Promise<StoredPosition[]>;
 	/**
-	 * When each table of a pipeline was last loaded, as far as its runs are kept. Of a table that is loaded by intervals
-	 * only its newest one counts: to fill an old month today makes nothing fresh.
+	 * When each table of a pipeline was last loaded, also when that run is no longer kept. Of a table that is loaded by
+	 * intervals only its newest one counts: to fill an old month today makes nothing fresh.
 	 */
 	lastSuccesses(pipeline: string): Promise<TableSuccess[]>;
 	/** What the channels of a pipeline know, and what they are yet to be told. */

@@ -1,5 +1,4 @@
 import { access } from "node:fs/promises";
-import { dirname } from "node:path";
 import {
 	type Batch,
 	type Field,
@@ -10,8 +9,9 @@ import {
 } from "../core/index.ts";
 import { duckdbDialect, quoteSingle } from "../sql/index.ts";
 import { EngineConnection } from "./connection.ts";
-import { ENGINE_MEMORY_BYTES_DEFAULT, Engine } from "./engine.ts";
+import { ENGINE_MEMORY_BYTES_DEFAULT, Engine, type EngineOptions } from "./engine.ts";
 import { engineError } from "./errors.ts";
+import { type FileWriter, openFileWriter } from "./kept-engines.ts";
 import { duckdbType, selectItem } from "./types.ts";
 
 /** Rows of one file when they are narrow: four of DuckDB's row groups. Wide rows end a file by their bytes. */
@@ -50,16 +50,17 @@ export class ParquetFormat implements FileFormat {
 		const first = await firstBatch(iterator);
 		if (first === null) return;
 		let path: string;
-		let engine: Engine;
+		let writer: FileWriter;
 		try {
 			path = await request.nextPath();
-			engine = await this.#engine({ preserveOrder: false, allowedDirectories: [dirname(path)] });
+			writer = await openFileWriter(path, { ...this.#engineOptions, preserveOrder: false });
 		} catch (error) {
 			first.release();
 			await iterator.return?.();
 			throw error;
 		}
-		await using _engine = engine;
+		await using _writer = writer;
+		const { engine } = writer;
 		await using connections = new AsyncDisposableStack();
 		const lanes: EngineConnection[] = [];
 		for (let lane = 0; lane < Math.min(LANES_MAX, engine.threads); lane++)
@@ -78,23 +79,25 @@ export class ParquetFormat implements FileFormat {
 				const next = begun ?? request.nextPath();
 				begun = null;
 				const path = await next;
-				const sql = `COPY (SELECT ${items} FROM ${relation}) TO ${quoteSingle(path)} (FORMAT parquet, COMPRESSION zstd)`;
+				const sql = `COPY (SELECT ${items} FROM ${relation}) TO ${quoteSingle(writer.pathFor(path))} (FORMAT parquet, COMPRESSION zstd)`;
 				paths.set(sql, path);
 				return sql;
 			},
 			onGroup: async (rows, sql) => {
 				const path = paths.get(sql)!;
 				paths.delete(sql);
+				await writer.deliver(path);
 				await request.written(path, rows);
 			},
 		});
+		writer.done();
 	}
 
 	async *read(localPath: string, fields: readonly Field[]): AsyncGenerator<Batch, void, undefined> {
 		await access(localPath).catch((cause: unknown) => {
 			throw new HeadraceError("E_FILE_NOT_FOUND", `the file ${localPath} is not there or can't be read`, { cause });
 		});
-		await using engine = await this.#engine({ allowedPaths: [localPath] });
+		await using engine = await Engine.open({ ...this.#engineOptions, allowedPaths: [localPath] });
 		await using connection = await engine.connect();
 		try {
 			const { batches } = await connection.stream(`SELECT * FROM ${parquetRelation([localPath], fields)}`);
@@ -104,14 +107,13 @@ export class ParquetFormat implements FileFormat {
 		}
 	}
 
-	#engine(more: { preserveOrder?: boolean; allowedDirectories?: string[]; allowedPaths?: string[] }): Promise<Engine> {
+	get #engineOptions(): EngineOptions {
 		const { memoryBytes, threads, temporaryDirectory } = this.#options;
-		return Engine.open({
+		return {
 			...(memoryBytes === undefined ? {} : { memoryBytes }),
 			...(threads === undefined ? {} : { threads }),
 			...(temporaryDirectory === undefined ? {} : { tempDirectory: temporaryDirectory }),
-			...more,
-		});
+		};
 	}
 }
 

@@ -135,6 +135,31 @@ export const MIGRATIONS: readonly string[] = [
 		PRIMARY KEY (pipeline, started_at)
 	) STRICT, WITHOUT ROWID;
 	`,
+	// A history of 100,000 runs took seconds to look through for what is asked of it most.
+	`
+	CREATE TABLE table_successes (
+		pipeline TEXT NOT NULL,
+		table_name TEXT NOT NULL,
+		interval_end TEXT NOT NULL,
+		ended_at TEXT NOT NULL,
+		is_interval INTEGER NOT NULL,
+		PRIMARY KEY (pipeline, table_name, is_interval)
+	) STRICT, WITHOUT ROWID;
+	INSERT INTO table_successes (pipeline, table_name, interval_end, ended_at, is_interval)
+		SELECT pipeline, table_name, interval_end, ended_at, CASE WHEN interval_end = '' THEN 0 ELSE 1 END
+		FROM (
+			SELECT pipeline, table_name, interval_end, ended_at, row_number() OVER (
+				PARTITION BY pipeline, table_name, CASE WHEN interval_end = '' THEN 0 ELSE 1 END
+				ORDER BY interval_end DESC, ended_at DESC) AS age
+			FROM (
+				SELECT r.pipeline AS pipeline, t.table_name AS table_name,
+					CASE WHEN t.receipt ->> 'mode' = 'interval' THEN coalesce(r.interval_end, '') ELSE '' END AS interval_end,
+					coalesce(r.finished_at, r.started_at) AS ended_at
+				FROM table_receipts t JOIN runs r USING (run_id)
+				WHERE t.state = 'succeeded' AND coalesce(r.details ->> 'stage', '') <> 'extract') AS successes) AS aged
+		WHERE age = 1;
+	CREATE INDEX jobs_ended ON jobs (queued_at, job_id) WHERE ended = 1;
+	`,
 ];
 
 /** The version this program writes. */

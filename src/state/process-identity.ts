@@ -8,6 +8,13 @@ import { hostname } from "node:os";
  * Elsewhere than on Linux the digits are missing.
  */
 export function processHolder(): string {
+	own ??= nameOfThisProcess();
+	return own;
+}
+
+let own: string | null = null;
+
+function nameOfThisProcess(): string {
 	const start = startTicks(process.pid);
 	const identity = start === null ? "" : ` #${start}.${pidNamespace()}`;
 	return `${hostname()} pid ${process.pid}${identity}`;
@@ -18,6 +25,7 @@ export function processHolder(): string {
  * can know: another host, another container, a text of another form.
  */
 export function holderIsDead(holder: string): boolean {
+	if (holder === processHolder()) return false;
 	const match = /^(.*)(?: pid |:)(\d+)(?: #(\d+)\.(\d+))?(?: .*)?$/.exec(holder);
 	if (match === null || match[1] !== hostname()) return false;
 	const pid = Number(match[2]);

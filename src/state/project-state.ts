@@ -11,7 +11,7 @@ import { acquire, holderOf, release, renew } from "./lease-rows.ts";
 import { PostgresDatabase, type ServerOptions } from "./postgres-database.ts";
 import { processHolder } from "./process-identity.ts";
 import { redactedRun } from "./redacted.ts";
-import { findRunId, receiptsOf, saveRun, settleAbandonedRuns } from "./run-rows.ts";
+import { findRunId, lastSuccesses, receiptsOf, saveRun, settleAbandonedRuns } from "./run-rows.ts";
 import { ServerStore } from "./server-store.ts";
 import { SqliteDatabase } from "./sqlite-database.ts";
 import { all, insert, places, run, textOf, textOrNull } from "./work.ts";
@@ -32,6 +32,7 @@ export interface Retention {
 
 export const DEFAULT_RETENTION: Retention = { days: 90, runsKept: 50 };
 
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 /** Runs deleted in one transaction, so that others need not wait long for the lock. */
 const PRUNE_RUNS_MAX = 100;
@@ -68,6 +69,8 @@ export class ProjectState implements StateStore {
 	readonly #redact: (text: string) => string;
 	readonly #holder = processHolder();
 	readonly #bootId = bootId();
+	/** By the process' own clock. */
+	#prunedMs: number | null = null;
 
 	constructor(database: StateDatabase, redact: (text: string) => string = redactByLook) {
 		this.place = database.place;
@@ -189,23 +192,8 @@ export class ProjectState implements StateStore {
 		}));
 	}
 
-	async lastSuccesses(pipeline: string): Promise<TableSuccess[]> {
-		const rows = await this.#database.use(() =>
-			all(
-				`WITH successes AS (
-					SELECT t.table_name AS table_name, coalesce(r.finished_at, r.started_at) AS ended_at,
-						CASE WHEN t.receipt ->> 'mode' = 'interval' THEN r.interval_end END AS interval_end
-					FROM table_receipts t JOIN runs r USING (run_id)
-					WHERE r.pipeline = $1 AND t.state = 'succeeded' AND coalesce(r.details ->> 'stage', '') <> 'extract'
-				), newest AS (SELECT table_name, max(interval_end) AS interval_end FROM successes GROUP BY table_name)
-				SELECT s.table_name AS table_name, max(s.ended_at) AS ended_at
-				FROM successes s JOIN newest n USING (table_name)
-				WHERE s.interval_end IS NULL OR s.interval_end = n.interval_end
-				GROUP BY s.table_name ORDER BY s.table_name`,
-				pipeline,
-			),
-		);
-		return rows.map((row) => ({ table: textOf(row, "table_name"), at: textOf(row, "ended_at") }));
+	lastSuccesses(pipeline: string): Promise<TableSuccess[]> {
+		return this.#database.use(() => lastSuccesses(pipeline));
 	}
 
 	alerts(pipeline: string): Promise<AlertEntry[]> {
@@ -236,11 +224,11 @@ export class ProjectState implements StateStore {
 		for (let count = PRUNE_RUNS_MAX; count === PRUNE_RUNS_MAX; pruned += count) {
 			const ids = await this.#database.use(() =>
 				all(
-					`SELECT run_id FROM (
-						SELECT run_id, state, started_at,
-							row_number() OVER (PARTITION BY pipeline ORDER BY started_at DESC, run_id DESC) AS age
-						FROM runs) AS aged
-					WHERE state <> 'running' AND started_at < $1 AND age > $2 LIMIT $3`,
+					`SELECT run_id FROM runs r WHERE started_at < $1 AND state <> 'running' AND $2 <= (
+						SELECT count(*) FROM (
+							SELECT 1 FROM runs n WHERE n.pipeline = r.pipeline
+								AND (n.started_at, n.run_id) > (r.started_at, r.run_id) LIMIT $2) AS newer)
+					LIMIT $3`,
 					before,
 					retention.runsKept,
 					PRUNE_RUNS_MAX,
@@ -256,6 +244,14 @@ export class ProjectState implements StateStore {
 		}
 		if (pruned > 0) await this.#database.tidy();
 		return pruned;
+	}
+
+	/** The same, once an hour in a process: who makes many runs need not look for old ones after each. */
+	async pruneHourly(): Promise<void> {
+		const now = performance.now();
+		if (this.#prunedMs !== null && now - this.#prunedMs < HOUR_MS) return;
+		this.#prunedMs = now;
+		await this.prune();
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
 import { HeadraceError } from "../core/errors.ts";
-import type { RunReceipt, RunState, TableReceipt } from "../core/state-store.ts";
+import type { RunReceipt, RunState, TableReceipt, TableSuccess } from "../core/state-store.ts";
 import type { StateDatabase } from "./database.ts";
 import { isHeld } from "./lease-rows.ts";
 import {
@@ -57,7 +57,7 @@ const REPLACED = COLUMNS.slice(1)
 
 /** Inserts or replaces a run with its tables. */
 export function* saveRun(receipt: RunReceipt, { holder, bootId, lease }: RunMaker): Work<void> {
-	const { run_id, pipeline, interval, state, started_at, finished_at } = receipt;
+	const { run_id, pipeline, interval, state, started_at, finished_at, stage } = receipt;
 	const details = detailsOf(receipt);
 	const json = details === null ? null : jsonText(details);
 	const [start, end] = [interval?.start ?? null, interval?.end ?? null];
@@ -65,6 +65,33 @@ export function* saveRun(receipt: RunReceipt, { holder, bootId, lease }: RunMake
 	const values = [run_id, pipeline, start, end, state, started_at, finished_at, json, ...made];
 	yield* insert("runs", COLUMNS, [values], `ON CONFLICT (run_id) DO UPDATE SET ${REPLACED}`);
 	yield* replaceReceipts(run_id, receipt.tables);
+	if (stage !== "extract") yield* noteSuccesses(receipt);
+}
+
+/** Of a table that is loaded by intervals its newest interval counts, else the last time. */
+function* noteSuccesses({ pipeline, interval, started_at, finished_at, tables }: RunReceipt): Work<void> {
+	const succeeded = new Map(tables.flatMap((each) => (each.state === "succeeded" ? [[each.table, each.mode]] : [])));
+	yield* insert(
+		"table_successes",
+		["pipeline", "table_name", "interval_end", "ended_at", "is_interval"],
+		[...succeeded].map(([table, mode]) => {
+			const end = mode === "interval" ? (interval?.end ?? "") : "";
+			return [pipeline, table!, end, finished_at ?? started_at, end === "" ? 0 : 1];
+		}),
+		`ON CONFLICT (pipeline, table_name, is_interval) DO UPDATE
+			SET interval_end = excluded.interval_end, ended_at = excluded.ended_at
+			WHERE (excluded.interval_end, excluded.ended_at) > (table_successes.interval_end, table_successes.ended_at)`,
+	);
+}
+
+/** When each table of a pipeline was last loaded. */
+export function* lastSuccesses(pipeline: string): Work<TableSuccess[]> {
+	const rows = yield* all(
+		`SELECT table_name, max(ended_at) AS ended_at FROM table_successes WHERE pipeline = $1
+		GROUP BY table_name ORDER BY table_name`,
+		pipeline,
+	);
+	return rows.map((row) => ({ table: textOf(row, "table_name"), at: textOf(row, "ended_at") }));
 }
 
 function* replaceReceipts(runId: string, tables: readonly TableReceipt[]): Work<void> {

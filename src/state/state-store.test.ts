@@ -313,7 +313,7 @@ describe("the file", () => {
 		expect(notices).toEqual([]);
 	});
 
-	test.each([1, 2, 3, 4])("of version %i gets what later ones need, and keeps its runs", async (version) => {
+	test.each([1, 2, 3, 4, 5, 6])("of version %i gets what later ones need, and keeps its runs", async (version) => {
 		const database = new DatabaseSync(path);
 		for (const step of MIGRATIONS.slice(0, version)) database.exec(step);
 		const { tables, ...kept } = run("r1");
@@ -331,6 +331,11 @@ describe("the file", () => {
 		database.close();
 		await using store = await open();
 		expect(await store.run("r1")).toEqual(run("r1"));
+		const loaded = tables.flatMap(({ table, state }) =>
+			state === "succeeded" ? [{ table, at: kept.finished_at }] : [],
+		);
+		expect(loaded).toHaveLength(2);
+		expect(await store.lastSuccesses("shop")).toEqual(loaded.toSorted((a, b) => (a.table < b.table ? -1 : 1)));
 		expect(await store.alerts("shop")).toEqual([]);
 		await store.saveRun({ ...run("r2"), error: { code: "E_CONNECT", message: "with s3cret", hint: "" } });
 		expect((await store.run("r2"))?.error?.message).toBe("with ***");
@@ -342,6 +347,32 @@ describe("the file", () => {
 		await store.server.saveJob({ jobId: "j", ended: false, queuedAt: "2026-01-01T00:00:00.000Z", entry: "{}" });
 		expect(await store.server.cancelJob("j", "anna")).toBe(true);
 		expect(notices).toEqual([]);
+	});
+
+	test("of before last successes were kept by themselves finds them in its runs", async () => {
+		const database = new DatabaseSync(path);
+		for (const step of MIGRATIONS.slice(0, 6)) database.exec(step);
+		const add = (id: string, minute: number, endDay: number | null, mode: string, details: object | null = null) => {
+			const at = `2026-11-20T10:0${minute}:00.000Z`;
+			const end = endDay === null ? null : `2026-11-0${endDay} 00:00:00`;
+			database
+				.prepare(
+					`INSERT INTO runs (run_id, pipeline, interval_start, interval_end, state, started_at, finished_at, holder, details)
+					VALUES (?, 'shop', ?, ?, 'succeeded', ?, ?, 'x', ?)`,
+				)
+				.run(id, end, end, at, at, details === null ? null : JSON.stringify(details));
+			database
+				.prepare("INSERT INTO table_receipts VALUES (?, 0, 'orders', 'succeeded', ?)")
+				.run(id, JSON.stringify({ ...receipt("orders"), mode }));
+		};
+		add("newest interval", 2, 5, "interval");
+		add("older interval, later", 3, 4, "interval");
+		add("before it had intervals", 1, null, "full");
+		add("extract only", 4, 6, "interval", { stage: "extract" });
+		database.exec(`PRAGMA user_version = 6; PRAGMA application_id = ${APPLICATION_ID}`);
+		database.close();
+		await using store = await open();
+		expect(await store.lastSuccesses("shop")).toEqual([{ table: "orders", at: "2026-11-20T10:02:00.000Z" }]);
 	});
 
 	test("is brought up to date by the steps that were released, which nobody edits", () => {

@@ -1,6 +1,7 @@
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import type { CheckedPipeline, Env } from "../../config/index.ts";
 import { HeadraceError, type RunEvent, toHeadraceErrors } from "../../core/index.ts";
+import { keepEngines } from "../../engine/index.ts";
 import type { Redactor } from "../../observe/index.ts";
 import { type Clock, nextTimes, SYSTEM_CLOCK } from "../../schedule/index.ts";
 import type { ProjectState, ScheduleRow } from "../../state/index.ts";
@@ -77,6 +78,7 @@ export class Service implements AsyncDisposable {
 	readonly history: HistoryLooks;
 	readonly #warming = new AbortController();
 	#dataVersion = 0;
+	#engines: AsyncDisposable | null = null;
 
 	constructor(options: ServiceOptions, state: ProjectState, app: App) {
 		this.#options = options;
@@ -115,6 +117,7 @@ export class Service implements AsyncDisposable {
 	 * @throws E_BUSY when another server has the project, which can't be shared
 	 */
 	async start(): Promise<void> {
+		this.#engines = await keepEngines({ folder: join(this.directory, ".headrace", "tmp"), countMax: this.jobsMax });
 		await this.catalog.refresh();
 		await this.#book.read(false);
 		await this.#election.start();
@@ -263,6 +266,7 @@ export class Service implements AsyncDisposable {
 
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.drain(0);
+		await this.#engines?.[Symbol.asyncDispose]();
 		await this.app[Symbol.asyncDispose]();
 		await this.state[Symbol.asyncDispose]();
 	}

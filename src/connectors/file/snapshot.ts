@@ -102,7 +102,9 @@ export class FileSnapshot implements Snapshot {
 		const table = tableNamed(this.#tables, request.table.name);
 		const signal = request.signal ?? this.#signal;
 		const condition = conditionOf(request);
-		await using connection = await this.#source.connect();
+		// Text is read without the engine, whose start costs more than a small file.
+		const needsEngine = condition !== null || table.format === "parquet";
+		await using connection = needsEngine ? await this.#source.connect() : null;
 		for (const file of chosenFiles(table, request)) {
 			if (signal?.aborted === true) throw new HeadraceError("E_STOPPED", "stopped while files were being read");
 			const stamp = await this.#stamp(file);
@@ -159,7 +161,7 @@ function checkColumns(file: SourceFile, inspection: Inspection, request: ReadReq
 }
 
 async function* readFile(
-	connection: EngineConnection,
+	connection: EngineConnection | null,
 	path: string,
 	table: FileTable,
 	inspection: Inspection,
@@ -168,12 +170,12 @@ async function* readFile(
 	signal: AbortSignal | undefined,
 ): AsyncGenerator<Batch, void, undefined> {
 	const { columns, types } = request;
-	if (inspection.format === "parquet") {
+	if (inspection.format === "parquet" && connection !== null) {
 		yield* readParquet(connection, path, inspection.found, { columns, all: request.table.columns }, condition, signal);
 		return;
 	}
 	const readText = table.format === "csv" ? readCsv : readJsonl;
-	if (condition === null) yield* readText(path, columns, types, signal);
+	if (condition === null || connection === null) yield* readText(path, columns, types, signal);
 	else {
 		const all = request.table.columns;
 		const batches = readText(path, all, types, signal);
