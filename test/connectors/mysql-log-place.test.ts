@@ -196,6 +196,38 @@ describe.each(CASES)("the place of a snapshot in the log of %s", (_title, name, 
 			expect(granted?.text.includes("PROCESS")).toBe(name !== "mariadb");
 		});
 
+		test("who waits for a table that somebody else wants to alter is not waited for", async () => {
+			await database.query(
+				"create table wanted (id int primary key) engine=innodb; create table written (id int primary key) engine=innodb",
+			);
+			await using reading = await database.connect();
+			await reading.query("start transaction; select * from wanted");
+			await using altering = await database.connect();
+			const altered = altering.query("alter table wanted add column v int");
+			await using writing = await database.connect();
+			await writing.query("start transaction; insert into written values (1)");
+			const waiting = async () =>
+				(
+					await database.query(
+						"select count(*) as n from information_schema.processlist where db = database() and state = 'Waiting for table metadata lock'",
+					)
+				)[0]!["n"];
+			await expect.poll(waiting).toBe("1");
+			const written = writing.query("insert into wanted (id) values (1); commit");
+			await expect.poll(waiting).toBe("2");
+			try {
+				await using snapshot = await source.snapshot({ readers: 1, forLog: true });
+				const { position } = await snapshot.logPlace!();
+				await reading.query("commit");
+				await Promise.all([altered, written]);
+				const table = await describeOne(source, database.name, "written");
+				expect(await readAll(snapshot, table)).toEqual([]);
+				expect(brief((await follow(source, [table], { from: position })).rows)).toEqual(["insert 1"]);
+			} finally {
+				await reading.query("commit");
+			}
+		});
+
 		test.skipIf(name === "mariadb")(
 			"a statement that goes on is waited for, until the snapshot is given up",
 			async () => {

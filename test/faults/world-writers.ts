@@ -54,7 +54,7 @@ export class WorldWriters {
 	}
 
 	async #write(): Promise<void> {
-		await using client = await this.#world.database.connect();
+		await using client = await this.#world.connect();
 		while (this.#running) {
 			await this.#world.transaction(async () => {
 				try {
@@ -73,7 +73,7 @@ export class WorldWriters {
 	}
 
 	async #change(): Promise<void> {
-		await using client = await this.#world.database.connect();
+		await using client = await this.#world.connect();
 		const { changes } = this.#world;
 		const told: TextClient = {
 			...client,

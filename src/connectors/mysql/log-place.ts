@@ -181,8 +181,8 @@ async function preparedBefore(connection: MysqlConnection): Promise<Pick<LogBefo
 /**
  * Waits until every transaction that is in the log now is visible to views that are opened later. Such a one stands in
  * InnoDB's list until it is visible; so those that are listed are waited for, but for the ones that were not about to commit:
- * they have changed nothing, their session rests, or they wait for a lock, roll back or change further rows, which nothing
- * does between log and commit.
+ * they have changed nothing, their session rests, or they wait for a lock (of rows, or of a table that somebody alters), roll
+ * back or change further rows, which nothing does between log and commit.
  * @throws E_RIGHTS, E_TIMEOUT
  */
 async function waitForCommits(connection: MysqlConnection, signal: AbortSignal | undefined): Promise<void> {
@@ -235,8 +235,14 @@ function isBusy(before: Listed, after: Listed): boolean {
 	return ["LOCK WAIT", "ROLLING BACK"].includes(after.state) || after.rowsChanged !== before.rowsChanged;
 }
 
+/**
+ * Sessions that nobody asks anything, and those whose statement has yet to get a table: a commit takes no metadata lock after
+ * it is in the log (ha_commit_trans in handler.cc), and who changes a table has its own before it writes to the log.
+ */
 async function restingSessions(connection: MysqlConnection): Promise<ReadonlySet<string>> {
-	const rows = await connection.rows("SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Sleep'");
+	const rows = await connection.rows(
+		"SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Sleep' OR STATE = 'Waiting for table metadata lock'",
+	);
 	return new Set(rows.map(([id]) => id ?? ""));
 }
 
