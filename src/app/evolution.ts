@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { type CheckedPipeline, matchesPattern, parsePattern } from "../config/index.ts";
 import {
 	type ColumnType,
-	decodePosition,
 	encodeColumns,
 	HeadraceError,
 	HeadraceErrors,
@@ -22,6 +21,7 @@ import { refusedFixes } from "./fixes.ts";
 import type { TablePlan } from "./planned-table.ts";
 import type { Session } from "./session.ts";
 import { currentColumns } from "./table-columns.ts";
+import { loadedIntervals, tableGone, withTableGone } from "./table-gone.ts";
 
 /** Tables that the destination is asked about at once. */
 const LOOKUPS_AT_ONCE = 8;
@@ -78,8 +78,9 @@ export function throwIfForbidden(pipeline: CheckedPipeline, plans: readonly Tabl
 
 /** What a run tells of the changes, table by table. */
 export function changeNotices(plans: readonly TablePlan[], runId: string): RunEvent[] {
-	return plans.flatMap(({ source, changes = [] }) =>
-		changes.map(
+	return plans.flatMap(({ source, changes = [], gone }): RunEvent[] => [
+		...(gone === undefined ? [] : [{ type: "notice", runId, level: "warn", table: source, message: gone } as const]),
+		...changes.map(
 			({ column, change, action, note, does }): RunEvent => ({
 				type: "notice",
 				runId,
@@ -88,7 +89,7 @@ export function changeNotices(plans: readonly TablePlan[], runId: string): RunEv
 				message: `${column} ${change}: ${action}; ${note}`,
 			}),
 		),
-	);
+	]);
 }
 
 /** The stream under which a table's columns are recorded: its intervals share it. */
@@ -137,8 +138,11 @@ async function evolvePlan(session: Session, plan: TablePlan, recorded: Recorded)
 	if (existing === null) {
 		const landing = current.map(({ name, target, type }): LandingColumn => ({ name, target, type }));
 		const record = current.map((column) => recordOf(column, key, column.type));
-		const fresh = { decisions: [], landing, kept: [], reading: "usual", added: [], fixes: [], record } as const;
-		return applied(session, plan, task, fresh, { stream, known });
+		const gone = task.fullRefresh ? null : tableGone(plan, task, recorded.positions);
+		const reading = gone?.readsAnew === true ? "anew" : "usual";
+		const fresh = { decisions: [], landing, kept: [], reading, added: [], fixes: [], record } as const;
+		const planned = applied(session, plan, task, fresh, { stream, known });
+		return gone === null ? planned : withTableGone(planned, gone.message);
 	}
 	const intervals = loadedIntervals(stream, recorded.positions);
 	const { options } = plan.selected;
@@ -177,14 +181,6 @@ async function evolvePlan(session: Session, plan: TablePlan, recorded: Recorded)
 function neededOf(task: TableTask, key: readonly string[]): string[] {
 	const flag = task.target.columns.findIndex((column) => column.name === task.deletedColumn);
 	return [...key, ...(task.cursor === undefined ? [] : [task.cursor]), ...(flag < 0 ? [] : [task.columns[flag]!.name])];
-}
-
-function loadedIntervals(stream: string, positions: readonly PositionRow[]) {
-	return positions.flatMap((row) => {
-		if (!row.stream.startsWith(`${stream}@`) || row.position === null) return [];
-		const position = decodePosition(row.position);
-		return position.kind === "interval" ? [{ start: position.start, end: position.end }] : [];
-	});
 }
 
 /** The plan with its columns as they land. */

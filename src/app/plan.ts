@@ -1,4 +1,11 @@
-import { type ChangesPosition, type Finding, qualified, type TargetTable, type Write } from "../core/index.ts";
+import {
+	type ChangesPosition,
+	decodePosition,
+	type Finding,
+	qualified,
+	type TargetTable,
+	type Write,
+} from "../core/index.ts";
 import { CHANGES_STREAM, changesPosition, landingTask } from "../flow/index.ts";
 import type { Plan, PlanOptions, PlanTable, RunInterval } from "./api.ts";
 import { fixNotes } from "./fixes.ts";
@@ -31,7 +38,7 @@ export async function planOf(session: Session, options: PlanOptions, interval: R
 			columns: plan.columns,
 			change: existing === null ? "new" : ddl.length === 0 ? "same" : "changed",
 			notes: [
-				...cursorNote(mode, cursor, position),
+				...(plan.task?.reading === "anew" ? [] : cursorNote(mode, cursor, position)),
 				...followNote(session, plan, changes),
 				...plan.notes,
 				...(await fixNotes(session, plan)),
@@ -101,8 +108,8 @@ function followNote({ source }: Session, plan: TablePlan, changes: ChangesPositi
 	const { changeLog } = source;
 	if (plan.selected.options.mode !== "cdc" || changeLog === undefined) return [];
 	const known = changes?.tables[plan.source];
-	if (changes === null || known === undefined || known.state === "loading")
-		return ["all rows are read first, then what the change log has after them"];
+	const isRead = plan.task?.reading === "anew" || known === undefined || known.state === "loading";
+	if (changes === null || isRead) return ["all rows are read first, then what the change log has after them"];
 	if (known.state === "paused") return [`paused: \`headrace resume\` goes on`];
 	return [`changes after ${changeLog.format(changes.at)}`];
 }
@@ -117,6 +124,8 @@ async function logFindings({ source }: Session, plans: readonly TablePlan[]): Pr
 function cursorNote(mode: string, cursor: string | undefined, position: string | null): string[] {
 	if (mode !== "incremental" || cursor === undefined) return [];
 	if (position === null) return ["first run: everything is read"];
-	const value = (JSON.parse(position) as { value?: string | null }).value;
-	return value === undefined || value === null ? [] : [`cursor ${cursor} >= ${value}`];
+	const known = decodePosition(position);
+	if (known.kind !== "cursor") return [`first run by ${cursor}: everything is read`];
+	if (known.column !== cursor) return [`the position is of ${known.column}: everything is read, once, by ${cursor}`];
+	return known.value === null ? [] : [`cursor ${cursor} >= ${known.value}`];
 }

@@ -18,6 +18,8 @@ export interface TablePlan {
 	readonly errors: readonly HeadraceError[];
 	/** What changed in the source's columns since the last load, and what is done about it. */
 	readonly changes?: readonly Decision[];
+	/** The table was loaded before and is not in the destination any more: what is done about it. */
+	readonly gone?: string;
 	/** Text columns of the table that get a type before rows come. */
 	readonly fixes?: readonly Fix[];
 }

@@ -71,7 +71,7 @@ class Capture {
 	#leaveStrangers(): void {
 		for (const name of Object.keys(this.#commits.position?.tables ?? {})) {
 			const task = this.#tasks.get(name);
-			if (task?.reading !== undefined) refuseToLose(task, name);
+			if (task?.reading !== undefined && task.targetGone !== true) refuseToLose(task, name);
 			if (task === undefined || task.reading !== undefined) this.#leave(name);
 		}
 	}

@@ -85,7 +85,7 @@ export async function runTable(
 /** What has changed since the oldest cut of the chunks, by the cursor: the position is that cut's. */
 async function catchUp(
 	context: FlowContext,
-	{ reading: _reading, addedColumns: _added, ...task }: TableTask,
+	{ reading: _reading, targetGone: _gone, addedColumns: _added, ...task }: TableTask,
 	first: TableOutcome,
 	openSnapshot: () => Promise<Snapshot>,
 ): Promise<TableOutcome> {

@@ -32,6 +32,8 @@ export interface TableTask {
 	readonly shape?: RowShape;
 	/** `again`: all rows are read once more and merged. `anew`: all rows are read into a new table. */
 	readonly reading?: "again" | "anew";
+	/** With `reading`: the table that was loaded before is not there, so that nothing of it can get lost. */
+	readonly targetGone?: true;
 	/** Intervals of this table that were loaded before, UTC: `reading` reads them too. */
 	readonly loadedIntervals?: readonly { readonly start: string; readonly end: string }[];
 	/** Columns that the table gets with this load; see LoadOverlap. */

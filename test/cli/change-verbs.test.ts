@@ -202,6 +202,18 @@ describe.skipIf(missing("postgres15"))("tables that follow PostgreSQL's log", ()
 		expect(runs[0]!.tables.map((table) => table.rows_loaded)).toEqual([3, 2]);
 	});
 
+	test("tables that were dropped in the destination are read anew, a history too: nothing of them is there to lose", async () => {
+		await succeed("run", "mirror");
+		await target.query("drop table raw.accounts; drop table raw.ledger");
+		const { tables } = await dataOf<{ tables: { table: string; notes: string[] }[] }>("plan", "mirror");
+		for (const { notes } of tables) expect(notes.join("\n")).toMatch(/raw\.\w+ is not in the destination.*read anew/);
+		await succeed("run", "mirror");
+		for (const table of ["accounts", "ledger"]) {
+			const count = `select count(*)::text as rows from`;
+			expect(await target.query(`${count} raw.${table}`), table).toEqual(await source.query(`${count} ${table}`));
+		}
+	});
+
 	test("a follower of another project is fenced off by a change of the position, and says so", async () => {
 		const elsewhere = mkdtempSync(join(tmpdir(), "headrace-elsewhere-"));
 		writeFileSync(join(elsewhere, "mirror.yaml"), readFileSync(join(directory, "mirror.yaml")));
