@@ -396,6 +396,50 @@ describe.skipIf(missing("mariadb"))("the change log of MariaDB alone", () => {
 		expect(brief(whole.rows)).toEqual(["insert 2", "insert 3", "insert 1"]);
 	});
 
+	test("a large XA transaction waits on the disk until it is committed", async () => {
+		const rows = 20_000;
+		await database.query("create table big (id int primary key, v varchar(2000)); create table t (id int primary key)");
+		const tables = [await describeOne(source, database.name, "big"), await describeOne(source, database.name, "t")];
+		const from = await logOf(source).end();
+		await using other = await database.connect();
+		const inserts = Array.from({ length: 10 }, (_, index) => {
+			const [first, end] = [(rows / 10) * index + 1, (rows / 10) * (index + 1)];
+			return `insert into big select seq, repeat(char(65 + seq % 26), 2000) from seq_${first}_to_${end};`;
+		});
+		await other.query(`xa start 'a'; ${inserts.join(" ")} xa end 'a'; xa prepare 'a'`);
+		await database.query("insert into t values (1)");
+		await other.query("xa commit 'a'");
+		await using stream = await logOf(source).open({
+			reader: "xa",
+			from,
+			until: await logOf(source).end(),
+			tables,
+			types: () => DEFAULT_TYPE_POLICY,
+			before: "all",
+			flush: { seconds: 3600, rows: 1, bytes: 1e6 },
+		});
+		const base = heldBytes();
+		let held = 0;
+		let last = 0;
+		for await (const event of stream) {
+			if (event.kind !== "rows") continue;
+			const [ids, texts] = event.batch.columns;
+			// The one that is prepared has been read by then.
+			// One collection finds the buffers that are free, and the next one counts them no more.
+			if (event.table.name.name === "t") held = Math.min(heldBytes(), heldBytes()) - base;
+			else
+				for (let row = 0; row < event.batch.rowCount; row++) {
+					expect(ids!.i32[row]).toBe(++last);
+					if (last % 1000 === 0)
+						expect(valueText(texts!, row)).toBe(String.fromCharCode(65 + (last % 26)).repeat(2000));
+				}
+			event.batch.release();
+		}
+		expect(last).toBe(rows);
+		expect(held).toBeGreaterThan(0);
+		expect(held).toBeLessThan(rows * 2000 * 0.7);
+	});
+
 	async function openSourceAdmin() {
 		const shared = await sharedServer("mariadb");
 		return (sql: string) => shared.admin(sql);

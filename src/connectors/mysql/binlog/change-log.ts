@@ -125,7 +125,10 @@ export class MysqlChangeLog implements ChangeLog {
 			reader,
 			emitted,
 			flavour,
-			abandon: () => tables.abandon(),
+			abandon: () => {
+				tables.abandon();
+				reader.close();
+			},
 			kill: (threadId) => this.#connections.ask((asked) => asked.rows(`KILL ${threadId}`)).then(() => undefined),
 			...(until === undefined ? {} : { until }),
 			...(signal === undefined ? {} : { signal }),

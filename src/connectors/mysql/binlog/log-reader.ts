@@ -5,14 +5,12 @@ import {
 	type ChangeTransaction,
 	HeadraceError,
 	qualified,
-	type TableName,
 } from "../../../core/index.ts";
 import { corrupt } from "./bytes.ts";
 import {
 	EventType,
 	type FormatDescription,
 	type GtidEvent,
-	HEADER_BYTES,
 	type LogEvent,
 	readEvent,
 	readFormatDescription,
@@ -21,16 +19,17 @@ import {
 	readQuery,
 	readTaggedGtid,
 } from "./event.ts";
-import { type FollowedTable, type FollowedTables, sameColumns } from "./followed-tables.ts";
+import type { FollowedTable, FollowedTables } from "./followed-tables.ts";
 import type { GtidSet } from "./gtid.ts";
 import { inflateEvent } from "./inflate.ts";
 import { LogCursor } from "./log-cursor.ts";
 import { payloadEvents } from "./payload.ts";
-import { comparePlaces, encodeLogPosition, type LogPosition } from "./position.ts";
+import { encodeLogPosition, type LogPosition } from "./position.ts";
 import { readRows, rowsForm } from "./rows-event.ts";
 import { readStatement, type Statement } from "./statement.ts";
 import { readTableId, readTableMap } from "./table-map.ts";
-import { PreparedTransactions, readXaPrepare } from "./xa.ts";
+import { TableStatements } from "./table-statements.ts";
+import { type PreparedEvents, PreparedTransactions, readXaPrepare } from "./xa.ts";
 
 export interface LogReaderOptions {
 	readonly flavour: "mariadb" | "mysql";
@@ -65,7 +64,7 @@ interface Group {
 	isTransaction: boolean;
 	hasRows: boolean;
 	/** Events of an XA transaction, which count only once it is committed. */
-	prepared: LogEvent[] | null;
+	prepared: PreparedEvents | null;
 	/** It was read before: see LogCursor.knows. */
 	readonly isKnown?: boolean;
 }
@@ -88,6 +87,7 @@ export class LogReader {
 	#group: Group | null = null;
 	#maps = new Map<number, SeenMap>();
 	readonly #prepared = new PreparedTransactions();
+	readonly #statements: TableStatements;
 	#transactions: ChangeTransaction[] = [];
 	#rows = 0;
 	#bytes = 0;
@@ -104,6 +104,15 @@ export class LogReader {
 		this.#checksums = options.checksums;
 		this.#cursor = new LogCursor(from, options.server, flavour);
 		this.#told = encodeLogPosition(from);
+		this.#statements = new TableStatements({
+			tables: options.tables,
+			emit: options.emit,
+			isPassed: () => this.#isPassed,
+			place: () => this.#cursor.place,
+			flush: () => this.#flush(),
+			forgetMaps: () => this.#maps.clear(),
+			changes: () => this.#changes(),
+		});
 	}
 
 	/** Where the log has been read to. */
@@ -178,7 +187,7 @@ export class LogReader {
 		const steps = isWanted ? this.#dispatch(event) : undefined;
 		if (this.#cursor.arrives) {
 			// A position lies between transactions.
-			this.#group = null;
+			this.#leaveGroup();
 			this.#cursor.arrive();
 		}
 		return steps;
@@ -188,9 +197,7 @@ export class LogReader {
 		const group = this.#group;
 		const { type } = event;
 		if (group?.prepared != null && isPartOfXa(type)) {
-			const bytes = Buffer.from(event.bytes.subarray(event.start, event.start + event.size));
-			const bodyEnd = event.bodyEnd - event.start;
-			group.prepared.push({ ...event, bytes, start: 0, body: HEADER_BYTES, bodyEnd });
+			group.prepared.add(event);
 			return undefined;
 		}
 		switch (type) {
@@ -249,14 +256,20 @@ export class LogReader {
 		this.#cursor.describe(event);
 	}
 
+	#leaveGroup(): void {
+		this.#group?.prepared?.drop();
+		this.#group = null;
+	}
+
 	#begin(event: LogEvent, gtid: GtidEvent | null): void {
+		this.#leaveGroup();
 		this.#group = {
 			gtid,
 			file: this.#cursor.place.file,
 			offset: this.#cursor.place.offset - event.size,
 			isTransaction: gtid !== null && this.#options.flavour === "mariadb" && !gtid.standalone,
 			hasRows: false,
-			prepared: gtid?.preparesXa ? [] : null,
+			prepared: gtid?.preparesXa ? this.#prepared.begin() : null,
 			isKnown: gtid?.gtid !== undefined && this.#cursor.knows(gtid.gtid),
 		};
 	}
@@ -265,7 +278,7 @@ export class LogReader {
 	#commit(event: LogEvent): void {
 		const group = this.#group;
 		const isPassed = this.#isPassed;
-		this.#group = null;
+		this.#leaveGroup();
 		const gtid = group?.gtid?.gtid;
 		this.#cursor.commit(gtid);
 		if (isPassed) return;
@@ -356,22 +369,23 @@ export class LogReader {
 		const group = this.#group;
 		if (group?.prepared == null) {
 			if (group?.hasRows) this.#commit(event);
-			else this.#group = null;
+			else this.#leaveGroup();
 			return undefined;
 		}
 		const events = group.prepared;
 		group.prepared = null;
 		if (onePhase && !this.#isPassed) return this.#replay(events, event);
-		if (!onePhase) this.#prepared.keep(id, { file: group.file, offset: group.offset, events });
+		if (onePhase) events.drop();
+		else this.#prepared.keep(id, { file: group.file, offset: group.offset, events });
 		group.hasRows = false;
 		this.#commit(event);
 		return undefined;
 	}
 
 	/** The events of an XA transaction that is committed now. */
-	#replay(events: readonly LogEvent[], end: LogEvent): Steps {
+	#replay(events: PreparedEvents, end: LogEvent): Steps {
 		const replay = async function* (this: LogReader): AsyncGenerator<void, void, undefined> {
-			for (const event of events) {
+			for (const event of events.take()) {
 				const steps = this.#dispatch(event);
 				if (steps !== undefined) yield* steps;
 				else yield;
@@ -427,14 +441,14 @@ export class LogReader {
 			case "xa":
 				return this.#xa(event, statement);
 			case "rows":
-				this.#statementRows(statement);
+				this.#statements.rows(statement);
 				ended();
 				return undefined;
 			case "other":
 				ended();
 				return undefined;
 		}
-		const steps = this.#tableStatement(statement);
+		const steps = this.#statements.of(statement);
 		if (steps === null) {
 			ended();
 			return undefined;
@@ -450,15 +464,16 @@ export class LogReader {
 		if (action === "start") {
 			this.#group ??= this.#bareGroup(event);
 			this.#group.isTransaction = true;
-			this.#group.prepared ??= [];
+			this.#group.prepared ??= this.#prepared.begin();
 			return undefined;
 		}
 		const prepared = this.#prepared.take(id);
+		if (action === "commit" && prepared !== undefined && !this.#isPassed) return this.#replay(prepared, event);
+		prepared?.drop();
 		if (action === "rollback") {
 			this.#commit(event);
 			return undefined;
 		}
-		if (prepared !== undefined && !this.#isPassed) return this.#replay(prepared.events, event);
 		if (prepared === undefined && !this.#isPassed)
 			throw new HeadraceError(
 				"E_HISTORY_GONE",
@@ -468,125 +483,18 @@ export class LogReader {
 		return undefined;
 	}
 
-	#statementRows({ table, schemas }: Extract<Statement, { kind: "rows" }>): void {
-		if (this.#isPassed) return;
-		const place = `${this.#cursor.text}`;
-		if (
-			table !== undefined
-				? this.#tables.get(table) === undefined
-				: !schemas.some((name) => this.#tables.hasSchema(name))
-		)
-			return;
-		const about = table === undefined ? `of ${schemas.join(", ")}` : qualified(table);
-		throw new HeadraceError(
-			"E_STATEMENT_EVENT",
-			`rows of a table ${about} were changed at ${place} by a statement that is in the log as text`,
-			table === undefined ? {} : { table: qualified(table) },
-		);
-	}
-
-	/** What a statement does to followed tables; null when it is about none. */
-	#tableStatement(statement: TableStatement): (() => Promise<void>) | null {
-		const followed = (name: TableName) => this.#tables.get(name);
-		switch (statement.kind) {
-			case "truncate": {
-				const table = followed(statement.table);
-				return table === undefined ? null : async () => this.#truncate(table);
-			}
-			case "create": {
-				const table = followed(statement.table);
-				if (table === undefined) return null;
-				if (statement.selects)
-					this.#statementRows({ kind: "rows", table: statement.table, schemas: [statement.table.schema] });
-				return async () => {
-					if (statement.replaces) this.#gone(table, "drop");
-					await this.#redescribed([table], "create", false);
-				};
-			}
-			case "alter": {
-				const table = followed(statement.table);
-				const renamed = statement.renamed === undefined ? undefined : followed(statement.renamed);
-				if (table !== undefined && statement.moves) this.#refuseByPlace(table);
-				if (statement.renamed === undefined)
-					return table === undefined ? null : () => this.#redescribed([table], "alter", statement.rereads);
-				return this.#renames([table, renamed]);
-			}
-			case "drop": {
-				const tables = statement.tables.map(followed).filter((table) => table !== undefined);
-				return tables.length === 0 ? null : async () => this.#allGone(tables);
-			}
-			case "drop-schema": {
-				const tables = this.#tables.inSchema(statement.schema);
-				return tables.length === 0 ? null : async () => this.#allGone(tables);
-			}
-			case "rename":
-				return this.#renames(statement.pairs.flat().map(followed));
-		}
-	}
-
-	/**
-	 * Columns that the log does not name are those of the catalog, which was asked when the log was already behind this
-	 * statement: the rows before it may have got the wrong names.
-	 */
-	#refuseByPlace(table: FollowedTable): void {
-		if (this.#isPassed || !table.readByPlace || comparePlaces(this.#cursor.place, table.describedAt) > 0) return;
-		const place = qualified(table.name);
-		throw new HeadraceError(
-			"E_SCHEMA_AMBIGUOUS",
-			`columns of ${place} got other names or places at ${this.#cursor.text}, and the log does not name those of the rows before`,
-			{ table: place },
-		);
-	}
-
-	/** Names that lost their table or got another one: what they stand for is asked of the server. */
-	#renames(tables: readonly (FollowedTable | undefined)[]): (() => Promise<void>) | null {
-		const affected = [...new Set(tables.filter((table) => table !== undefined))];
-		return affected.length === 0 ? null : () => this.#redescribed(affected, "rename", true);
-	}
-
-	#allGone(tables: readonly FollowedTable[]): void {
-		for (const table of tables) this.#gone(table, "drop");
-	}
-
-	#gone(table: FollowedTable, statement: string): void {
-		if (this.#isPassed) return;
-		this.#changed({ kind: "schema", before: table.seen ?? table.table, after: null, rereads: false, statement });
-		this.#forget(table);
-		table.seen = null;
-	}
-
-	#forget(table: FollowedTable): void {
-		table.images?.abandon();
-		table.images = null;
-		this.#maps.clear();
-	}
-
-	#truncate(table: FollowedTable): void {
-		if (this.#isPassed) return;
-		this.#flush();
-		this.#emit({ kind: "truncate", table: table.seen ?? table.table, transaction: this.#transactions.length });
+	/** Notes that the transaction which is open changes a table; gives its number since the last boundary. */
+	#changes(): number {
 		this.#group ??= { ...this.#cursor.place, gtid: null, isTransaction: false, hasRows: true, prepared: null };
 		this.#group.hasRows = true;
+		return this.#transactions.length;
 	}
 
-	async #redescribed(tables: readonly FollowedTable[], statement: string, rereads: boolean): Promise<void> {
-		if (this.#isPassed) return;
-		this.#flush();
-		const before = tables.map((table) => table.seen ?? table.table);
-		const isBack = tables.map((table) => table.seen === null && statement === "create");
-		await this.#tables.describe(tables);
-		for (const [index, table] of tables.entries()) {
-			const was = before[index]!;
-			this.#forget(table);
-			const after = table.catalog === null ? null : table.table;
-			table.seen = after;
-			if (after === null || rereads || isBack[index] || !sameColumns(was, after))
-				this.#changed({ kind: "schema", before: was, after, rereads: after !== null && rereads, statement });
-		}
+	/** Lets go of what is kept on the disk. */
+	close(): void {
+		this.#prepared.close();
 	}
 }
-
-type TableStatement = Extract<Statement, { kind: "create" | "alter" | "drop" | "drop-schema" | "rename" | "truncate" }>;
 
 async function* step(work: () => Promise<void>): AsyncGenerator<void, void, undefined> {
 	await work();

@@ -1,44 +1,79 @@
-import { HeadraceError } from "../../../core/index.ts";
+import { MessageSpools, type MessageSpoolsOptions } from "../../../formats/index.ts";
 import { ByteReader } from "./bytes.ts";
-import type { LogEvent } from "./event.ts";
+import { type LogEvent, readEvent } from "./event.ts";
+import type { LogPlace } from "./followed-tables.ts";
 
-/** Events of prepared transactions that are kept until it is known what becomes of them. */
-const KEPT_BYTES_MAX = 256 << 20;
+/** The events of a transaction that is being prepared, or is prepared: kept until it is known what becomes of them. */
+export class PreparedEvents {
+	readonly #spools: MessageSpools<PreparedEvents>;
+	/** Whether an event has a checksum behind its body, as the log's file has it. */
+	#checksums = false;
 
-interface Prepared {
-	readonly file: string;
-	readonly offset: number;
-	readonly events: readonly LogEvent[];
+	constructor(spools: MessageSpools<PreparedEvents>) {
+		this.#spools = spools;
+	}
+
+	/** @throws E_NO_SPACE */
+	add({ bytes, start, size, bodyEnd }: LogEvent): void {
+		this.#checksums = bodyEnd < start + size;
+		this.#spools.begin(this);
+		this.#spools.append(this, bytes, start, start + size);
+	}
+
+	/** The events, in memory that is not used again. Gone afterwards. @throws E_CORRUPT_FILE */
+	*take(): Generator<LogEvent, void, undefined> {
+		for (const bytes of this.#spools.take(this))
+			for (let at = 0; at < bytes.length; ) {
+				const start = at + 4;
+				at = start + bytes.readUInt32BE(at);
+				yield readEvent(bytes, start, at, this.#checksums);
+			}
+	}
+
+	drop(): void {
+		this.#spools.drop(this);
+	}
+}
+
+interface Prepared extends LogPlace {
+	readonly events: PreparedEvents;
 }
 
 /** XA transactions that were prepared and neither committed nor rolled back so far. */
 export class PreparedTransactions {
 	readonly #prepared = new Map<string, Prepared>();
-	#bytes = 0;
+	readonly #spools: MessageSpools<PreparedEvents>;
 
-	/** @throws E_TOO_LARGE */
-	keep(id: string, prepared: Prepared): void {
-		this.#prepared.set(id, prepared);
-		for (const event of prepared.events) this.#bytes += event.size;
-		if (this.#bytes > KEPT_BYTES_MAX)
-			throw new HeadraceError("E_TOO_LARGE", "XA transactions that are prepared and not ended hold over 256 MiB", {
-				hint: "Run: XA RECOVER; and end those that nobody is going to end.",
-			});
+	constructor(options: MessageSpoolsOptions = {}) {
+		this.#spools = new MessageSpools(options);
 	}
 
-	take(id: string): Prepared | undefined {
+	/** For the events of a transaction whose id is not known yet. */
+	begin(): PreparedEvents {
+		return new PreparedEvents(this.#spools);
+	}
+
+	keep(id: string, prepared: Prepared): void {
+		this.#prepared.get(id)?.events.drop();
+		this.#prepared.set(id, prepared);
+	}
+
+	take(id: string): PreparedEvents | undefined {
 		const prepared = this.#prepared.get(id);
-		if (prepared === undefined) return undefined;
 		this.#prepared.delete(id);
-		for (const event of prepared.events) this.#bytes -= event.size;
-		return prepared;
+		return prepared?.events;
 	}
 
 	/** Where the oldest one begins: a stream that is taken up later has to read from there. */
-	get oldest(): { readonly file: string; readonly offset: number } | undefined {
+	get oldest(): LogPlace | undefined {
 		// In the order in which they were prepared.
 		const [first] = this.#prepared.values();
 		return first === undefined ? undefined : { file: first.file, offset: first.offset };
+	}
+
+	close(): void {
+		this.#prepared.clear();
+		this.#spools.close();
 	}
 }
 
