@@ -28,6 +28,8 @@ export class ChangeSpool implements AsyncDisposable {
 	readonly #pools = new Map<ChangedRows["table"], BatchPool>();
 	#file: FileHandle | null = null;
 	#length = 0;
+	/** What is being written: used again each time, since garbage of this size outgrows what is held. */
+	#room: Buffer = Buffer.alloc(0);
 
 	constructor(folder: string) {
 		this.#folder = folder;
@@ -49,7 +51,7 @@ export class ChangeSpool implements AsyncDisposable {
 			parts.push(column.heap.subarray(0, column.heapLength));
 		}
 		for (const bits of absent ?? []) if (bits !== null) parts.push(bits.subarray(0, bitmapLength(rowCount)));
-		const bytes = Buffer.concat(parts);
+		const bytes = this.#joined(parts);
 		const spooled: Spooled = {
 			table,
 			fields: batch.columns.map(({ name, type }) => ({ name, type, nullable: true })),
@@ -71,6 +73,17 @@ export class ChangeSpool implements AsyncDisposable {
 		}
 		this.#length += bytes.length;
 		return spooled;
+	}
+
+	#joined(parts: readonly Uint8Array[]): Buffer {
+		const length = parts.reduce((sum, part) => sum + part.length, 0);
+		if (this.#room.length < length) this.#room = Buffer.allocUnsafeSlow(2 * length);
+		let at = 0;
+		for (const part of parts) {
+			this.#room.set(part, at);
+			at += part.length;
+		}
+		return this.#room.subarray(0, length);
 	}
 
 	/** Reads changes back, one after the other, by way of memory that is used again. */
