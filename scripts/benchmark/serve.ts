@@ -1,14 +1,13 @@
 /** What `headrace serve` costs, and how soon it does what it should: schedules, idle, a long history, many who watch. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
-import { undoAtEnd } from "../../test/support/processes.ts";
 import { noBrowser, startChromium } from "../../test/web/browser.ts";
 import { type Result, usageOf } from "./measure.ts";
-import { headraceCommand } from "./routes.ts";
+import { answers, memoryOf } from "./serve-answers.ts";
 import { pipelineName, writeHistory, writeProject } from "./serve-project.ts";
+import { ask, type Served, serve, share } from "./serve-server.ts";
 
 const PIPELINES = 1_000;
 const RUNS = Number(process.env["RUNS"] ?? 100_000);
@@ -16,55 +15,9 @@ const RUNS = Number(process.env["RUNS"] ?? 100_000);
 const HISTORY_PIPELINES = 100;
 const IDLE_SECONDS = 20;
 const SPREAD_SECONDS = 80;
-const ASKS = 100;
 const CLIENTS = 200;
 /** A machine that is slower than this per run does not come to its end. */
 const MINUTE_MS_MAX = 110_000;
-
-interface Served extends AsyncDisposable {
-	readonly address: string;
-	readonly link: string;
-	readonly token: string;
-	readonly pid: number;
-}
-
-/** Starts `headrace serve` over a project, with a token of an admin. */
-async function serve(directory: string, ...options: string[]): Promise<Served> {
-	const made = headraceCommand(["-C", directory, "serve", "token", "add", "bench", "--role", "admin"], directory);
-	const token = spawnSync(made.command, made.args, { cwd: directory, encoding: "utf8" }).stdout.trim();
-	const { command, args, env } = headraceCommand(["serve", directory, "--port", "0", ...options], directory);
-	const child: ChildProcess = spawn(command, args, {
-		cwd: directory,
-		env: { ...process.env, ...env },
-		stdio: ["ignore", "pipe", "ignore"],
-	});
-	const forget = undoAtEnd(() => child.kill("SIGKILL"));
-	const link = await new Promise<string>((resolve, reject) => {
-		let text = "";
-		child.stdout?.on("data", (part: Buffer) => {
-			text += part.toString();
-			const found = /http:\S+/.exec(text)?.[0];
-			if (found !== undefined) resolve(found);
-		});
-		child.once("exit", (code) => reject(new Error(`serve ended with ${code}`)));
-	});
-	return {
-		...{ link, token, address: new URL(link).origin, pid: child.pid! },
-		async [Symbol.asyncDispose]() {
-			child.removeAllListeners("exit");
-			const ended = new Promise((resolve) => child.once("close", resolve));
-			child.kill("SIGTERM");
-			await ended;
-			forget();
-		},
-	};
-}
-
-/** The value that 50 or 99 of 100 stay below. */
-function share(values: readonly number[], part: number): number {
-	const sorted = values.toSorted((a, b) => a - b);
-	return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
-}
 
 function freshFolder(path: string): string {
 	rmSync(path, { recursive: true, force: true });
@@ -135,57 +88,6 @@ async function idle(folder: string): Promise<Result[]> {
 	return [{ ...usage, name: "1,000 pipelines, nothing to do", runs: 1, wallSeconds: usage.seconds, note }];
 }
 
-/** What each page asks for. */
-function pagesOf(runId: string): string[] {
-	const pipeline = `/api/pipelines/${pipelineName(7)}`;
-	return [
-		"/api/pipelines",
-		pipeline,
-		`${pipeline}/grid?runs=200`,
-		`${pipeline}/calendar`,
-		`${pipeline}/tables/shop.orders`,
-		"/api/runs",
-		`/api/runs?pipeline=${pipelineName(7)}&state=failed`,
-		`/api/runs?before=${runId}`,
-		`/api/runs/${runId}`,
-		`/api/runs/${runId}/log`,
-		"/api/jobs",
-		"/api/connections",
-		"/api/audit",
-		"/api/health",
-		"/metrics",
-	];
-}
-
-async function ask(served: Served, path: string, init: RequestInit = {}): Promise<Response> {
-	const answer = await fetch(served.address + path, {
-		...init,
-		headers: { authorization: `Bearer ${served.token}`, "content-type": "application/json" },
-	});
-	if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-	return answer;
-}
-
-async function answers(served: Served, runId: string): Promise<Result[]> {
-	const results: Result[] = [];
-	for (const path of pagesOf(runId)) {
-		const seconds: number[] = [];
-		for (let count = 0; count <= ASKS; count++) {
-			const begun = performance.now();
-			await (await ask(served, path)).arrayBuffer();
-			seconds.push((performance.now() - begun) / 1000);
-		}
-		// The first ones come while the server still reads the history for the first time.
-		const [first = Number.NaN, ...others] = seconds;
-		const name = `p99 of ${path.replace(runId, "{run}")}`;
-		const note = `the first after the start: ${first.toFixed(3)} s`;
-		results.push({ name, runs: ASKS, wallSeconds: share(others, 0.99), cpuSeconds: 0, note, ...memoryOf(served) });
-	}
-	return results;
-}
-
-const memoryOf = (served: Served) => ({ rssMegabytes: usageOf(served.pid).rssMegabytes });
-
 /** Until something is painted, and until the list of pipelines is there, in a browser that has logged in. */
 async function firstPaint(served: Served): Promise<Result[]> {
 	if (noBrowser !== null) return [];
@@ -234,17 +136,31 @@ async function streams(served: Served): Promise<Result[]> {
 	return [{ ...usage, name: `${CLIENTS} watch: all are told`, runs: 1, wallSeconds: Math.max(...seconds), note: cpu }];
 }
 
+/** The list of pipelines, asked for as soon as a server listens that was never started over this history before. */
+async function firstList(served: Served, listensSeconds: number): Promise<Result> {
+	const begun = performance.now();
+	await (await ask(served, "/api/pipelines")).arrayBuffer();
+	const wallSeconds = (performance.now() - begun) / 1000;
+	const note = `it listened after ${listensSeconds.toFixed(2)} s`;
+	return {
+		name: "the first list of pipelines after a start",
+		runs: 1,
+		wallSeconds,
+		cpuSeconds: 0,
+		note,
+		...memoryOf(served),
+	};
+}
+
 async function history(folder: string, say: (line: string) => void): Promise<Result[]> {
 	const directory = freshFolder(join(folder, "serve-history"));
 	writeProject(directory, HISTORY_PIPELINES, () => '"0 2 * * *"', "{ mode: interval, cursor: id }");
 	await writeHistory(directory, HISTORY_PIPELINES, RUNS);
 	say(`${RUNS} runs written`);
+	const begun = performance.now();
 	await using served = await serve(directory);
-	const { runs } = (await (await ask(served, `/api/runs?pipeline=${pipelineName(7)}&limit=200`)).json()) as {
-		runs: readonly { run_id: string }[];
-	};
-	const told = await answers(served, runs.at(-1)!.run_id);
-	return [...told, ...(await firstPaint(served)), ...(await streams(served))];
+	const first = await firstList(served, (performance.now() - begun) / 1000);
+	return [first, ...(await answers(served)), ...(await firstPaint(served)), ...(await streams(served))];
 }
 
 /** By the names of `--only`; each takes less than three minutes. */

@@ -103,10 +103,11 @@ export class JobQueue<W extends Work> {
 	}
 
 	#take(): void {
-		if (this.#closed) return;
+		const { clock, atOnceMax } = this.#options;
+		// Who ends makes room and comes here again.
+		if (this.#closed || this.#active.size >= atOnceMax) return;
 		this.#timer?.();
 		this.#timer = null;
-		const { clock, atOnceMax } = this.#options;
 		const now = clock.nowMs();
 		const busy = new Set(this.running.map(({ pipeline }) => pipeline));
 		for (const waiting of [...this.#waiting]) {

@@ -48,6 +48,21 @@ test("a new pipeline waits for its next time; of what was missed while nothing r
 	expect(after.due).toEqual(["shop 2026-01-05T02:00"]);
 });
 
+test("of what is due at once, what was due first comes first", () => {
+	const before = "2026-01-05T00:00:00Z";
+	const { due, scheduler } = world("2026-01-05T12:00:00Z", { hourly: before, daily: before, often: before });
+	const every = (name: string, minutes: number) => ({
+		name,
+		paused: false,
+		timetable: everyTimetable(minutes * MINUTE, null),
+	});
+	// Due at 12:00, 08:00 and 09:00.
+	scheduler.set([every("often", 1), every("daily", 8 * 60), every("hourly", 7 * 60)]);
+	scheduler.start();
+	expect(due.map((each) => each.split(" ")[0])).toEqual(["daily", "hourly", "often"]);
+	scheduler.stop();
+});
+
 test("what was told and not done comes again after a crash; what was done does not", async () => {
 	const first = world("2026-01-05T12:00:00Z", { shop: "2026-01-02T02:00:00Z", other: "2026-01-02T02:00:00Z" });
 	first.scheduler.set([first.nightly, { ...first.nightly, name: "other" }]);

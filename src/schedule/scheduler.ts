@@ -20,6 +20,13 @@ interface Gap {
 	lastMs: number | null;
 }
 
+/** A time that has come, and the last one before it that was served. */
+interface Due {
+	readonly name: string;
+	readonly atMs: number;
+	readonly sinceMs: number;
+}
+
 export interface SchedulerOptions {
 	readonly clock: Clock;
 	/** The last time that needs nothing more, as it was kept; null for a pipeline that was never scheduled. */
@@ -114,15 +121,22 @@ export class Scheduler {
 		const { clock } = this.#options;
 		const now = clock.nowMs();
 		let wake = now + LOOK_MS_MAX;
+		const due: Due[] = [];
 		for (const each of this.#scheduled.values()) {
 			if (each.paused) continue;
-			this.#tell(each, now);
+			const found = this.#dueOf(each, now);
+			if (found !== null) due.push(found);
 			wake = Math.min(wake, this.#nextOf(each, now) ?? wake);
+		}
+		// Whose time came first has its turn first: after a stop all are due at once.
+		for (const { name, atMs, sinceMs } of due.toSorted((a, b) => a.atMs - b.atMs)) {
+			this.#told.set(name, atMs);
+			this.#options.onDue(name, { atMs, sinceMs });
 		}
 		this.#cancel = clock.after(Math.max(1, wake - now), () => this.#look());
 	}
 
-	#tell(each: Scheduled, now: number): void {
+	#dueOf(each: Scheduled, now: number): Due | null {
 		const { name } = each;
 		const last = this.#lastOf(each, now);
 		const told = this.#toldOf(name);
@@ -130,10 +144,8 @@ export class Scheduler {
 		if (told === null || told > now + WRONG_CLOCK_MS) {
 			this.#told.delete(name);
 			this.#options.saveServed(name, now);
-			return;
+			return null;
 		}
-		if (last === null || last <= told) return;
-		this.#told.set(name, last);
-		this.#options.onDue(name, { atMs: last, sinceMs: told });
+		return last === null || last <= told ? null : { name, atMs: last, sinceMs: told };
 	}
 }

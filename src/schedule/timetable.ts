@@ -68,6 +68,10 @@ export function everyTimetable(everyMs: number, boundaries: Boundaries | null): 
 /** The next times, at most so many. */
 export function nextTimes(timetable: Timetable, afterMs: number, count: number): number[] {
 	const times: number[] = [];
-	for (let at = timetable.next(afterMs); at !== null && times.length < count; at = timetable.next(at)) times.push(at);
+	// A search through the calendar takes long: nothing is looked for beyond the last.
+	for (let at: number | null = afterMs; times.length < count; times.push(at)) {
+		at = timetable.next(at);
+		if (at === null) break;
+	}
 	return times;
 }

@@ -25,13 +25,23 @@ const TEXTS = new Set([
 export function redactTexts<Data>(data: Data, redact: (text: string) => string, inText = false): Data {
 	if (typeof data === "string") return (inText ? redact(data) : data) as Data;
 	if (typeof data !== "object" || data === null) return data;
+	if (Array.isArray(data)) {
+		let list: unknown[] | null = null;
+		for (let at = 0; at < data.length; at++) {
+			const redacted = redactTexts(data[at] as unknown, redact, inText);
+			if (redacted === data[at]) continue;
+			list ??= [...data];
+			list[at] = redacted;
+		}
+		return (list ?? data) as Data;
+	}
 	let copy: Data | null = null;
 	// Answers hold plain objects and lists only, and lists of thousands of runs: nothing is copied that need not be.
 	for (const key in data) {
 		const value = data[key];
 		const redacted = redactTexts(value, redact, inText || TEXTS.has(key));
 		if (redacted === value) continue;
-		copy ??= (Array.isArray(data) ? [...data] : { ...data }) as Data;
+		copy ??= { ...data };
 		copy[key] = redacted;
 	}
 	return copy ?? data;

@@ -160,6 +160,42 @@ export const MIGRATIONS: readonly string[] = [
 		WHERE age = 1;
 	CREATE INDEX jobs_ended ON jobs (queued_at, job_id) WHERE ended = 1;
 	`,
+	// The newest run of each table for each interval; and what is asked for among many runs that succeeded.
+	`
+	CREATE TABLE interval_runs (
+		pipeline TEXT NOT NULL,
+		interval_start TEXT NOT NULL,
+		interval_end TEXT NOT NULL,
+		table_name TEXT NOT NULL,
+		started_at TEXT NOT NULL,
+		run_id TEXT NOT NULL,
+		PRIMARY KEY (pipeline, interval_start, interval_end, table_name)
+	) STRICT, WITHOUT ROWID;
+	INSERT INTO interval_runs (pipeline, interval_start, interval_end, table_name, started_at, run_id)
+		SELECT pipeline, interval_start, interval_end, table_name, started_at, run_id
+		FROM (
+			SELECT r.pipeline AS pipeline, r.interval_start AS interval_start, r.interval_end AS interval_end,
+				t.table_name AS table_name, r.started_at AS started_at, r.run_id AS run_id,
+				row_number() OVER (PARTITION BY r.pipeline, r.interval_start, r.interval_end, t.table_name
+					ORDER BY r.started_at DESC, r.run_id DESC) AS age
+			FROM runs r JOIN table_receipts t USING (run_id)
+			WHERE r.interval_start IS NOT NULL AND r.interval_end IS NOT NULL AND t.receipt ->> 'mode' = 'interval'
+				AND coalesce(r.details ->> 'stage', '') <> 'extract') AS aged
+		WHERE age = 1;
+	DROP INDEX runs_by_interval;
+	CREATE INDEX runs_unlike ON runs (state, started_at) WHERE state <> 'succeeded';
+	CREATE INDEX runs_unlike_by_pipeline ON runs (pipeline, state, started_at) WHERE state <> 'succeeded';
+	ALTER TABLE runs ADD COLUMN rows_loaded INTEGER;
+	ALTER TABLE runs ADD COLUMN bytes INTEGER;
+	ALTER TABLE runs ADD COLUMN tables_ms INTEGER;
+	UPDATE runs SET rows_loaded = sums.rows_loaded, bytes = sums.bytes, tables_ms = sums.tables_ms
+		FROM (
+			SELECT run_id, sum(CAST(receipt ->> 'rows_loaded' AS INTEGER)) AS rows_loaded,
+				sum(CAST(receipt ->> 'bytes' AS INTEGER)) AS bytes,
+				sum(CAST(1000 * CAST(receipt ->> 'seconds' AS DOUBLE PRECISION) AS INTEGER)) AS tables_ms
+			FROM table_receipts GROUP BY run_id) AS sums
+		WHERE sums.run_id = runs.run_id;
+	`,
 ];
 
 /** The version this program writes. */

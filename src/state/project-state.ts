@@ -239,6 +239,7 @@ export class ProjectState implements StateStore {
 			const values = ids.map((row) => textOf(row, "run_id"));
 			await this.#database.transaction(function* () {
 				yield* run(`DELETE FROM log_lines WHERE run_id IN (${places(count)})`, ...values);
+				yield* run(`DELETE FROM interval_runs WHERE run_id IN (${places(count)})`, ...values);
 				yield* run(`DELETE FROM runs WHERE run_id IN (${places(count)})`, ...values);
 			});
 		}

@@ -50,6 +50,9 @@ const COLUMNS = [
 	"boot_id",
 	"lease_name",
 	"lease_epoch",
+	"rows_loaded",
+	"bytes",
+	"tables_ms",
 ];
 const REPLACED = COLUMNS.slice(1)
 	.map((column) => `${column} = excluded.${column}`)
@@ -62,10 +65,32 @@ export function* saveRun(receipt: RunReceipt, { holder, bootId, lease }: RunMake
 	const json = details === null ? null : jsonText(details);
 	const [start, end] = [interval?.start ?? null, interval?.end ?? null];
 	const made = [holder, bootId, lease?.name ?? null, lease?.epoch ?? null];
-	const values = [run_id, pipeline, start, end, state, started_at, finished_at, json, ...made];
+	const sum = (of: (table: TableReceipt) => number) => receipt.tables.reduce((total, table) => total + of(table), 0);
+	const sums = [
+		sum((table) => table.rows_loaded),
+		sum((table) => table.bytes),
+		sum((table) => Math.round(table.seconds * 1000)),
+	];
+	const values = [run_id, pipeline, start, end, state, started_at, finished_at, json, ...made, ...sums];
 	yield* insert("runs", COLUMNS, [values], `ON CONFLICT (run_id) DO UPDATE SET ${REPLACED}`);
 	yield* replaceReceipts(run_id, receipt.tables);
-	if (stage !== "extract") yield* noteSuccesses(receipt);
+	if (stage === "extract") return;
+	yield* noteSuccesses(receipt);
+	yield* noteInterval(receipt);
+}
+
+/** Remembers the run as the newest of its interval, where no newer one is known. */
+function* noteInterval({ run_id, pipeline, interval, started_at, tables }: RunReceipt): Work<void> {
+	if (interval === null) return;
+	const names = new Set(tables.flatMap(({ table, mode }) => (mode === "interval" ? [table] : [])));
+	yield* insert(
+		"interval_runs",
+		["pipeline", "interval_start", "interval_end", "table_name", "started_at", "run_id"],
+		[...names].map((table) => [pipeline, interval.start, interval.end, table, started_at, run_id]),
+		`ON CONFLICT (pipeline, interval_start, interval_end, table_name) DO UPDATE
+			SET started_at = excluded.started_at, run_id = excluded.run_id
+			WHERE (excluded.started_at, excluded.run_id) > (interval_runs.started_at, interval_runs.run_id)`,
+	);
 }
 
 /** Of a table that is loaded by intervals its newest interval counts, else the last time. */

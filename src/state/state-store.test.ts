@@ -313,7 +313,7 @@ describe("the file", () => {
 		expect(notices).toEqual([]);
 	});
 
-	test.each([1, 2, 3, 4, 5, 6])("of version %i gets what later ones need, and keeps its runs", async (version) => {
+	test.each([1, 2, 3, 4, 5, 6, 7])("of version %i gets what later ones need, and keeps its runs", async (version) => {
 		const database = new DatabaseSync(path);
 		for (const step of MIGRATIONS.slice(0, version)) database.exec(step);
 		const { tables, ...kept } = run("r1");
@@ -326,6 +326,9 @@ describe("the file", () => {
 			database
 				.prepare("INSERT INTO table_receipts VALUES ('r1', ?, ?, ?, ?)")
 				.run(ordinal, table.table, table.state, JSON.stringify(table));
+		if (version >= 7)
+			for (const { table } of tables)
+				database.prepare("INSERT INTO table_successes VALUES ('shop', ?, '', ?, 0)").run(table, kept.finished_at);
 		if (version >= 3) database.exec("INSERT INTO schedules (pipeline, due_ms) VALUES ('old', 7)");
 		database.exec(`PRAGMA user_version = ${version}; PRAGMA application_id = ${APPLICATION_ID}`);
 		database.close();
@@ -349,7 +352,7 @@ describe("the file", () => {
 		expect(notices).toEqual([]);
 	});
 
-	test("of before last successes were kept by themselves finds them in its runs", async () => {
+	test("of before intervals and last successes were kept by themselves finds them in its runs", async () => {
 		const database = new DatabaseSync(path);
 		for (const step of MIGRATIONS.slice(0, 6)) database.exec(step);
 		const add = (id: string, minute: number, endDay: number | null, mode: string, details: object | null = null) => {
@@ -365,7 +368,8 @@ describe("the file", () => {
 				.prepare("INSERT INTO table_receipts VALUES (?, 0, 'orders', 'succeeded', ?)")
 				.run(id, JSON.stringify({ ...receipt("orders"), mode }));
 		};
-		add("newest interval", 2, 5, "interval");
+		add("newest interval", 1, 5, "interval");
+		add("rerun of the newest", 2, 5, "interval");
 		add("older interval, later", 3, 4, "interval");
 		add("before it had intervals", 1, null, "full");
 		add("extract only", 4, 6, "interval", { stage: "extract" });
@@ -373,6 +377,8 @@ describe("the file", () => {
 		database.close();
 		await using store = await open();
 		expect(await store.lastSuccesses("shop")).toEqual([{ table: "orders", at: "2026-11-20T10:02:00.000Z" }]);
+		const intervals = await store.server.intervals("shop", "2026-11-01", "2026-12-01");
+		expect(intervals.map(({ runId }) => runId)).toEqual(["older interval, later", "rerun of the newest"]);
 	});
 
 	test("is brought up to date by the steps that were released, which nobody edits", () => {
