@@ -2,6 +2,8 @@
 import { cpus, totalmem } from "node:os";
 import type { Result } from "./measure.ts";
 import { RESUMED, WHOLE } from "./resume.ts";
+import { DELAY_P99, FIRST_LIST, FIRST_PAINT, IDLE, SERVE_PARTS } from "./serve.ts";
+import { SLOWEST } from "./serve-answers.ts";
 
 export interface Section {
 	readonly name: string;
@@ -99,11 +101,34 @@ export function targetsOf(sections: readonly Section[]): Target[] {
 				"×",
 			),
 		);
+	targets.push(...serveTargets(sections));
 	for (const result of sections.find(({ name }) => name === "Big")?.results ?? []) {
 		const limit = result.name.includes("--memory") ? 300 : 512;
 		targets.push(...target(`memory of ${result.name}`, result.rssMegabytes, "most", limit, "MB"));
 	}
 	return targets;
+}
+
+/** What `headrace serve` is held against: 1,000 pipelines, and 100,000 past runs. */
+function serveTargets(sections: readonly Section[]): Target[] {
+	const resultOf = (part: keyof typeof SERVE_PARTS, name: string) =>
+		sections.find((each) => each.name === SERVE_PARTS[part].name)?.results.find((each) => each.name === name);
+	const seconds = (what: string, part: keyof typeof SERVE_PARTS, name: string, limit: number) =>
+		target(what, resultOf(part, name)?.wallSeconds ?? Number.NaN, "most", limit, "s");
+	const memory = (what: string, part: keyof typeof SERVE_PARTS, name: string) =>
+		target(`memory of headrace serve, ${what}`, resultOf(part, name)?.rssMegabytes ?? Number.NaN, "most", 250, "MB");
+	const idle = resultOf("serve-idle", IDLE);
+	const share = idle === undefined ? Number.NaN : (idle.cpuSeconds / idle.wallSeconds) * 100;
+	return [
+		...seconds("1,000 pipelines spread over a minute: start delay, p99", "serve-spread", DELAY_P99, 2),
+		...memory("1,000 pipelines spread over a minute", "serve-spread", DELAY_P99),
+		...memory("1,000 pipelines in the same second", "serve-minute", DELAY_P99),
+		...memory("nothing to do", "serve-idle", IDLE),
+		...target("headrace serve with nothing to do", share, "most", 3, "% of a core"),
+		...seconds("100,000 runs: slowest answer, p99", "serve-history", SLOWEST, 0.1),
+		...seconds("100,000 runs: first list of pipelines after a start", "serve-history", FIRST_LIST, 0.1),
+		...seconds("first paint", "serve-history", FIRST_PAINT, 1),
+	];
 }
 
 const figure = (value: number, digits: number): string =>
@@ -147,7 +172,7 @@ export function machine(): string {
 
 export function markdown(sections: readonly Section[], targets: readonly Target[], about: readonly string[]): string {
 	const rows = targets.map(({ what, value, limit, kind, unit, met }) => {
-		const digits = unit === "×" || unit === "s" ? 2 : 0;
+		const digits = unit === "×" || unit === "s" ? 2 : unit.startsWith("%") ? 1 : 0;
 		return `| ${what} | ${figure(value, digits)} ${unit} | ${kind === "most" ? "≤" : "≥"} ${limit} ${unit} | ${met ? "✓" : "✗"} |`;
 	});
 	return [

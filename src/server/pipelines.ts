@@ -50,7 +50,7 @@ export async function freshnessOf(
 		(each) => table === undefined || each.table === table || each.table === "",
 	);
 	const loaded = successes.map((each) => each.table);
-	const planned = await service.state.server.plannedTables(pipeline.name);
+	const planned = await service.history.planned(pipeline.name);
 	const never = table === undefined ? neverLoaded(pipeline, { planned, loaded }) : loaded.length === 0 ? [table] : [];
 	const own = table === undefined ? undefined : tableRule(pipeline, table)?.options.lateAfterMs;
 	const lateAfterMs = own ?? pipeline.lateAfterMs;

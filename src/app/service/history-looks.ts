@@ -25,6 +25,7 @@ export class HistoryLooks {
 	/** By pipeline: runs that are known, oldest first, and whether none of them can have changed. */
 	readonly #runs = new Map<string, { readonly runs: readonly RunSums[]; readonly settled: boolean }>();
 	readonly #successes = new Map<string, Promise<readonly TableSuccess[]>>();
+	readonly #planned = new Map<string, Promise<readonly string[]>>();
 	/** How often a pipeline's runs were told to have changed: what is being asked meanwhile may be old. */
 	readonly #changes = new Map<string, number>();
 	#marks: ReadonlyMap<string, string> = new Map();
@@ -36,13 +37,12 @@ export class HistoryLooks {
 
 	/** When each table of a pipeline was last loaded. */
 	successes(pipeline: string): Promise<readonly TableSuccess[]> {
-		const known = this.#successes.get(pipeline);
-		if (known !== undefined) return known;
-		const asked = this.#state.lastSuccesses(pipeline);
-		this.#successes.set(pipeline, asked);
-		// What failed is asked again.
-		asked.catch(() => this.#successes.delete(pipeline));
-		return asked;
+		return remembered(this.#successes, pipeline, () => this.#state.lastSuccesses(pipeline));
+	}
+
+	/** Tables of a pipeline that a run has planned, by name. */
+	planned(pipeline: string): Promise<readonly string[]> {
+		return remembered(this.#planned, pipeline, () => this.#state.server.plannedTables(pipeline));
 	}
 
 	async of(pipeline: string): Promise<PipelineLooks> {
@@ -63,6 +63,7 @@ export class HistoryLooks {
 		const known = this.#runs.get(pipeline);
 		if (known !== undefined) this.#runs.set(pipeline, { runs: known.runs, settled: false });
 		this.#successes.delete(pipeline);
+		this.#planned.delete(pipeline);
 	}
 
 	/** Forgets the pipelines whose runs another process has changed. */
@@ -82,6 +83,7 @@ export class HistoryLooks {
 		for (const pipeline of pipelines) {
 			if (signal.aborted) return;
 			await this.successes(pipeline);
+			await this.planned(pipeline);
 			await this.#runsOf(pipeline);
 			await new Promise(setImmediate);
 		}
@@ -116,4 +118,18 @@ export class HistoryLooks {
 	#dayAgo(): string {
 		return new Date(this.#nowMs() - DAY_MS).toISOString();
 	}
+}
+
+/** What was asked for before; what failed is asked again. */
+function remembered<Answer>(
+	known: Map<string, Promise<Answer>>,
+	pipeline: string,
+	ask: () => Promise<Answer>,
+): Promise<Answer> {
+	const found = known.get(pipeline);
+	if (found !== undefined) return found;
+	const asked = ask();
+	known.set(pipeline, asked);
+	asked.catch(() => known.delete(pipeline));
+	return asked;
 }
