@@ -299,6 +299,8 @@ export interface ChangeStatus {
 	readonly headroom_seconds: number | null;
 	/** Bytes by which the log may grow until then. */
 	readonly headroom_bytes: number | null;
+	/** Bytes of log that the source's disk holds for this pipeline; null where it keeps nothing for its readers. */
+	readonly kept_bytes: number | null;
 	/** When the source was asked: ISO 8601, UTC. */
 	readonly measured_at: string | null;
 	/** Why the log can't be read on, or could not be asked. */

@@ -1,18 +1,21 @@
 import type { CheckedPipeline } from "../config/index.ts";
 import {
 	type ChangeLog,
+	type ChangesPosition,
 	ERRORS,
 	type Finding,
 	HeadraceError,
 	type LogHeadroom,
 	toHeadraceErrors,
 } from "../core/index.ts";
-import { changesPosition } from "../flow/index.ts";
+import { changesPosition, heldBack } from "../flow/index.ts";
 import type { ChangeStatus, FollowedTableStatus } from "./api.ts";
 
 /** Less than this left is said before the history is gone. */
 const HEADROOM_SECONDS_MIN = 86_400;
 const HEADROOM_BYTES_MIN = 1 << 30;
+/** More than this is said where a source keeps its log for a reader for as long as its disk has room. */
+const KEPT_BYTES_MAX = 16 * 2 ** 30;
 
 /** Whether some of a pipeline's tables follow the change log of its source. */
 export function followsLog(pipeline: CheckedPipeline): boolean {
@@ -24,21 +27,34 @@ export interface KnownPosition {
 	readonly position: string | null;
 }
 
-/** How a log stands to a position: how far behind it is, and whether it can still be read on from there. */
-async function standingOf(log: ChangeLog, at: string): Promise<LogHeadroom> {
+/**
+ * How a log stands to a position: how far behind it is, and whether it can still be read on from there, or from where a
+ * table is that is behind: one that is paused.
+ */
+async function standingOf(pipeline: string, log: ChangeLog, position: ChangesPosition): Promise<LogHeadroom> {
+	const { at } = position;
+	const held = heldBack(position, log);
 	const beginning = await log.beginning();
 	if (log.compare(at, beginning) < 0)
 		throw new HeadraceError(
 			"E_HISTORY_GONE",
 			`the source's log begins at ${log.format(beginning)}, after the position ${log.format(at)}: the changes between them are lost`,
 		);
-	const headroom = await log.headroom(at);
+	const headroom = await log.headroom(at, { reader: pipeline });
 	if (log.compare(at, headroom.end) > 0)
 		throw new HeadraceError(
 			"E_HISTORY_MISMATCH",
 			`the source's log ends at ${log.format(headroom.end)}, before ${log.format(at)}, which was read already`,
 		);
-	return headroom;
+	if (held === null) return headroom;
+	if (log.compare(held.from, beginning) < 0)
+		throw new HeadraceError(
+			"E_HISTORY_GONE",
+			`the source's log begins at ${log.format(beginning)}, after ${log.format(held.from)}, from which on ${held.table} has no changes: they are lost`,
+			{ pipeline, table: held.table, hint: "Read the table anew: `headrace resync <pipeline> --table <table>`." },
+		);
+	const { end: _end, bytesBehind: _behind, ...left } = await log.headroom(held.from, { reader: pipeline });
+	return { ...headroom, ...left };
 }
 
 /**
@@ -46,6 +62,7 @@ async function standingOf(log: ChangeLog, at: string): Promise<LogHeadroom> {
  * be asked, for the reason that `problem` gives.
  */
 export async function changeStatus(
+	pipeline: string,
 	known: KnownPosition | undefined,
 	asked: { readonly log: ChangeLog | null; readonly problem: unknown },
 	now: { readonly ms: number; readonly isHeld: boolean; readonly isPaused: boolean },
@@ -61,6 +78,7 @@ export async function changeStatus(
 		bytes_behind: null,
 		headroom_seconds: null,
 		headroom_bytes: null,
+		kept_bytes: null,
 		measured_at: null,
 		problem: asked.problem === null ? null : problemOf(asked.problem),
 		tables: [],
@@ -80,7 +98,7 @@ export async function changeStatus(
 	if (log === null) return base;
 	const measured_at = new Date(now.ms).toISOString();
 	try {
-		const { end, bytesBehind, secondsLeft, bytesLeft } = await standingOf(log, position.at);
+		const { end, bytesBehind, secondsLeft, bytesLeft, bytesKept } = await standingOf(pipeline, log, position);
 		return {
 			...base,
 			log_end: log.format(end),
@@ -88,6 +106,7 @@ export async function changeStatus(
 			bytes_behind: bytesBehind,
 			headroom_seconds: secondsLeft ?? null,
 			headroom_bytes: bytesLeft ?? null,
+			kept_bytes: bytesKept ?? null,
 			measured_at,
 		};
 	} catch (thrown) {
@@ -105,8 +124,9 @@ function lagSeconds(bytesBehind: number, committedAt: string | undefined, nowMs:
 
 function problemOf(thrown: unknown): NonNullable<ChangeStatus["problem"]> {
 	const [error] = toHeadraceErrors(thrown);
-	const { code, message, hint } = error ?? new HeadraceError("E_INTERNAL", "the log could not be asked");
-	return { code, message, hint: code === "E_HISTORY_GONE" ? ERRORS.E_HISTORY_GONE.remedy : hint };
+	const { code, message, hint, place } = error ?? new HeadraceError("E_INTERNAL", "the log could not be asked");
+	const isWhole = code === "E_HISTORY_GONE" && place?.table === undefined;
+	return { code, message, hint: isWhole ? ERRORS.E_HISTORY_GONE.remedy : hint };
 }
 
 /** What `check` says of a position that is to be read on from. */
@@ -118,26 +138,31 @@ export async function standingFindings(
 	const position = known === undefined ? null : changesPosition(known);
 	if (position === null) return [];
 	try {
-		const { bytesBehind, secondsLeft, bytesLeft } = await standingOf(log, position.at);
+		const { bytesBehind, secondsLeft, bytesLeft, bytesKept } = await standingOf(pipeline.name, log, position);
 		const place = `the log can be read on from ${log.format(position.at)}, ${bytesBehind} bytes before its end`;
+		const isBehind = bytesBehind > 0 || heldBack(position, log) !== null;
 		const isShort =
-			bytesBehind > 0 &&
-			((secondsLeft ?? Infinity) < HEADROOM_SECONDS_MIN || (bytesLeft ?? Infinity) < HEADROOM_BYTES_MIN);
+			isBehind && ((secondsLeft ?? Infinity) < HEADROOM_SECONDS_MIN || (bytesLeft ?? Infinity) < HEADROOM_BYTES_MIN);
 		const left = [
 			...(secondsLeft === undefined ? [] : [`${secondsLeft} s`]),
 			...(bytesLeft === undefined ? [] : [`${bytesLeft} bytes more of log`]),
 		].join(" or ");
-		if (!isShort) return [{ severity: "ok", message: place }];
-		return [
-			{
-				severity: "warning",
-				message: `${place}, is gone after ${left}`,
-				remedy: `headrace run ${pipeline.name} --follow`,
-			},
-		];
+		const remedy = `headrace run ${pipeline.name} --follow`;
+		if (isShort) return [{ severity: "warning", message: `${place}, is gone after ${left}`, remedy }];
+		if (bytesLeft === undefined && (bytesKept ?? 0) > KEPT_BYTES_MAX)
+			return [
+				{
+					severity: "warning",
+					message: `${place}; the source keeps ${bytesKept} bytes of log for this pipeline, without a limit but its disk`,
+					remedy,
+				},
+			];
+		return [{ severity: "ok", message: place }];
 	} catch (thrown) {
+		const [error] = toHeadraceErrors(thrown);
 		const { code, message } = problemOf(thrown);
-		if (code !== "E_HISTORY_GONE" && code !== "E_HISTORY_MISMATCH") throw thrown;
-		return [{ severity: "error", message: `${code} ${message}`, remedy: `headrace resync ${pipeline.name}` }];
+		if (error?.reaction !== "resnapshot") throw thrown;
+		const table = error.place.table === undefined ? "" : ` --table ${error.place.table}`;
+		return [{ severity: "error", message: `${code} ${message}`, remedy: `headrace resync ${pipeline.name}${table}` }];
 	}
 }

@@ -87,10 +87,10 @@ export async function changesOf(
 	try {
 		opened = await lookAtSource(pipeline, custom);
 	} catch (problem) {
-		return await changeStatus(known, { log: null, problem }, now);
+		return await changeStatus(pipeline.name, known, { log: null, problem }, now);
 	}
 	await using looked = opened;
-	return await changeStatus(known, { log: looked.source.changeLog ?? null, problem: null }, now);
+	return await changeStatus(pipeline.name, known, { log: looked.source.changeLog ?? null, problem: null }, now);
 }
 
 /** How far each stream was read, as the destination says; as it said last while a run holds the pipeline. */

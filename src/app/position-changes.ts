@@ -9,7 +9,7 @@ import {
 	qualified,
 	type TableName,
 } from "../core/index.ts";
-import { CHANGES_STREAM, changesPosition, pauseTable, resumeTable, withoutTable } from "../flow/index.ts";
+import { CHANGES_STREAM, caughtUp, changesPosition, pauseTable, resumeTable, withoutTable } from "../flow/index.ts";
 import type { PositionChanged, PositionRequest } from "./api.ts";
 import type { Session } from "./session.ts";
 
@@ -85,8 +85,9 @@ async function planned(
 	for (const table of tables) {
 		if (request.kind === "pause") after = pauseTable(after, table);
 		else if (request.kind === "resume") after = resumeTable(after, table, log);
-		else after = withoutTable(after, table);
+		else after = caughtUp(withoutTable(after, table), log);
 	}
+	if (request.kind === "resume") await refuseGone(log, before, tables, name);
 	const notes = tables.flatMap((table) => {
 		if (request.kind === "pause" && before.tables[table]?.state === "loading")
 			return [`${table} is being read: it can be paused once it follows`];
@@ -95,6 +96,28 @@ async function planned(
 		return [];
 	});
 	return { after, tables, notes };
+}
+
+/**
+ * All tables would stop at the place of one that was paused for too long.
+ * @throws E_HISTORY_GONE
+ */
+async function refuseGone(
+	log: ChangeLog,
+	{ tables }: ChangesPosition,
+	wanted: readonly string[],
+	pipeline: string,
+): Promise<void> {
+	const beginning = await log.beginning();
+	for (const table of wanted) {
+		const { state, from } = tables[table] ?? {};
+		if (state !== "paused" || from === undefined || log.compare(from, beginning) >= 0) continue;
+		throw new HeadraceError(
+			"E_HISTORY_GONE",
+			`the log begins at ${log.format(beginning)}, after ${log.format(from)}, where ${table} was paused: the changes between them are lost`,
+			{ pipeline, table, hint: "Read the table anew: `headrace resync <pipeline> --table <table>`." },
+		);
+	}
 }
 
 /** Tables that follow the log, by names and patterns of the source or the destination; all of them when none were. */

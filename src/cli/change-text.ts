@@ -45,7 +45,7 @@ export function tellPositionChange(output: Output, changed: PositionChanged, don
 	return { data: changed };
 }
 
-function lagText({ lag_seconds, bytes_behind, headroom_seconds, headroom_bytes }: ChangeStatus): string[] {
+function lagText({ lag_seconds, bytes_behind, headroom_seconds, headroom_bytes, kept_bytes }: ChangeStatus): string[] {
 	const parts: string[] = [];
 	if (bytes_behind === 0) parts.push("at the log's end");
 	else if (bytes_behind !== null)
@@ -54,6 +54,7 @@ function lagText({ lag_seconds, bytes_behind, headroom_seconds, headroom_bytes }
 		...(headroom_seconds === null ? [] : [secondsText(headroom_seconds)]),
 		...(headroom_bytes === null ? [] : [`${bytesText(headroom_bytes)} more of log`]),
 	];
+	if (kept_bytes !== null) parts.push(`the source keeps ${bytesText(kept_bytes)} of log for it`);
 	if (left.length > 0) parts.push(`can be read for ${left.join(" or ")}`);
 	return parts;
 }

@@ -40,8 +40,12 @@ export interface ChangeLog {
 	 * @throws E_HISTORY_GONE when the log does not reach back to it, E_HISTORY_MISMATCH when it is another log
 	 */
 	open(request: ChangeRequest): Promise<ChangeStream>;
-	/** How far `from` is behind, and how long it can still be read. */
-	headroom(from: string, signal?: AbortSignal): Promise<LogHeadroom>;
+	/**
+	 * How far `from` is behind, and how long it can still be read: by whoever `reader` names, where the source keeps
+	 * something for its readers.
+	 * @throws what `open` finds wrong with what is kept for the reader
+	 */
+	headroom(from: string, about?: { readonly reader?: string; readonly signal?: AbortSignal }): Promise<LogHeadroom>;
 	/** Settings, rights and tables that changes would be lost by. */
 	check(tables: readonly SourceTable[]): Promise<Finding[]>;
 	/** The least rights for reading these tables' changes, besides those of reading their rows. Changes nothing. */
@@ -85,6 +89,8 @@ export interface LogHeadroom {
 	readonly secondsLeft?: number;
 	/** Bytes that the log may still grow by until then. */
 	readonly bytesLeft?: number;
+	/** Bytes of log that the source's disk holds for the reader: more than it is behind, while a transaction is open. */
+	readonly bytesKept?: number;
 }
 
 export interface ChangeRequest {

@@ -65,6 +65,8 @@ export interface Destination extends Port {
 	 * absent where nothing of the kind is needed.
 	 */
 	compact?(request: CompactRequest): Promise<CompactedTable[]>;
+	/** Nothing may load meanwhile: whoever compacts holds the pipeline. Absent: readers and loads go on. */
+	readonly compactsAlone?: true;
 	/** The destination's own SQL, for checks, hooks and summaries; absent where it has none. */
 	readonly sql?: DestinationSql;
 	/** SQL that only reads, for checks and histories; absent where `sql` does it, or nothing. */
@@ -174,6 +176,11 @@ export const CHANGED_AT_COLUMN = "_headrace_changed_at";
  * Then the operation may also be `before`, or `truncate`, a row without values, and nothing is lost of what the log tells.
  */
 export const ARCHIVE_COLUMNS = { transaction: "_headrace_transaction", untold: "_headrace_untold" } as const;
+/**
+ * Transactions of one commit have numbers of their own: those of the commit that follows the position row's `seq` begin
+ * with `seq` times this.
+ */
+export const ARCHIVE_TRANSACTIONS_MAX = 10_000_000_000n;
 
 export interface ApplyResult {
 	/**

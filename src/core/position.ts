@@ -53,6 +53,11 @@ export interface FollowedTable {
 	readonly from?: string;
 	/** Rows were read up to this position: until then changes may be in the table already. */
 	readonly until?: string;
+	/**
+	 * Times of the changes that it has yet to get are not before this one, whatever the log says: microseconds since 1970,
+	 * as text. Absent: what `committedAt` says of all tables is enough.
+	 */
+	readonly since?: string;
 	/** `loading`: its rows are being read, and are not all there. `paused`: its changes are not applied. */
 	readonly state?: "loading" | "paused";
 }

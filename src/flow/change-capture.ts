@@ -3,7 +3,7 @@ import { ChangeCommits } from "./change-commits.ts";
 import { type CaptureContext, refuseToLose } from "./change-context.ts";
 import { LogFollowing } from "./change-following.ts";
 import { TableReading } from "./change-reading.ts";
-import { withoutTable } from "./change-state.ts";
+import { caughtUp, withoutTable } from "./change-state.ts";
 import type { TableTask } from "./task.ts";
 
 /**
@@ -78,7 +78,7 @@ class Capture {
 
 	#leave(name: string): void {
 		const { position } = this.#commits;
-		if (position !== null) this.#commits.position = withoutTable(position, name);
+		if (position !== null) this.#commits.position = caughtUp(withoutTable(position, name), this.#context.log);
 	}
 }
 

@@ -1,5 +1,6 @@
 import {
 	type ApplyResult,
+	ARCHIVE_TRANSACTIONS_MAX,
 	type Batch,
 	type ChangeBoundary,
 	type ChangedRows,
@@ -10,6 +11,7 @@ import {
 	type ChangesPosition,
 	type ChangesWrite,
 	type Field,
+	type FollowedTable,
 	HeadraceError,
 	type PositionRow,
 	qualified,
@@ -62,8 +64,8 @@ export interface Flushed {
 	readonly left: readonly string[];
 	/** Those of them whose rows have other columns than they are planned with. */
 	readonly otherShapes: readonly string[];
-	/** Tables whose changes are applied up to an earlier position only. */
-	readonly cut: ReadonlyMap<string, string>;
+	/** Tables whose changes are applied up to an earlier position only: where, and when, each goes on. */
+	readonly cut: ReadonlyMap<string, Required<Pick<FollowedTable, "from">> & Pick<FollowedTable, "since">>;
 	/** The oldest of these: the log is read again from there. */
 	readonly readAgainFrom: string | null;
 	/** Columns of some table changed: tasks have to be planned anew. */
@@ -81,9 +83,6 @@ interface Settling {
 	readonly seq: number;
 	readonly tasks: ReadonlyMap<string, TableTask>;
 }
-
-/** Transactions of one commit have numbers of their own: see ARCHIVE_COLUMNS. */
-export const TRANSACTIONS_MAX = 10_000_000_000n;
 
 /** Collects what a log tells between two boundaries: in memory, and beyond a bound on the disk. */
 export class ChangeFlush implements AsyncDisposable {
@@ -173,17 +172,12 @@ export class ChangeFlush implements AsyncDisposable {
 	/** Everything is there: what it means for the tables, as they stand. */
 	settle(settling: Settling): Flushed {
 		const { log, boundary, position, tasks } = settling;
-		const { committed, last } = committedTimes(boundary, position);
-		const firstNumber = BigInt(settling.seq) * TRANSACTIONS_MAX;
-		const times: ChangeTimes = {
-			committedAt: (transaction) => committed[transaction]!,
-			position: (transaction) => log.format(boundary.transactions[transaction]!.position),
-			number: (transaction) => firstNumber + BigInt(transaction),
-		};
+		const { raised, last } = raisedTimes(boundary, position);
+		const firstNumber = BigInt(settling.seq) * ARCHIVE_TRANSACTIONS_MAX;
 		const parts: FlushPart[] = [];
 		const left: string[] = [];
 		const otherShapes: string[] = [];
-		const cut = new Map<string, string>();
+		const cut = new Map<string, Required<Pick<FollowedTable, "from">> & Pick<FollowedTable, "since">>();
 		let isChanged = false;
 		for (const [name, draft] of this.#tables) {
 			const task = tasks.get(name);
@@ -207,7 +201,14 @@ export class ChangeFlush implements AsyncDisposable {
 				else if (draft.firstAfter !== null) {
 					end = draft.firstAfter;
 					const at = place(end - 1);
-					cut.set(name, isKnown(at) ? entry.from! : at);
+					const before = laterTime(entry.since, end === 0 ? position.committedAt : raised[end - 1]);
+					const { from = "", since } = entry;
+					cut.set(
+						name,
+						isKnown(at)
+							? { from, ...(since === undefined ? {} : { since }) }
+							: { from: at, ...(before === null ? {} : { since: String(before) }) },
+					);
 				}
 			}
 			let first = 0;
@@ -223,7 +224,15 @@ export class ChangeFlush implements AsyncDisposable {
 				continue;
 			}
 			const isPassed = (transaction: number) => transaction < first || transaction >= end;
-			const { until } = entry;
+			const { until, since } = entry;
+			const times: ChangeTimes = {
+				committedAt: (transaction) => {
+					const { reading, committedAt } = boundary.transactions[transaction]!;
+					return reading === true ? committedAt : (laterTime(since, raised[transaction]) ?? committedAt);
+				},
+				position: (transaction) => log.format(boundary.transactions[transaction]!.position),
+				number: (transaction) => firstNumber + BigInt(transaction),
+			};
 			const isOverlap = (transaction: number) => until !== undefined && log.compare(place(transaction), until) <= 0;
 			const of = { task, isPassed, isOverlap, times, next: { transaction: -1, place: 0 } };
 			try {
@@ -235,7 +244,7 @@ export class ChangeFlush implements AsyncDisposable {
 				isChanged = true;
 			}
 		}
-		const places = [...cut.values()];
+		const places = [...cut.values()].map(({ from }) => from);
 		return {
 			at: boundary.position,
 			committedAt: last,
@@ -315,17 +324,26 @@ function firstTransaction(event: ChangedRows | Truncated): number {
 	return event.kind === "truncate" ? event.transaction : event.transactions[0]!;
 }
 
-/** Commit times that never go back: a version ends when the next one begins. `last`: null when nothing was committed. */
-function committedTimes({ transactions }: ChangeBoundary, { committedAt }: ChangesPosition) {
-	let last = committedAt === undefined ? 0n : BigInt(committedAt);
+/**
+ * Commit times that never go back: a version ends when the next one begins. Of a reading it is the last one before it.
+ * `last`: null when nothing was committed.
+ */
+function raisedTimes({ transactions }: ChangeBoundary, { committedAt }: ChangesPosition) {
+	let last = committedAt === undefined ? null : BigInt(committedAt);
 	let hasCommitted = false;
-	const committed = transactions.map((transaction) => {
-		if (transaction.reading === true) return transaction.committedAt;
+	const raised = transactions.map((transaction) => {
+		if (transaction.reading === true) return last;
 		hasCommitted = true;
-		if (transaction.committedAt > last) last = transaction.committedAt;
+		last = laterTime(last, transaction.committedAt);
 		return last;
 	});
-	return { committed, last: hasCommitted ? last : null };
+	return { raised, last: hasCommitted ? last : null };
+}
+
+/** Microseconds since 1970. */
+function laterTime(a: bigint | string | null | undefined, b: bigint | string | null | undefined): bigint | null {
+	if (a == null) return b == null ? null : BigInt(b);
+	return b == null || BigInt(a) > BigInt(b) ? BigInt(a) : BigInt(b);
 }
 
 interface PartHow {

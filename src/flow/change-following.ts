@@ -118,11 +118,12 @@ export class LogFollowing {
 			refuseToLose(tasks.get(name)!, name);
 			position = withoutTable(position, name);
 		}
-		for (const [name, from] of flushed.cut) {
+		for (const [name, place] of flushed.cut) {
+			const { from } = place;
 			this.#plannedAt.set(name, from);
 			// It stays behind: what was read at a later cut may be in it as before.
 			const until = before.tables[name]?.until;
-			const entry = { from, ...(until !== undefined && log.compare(until, from) > 0 ? { until } : {}) };
+			const entry = { ...place, ...(until !== undefined && log.compare(until, from) > 0 ? { until } : {}) };
 			position = { ...position, tables: { ...position.tables, [name]: entry } };
 		}
 		const isIdle = flushed.parts.length === 0 && !flushed.isChanged;

@@ -1,5 +1,6 @@
 import {
 	ARCHIVE_COLUMNS,
+	ARCHIVE_TRANSACTIONS_MAX,
 	type BeginRequest,
 	CHANGED_AT_COLUMN,
 	crashPoint,
@@ -15,7 +16,6 @@ import {
 } from "../core/index.ts";
 import type { ChangeCommits } from "./change-commits.ts";
 import { type CaptureContext, isRepeatable } from "./change-context.ts";
-import { TRANSACTIONS_MAX } from "./change-flush.ts";
 import { beginReading, endReading, tablesToRead, withoutTable } from "./change-state.ts";
 import { runTable } from "./run-table.ts";
 import type { TableOutcome, TableTask } from "./task.ts";
@@ -108,8 +108,10 @@ export class TableReading {
 			if (chunks?.consistency === "mixed") mixed.add(qualified(task.table.name));
 		});
 		let position = this.#commits.position!;
-		for (const name of names)
-			position = endReading(position, name, until, log, mixed.has(name) ? undefined : place.position);
+		for (const [index, name] of names.entries()) {
+			const from = mixed.has(name) ? undefined : place.position;
+			position = endReading(position, name, { until, from, at: historyBegins(wanted[index]!, snapshot.clock) }, log);
+		}
 		await this.#commits.commit(position);
 		crashPoint("cdc-read");
 		return "read";
@@ -145,10 +147,12 @@ export class TableReading {
 				continue;
 			const own = decodePosition(text);
 			if (own.kind !== "full" || own.log === undefined || log.compare(own.log, from) < 0) continue;
-			if (!isRepeatable(task)) position = endReading(withoutTable(position, name), name, own.log, log);
-			else {
+			if (!isRepeatable(task)) {
+				const read = { until: own.log, at: historyBegins(task, own.at) };
+				position = endReading(withoutTable(position, name), name, read, log);
+			} else {
 				end ??= await log.end(this.#context.signal);
-				position = endReading(position, name, end, log);
+				position = endReading(position, name, { until: end }, log);
 			}
 		}
 		if (position !== null && position !== this.#commits.position) await this.#commits.commit(position);
@@ -211,14 +215,15 @@ function readingTask(
 	{ place, text, seq }: { readonly place: string; readonly text: string; readonly seq: number },
 ): TableTask {
 	const repeatable = isRepeatable(task);
-	// A commit's time may be told in whole seconds.
-	const at = BigInt(Date.parse(`${snapshot.clock.slice(0, 19).replace(" ", "T")}Z`)) * 1000n;
 	const constants = new Map<string, string | bigint>();
 	if (task.write !== "merge") {
 		constants.set(HISTORY_COLUMNS.operation, "snapshot");
 		constants.set(HISTORY_COLUMNS.position, text);
-		constants.set(task.write === "history" ? HISTORY_COLUMNS.validFrom : CHANGED_AT_COLUMN, at);
-		constants.set(ARCHIVE_COLUMNS.transaction, BigInt(seq) * TRANSACTIONS_MAX);
+		constants.set(
+			task.write === "history" ? HISTORY_COLUMNS.validFrom : CHANGED_AT_COLUMN,
+			wholeSeconds(snapshot.clock),
+		);
+		constants.set(ARCHIVE_COLUMNS.transaction, BigInt(seq) * ARCHIVE_TRANSACTIONS_MAX);
 	}
 	return {
 		...task,
@@ -232,4 +237,17 @@ function readingTask(
 		allowEmpty: true,
 		fullRefresh: false,
 	};
+}
+
+/**
+ * When versions of a table begin that were there when it was read: no later one begins before, though MariaDB tells the
+ * time at which a statement began. Changes that are kept as rows have one time in all tables, whichever was read when.
+ */
+function historyBegins({ write }: TableTask, clock: string): bigint | undefined {
+	return write === "history" ? wholeSeconds(clock) : undefined;
+}
+
+/** Microseconds since 1970: a commit's time may be told in whole seconds. */
+function wholeSeconds(clock: string): bigint {
+	return BigInt(Date.parse(`${clock.slice(0, 19).replace(" ", "T")}Z`)) * 1000n;
 }

@@ -46,33 +46,65 @@ export function beginReading(
 	return { kind: "changes", at: position?.at ?? place, tables: { ...position?.tables, ...changed } };
 }
 
-/**
- * A table has been read whole, the last of it at the cut `until`. From here on it follows the log. `from`: the oldest cut
- * that some of it is of, where that is not the one that its reading began with.
- */
+/** A reading of a table that has come to its end. */
+export interface EndedReading {
+	/** The last of its rows is of the cut here. */
+	readonly until: string;
+	/** The oldest cut that some of it is of, where that is not the one that its reading began with. */
+	readonly from?: string | undefined;
+	/** When it was read, microseconds since 1970, where its rows say so: later changes are not told to be older. */
+	readonly at?: bigint | undefined;
+}
+
+/** A table has been read whole: from here on it follows the log. */
 export function endReading(
 	position: ChangesPosition,
 	table: string,
-	until: string,
+	{ until, from = position.tables[table]?.from ?? until, at }: EndedReading,
 	{ compare }: LogOrder,
-	from = position.tables[table]?.from ?? until,
 ): ChangesPosition {
-	const entry: FollowedTable = compare(from, until) < 0 ? { from, until } : { from };
+	const entry: FollowedTable = {
+		from,
+		...(compare(from, until) < 0 ? { until } : {}),
+		...(at === undefined ? {} : { since: String(at) }),
+	};
 	return startingFrom({ ...position, tables: { ...position.tables, [table]: entry } }, from, { compare });
 }
 
 /**
  * The position from which a table's changes still come, when it lies before the others': the log is read from there, and
- * the others pass over what they have.
+ * the others pass over what they have. What comes again was committed earlier than what came last, so that each table has
+ * the time by itself that its later changes are not before: a log's times go back, and a version's must not.
  */
 export function startingFrom(position: ChangesPosition, at: string, { compare }: LogOrder): ChangesPosition {
 	if (compare(at, position.at) >= 0) return position;
+	const { committedAt, ...rest } = position;
 	const tables = Object.entries(position.tables).map(([name, table]): [string, FollowedTable] =>
-		table.from === undefined && table.state === undefined ? [name, { ...table, from: position.at }] : [name, table],
+		table.from === undefined && table.state === undefined
+			? [name, { ...table, from: position.at, ...sinceOf(table, committedAt) }]
+			: [name, table],
 	);
-	// What comes again was committed earlier than what came last.
-	const { committedAt: _last, ...rest } = position;
 	return { ...rest, at, tables: Object.fromEntries(tables) };
+}
+
+/**
+ * The position without what every table that follows passes over: where it was set back for the sake of a table that is
+ * no longer there, what lies between need not be read, and may be gone.
+ */
+export function caughtUp(position: ChangesPosition, { compare }: LogOrder): ChangesPosition {
+	const places = Object.values(position.tables).flatMap(({ state, from }) =>
+		state === undefined ? [from ?? position.at] : [],
+	);
+	const [first, ...others] = places;
+	if (first === undefined) return position;
+	const at = others.reduce((a, b) => (compare(b, a) < 0 ? b : a), first);
+	return compare(at, position.at) <= 0 ? position : advance(position, { at, committedAt: null }, { compare });
+}
+
+/** The later of two times that a table's changes are not before. */
+function sinceOf({ since }: FollowedTable, committedAt: string | undefined): Pick<FollowedTable, "since"> {
+	if (committedAt === undefined) return since === undefined ? {} : { since };
+	return { since: since !== undefined && BigInt(since) > BigInt(committedAt) ? since : committedAt };
 }
 
 /** All changes up to `at` have been applied. */
@@ -82,12 +114,21 @@ export function advance(
 	{ compare }: LogOrder,
 ): ChangesPosition {
 	const isDone = (place: string | undefined) => place === undefined || compare(place, at) <= 0;
+	const time = committedAt === null ? {} : { committedAt: String(committedAt) };
+	const last = time.committedAt ?? position.committedAt;
 	const tables = Object.entries(position.tables).map(([name, table]): [string, FollowedTable] => {
 		if (table.state !== undefined) return [name, table];
-		const { from, until } = table;
-		return [name, { ...(isDone(from) ? {} : { from: from! }), ...(isDone(until) ? {} : { until: until! }) }];
+		const { from, until, since } = table;
+		const isPast = since === undefined || (isDone(from) && last !== undefined && BigInt(since) <= BigInt(last));
+		return [
+			name,
+			{
+				...(isDone(from) ? {} : { from: from! }),
+				...(isDone(until) ? {} : { until: until! }),
+				...(isPast ? {} : { since }),
+			},
+		];
 	});
-	const time = committedAt === null ? {} : { committedAt: String(committedAt) };
 	return { ...position, at, ...time, tables: Object.fromEntries(tables) };
 }
 
@@ -101,9 +142,10 @@ export function withoutTable(position: ChangesPosition, table: string): ChangesP
 export function pauseTable(position: ChangesPosition, table: string): ChangesPosition {
 	const known = position.tables[table];
 	if (known === undefined || known.state !== undefined) return position;
+	const since = known.from === undefined ? sinceOf(known, position.committedAt) : {};
 	return {
 		...position,
-		tables: { ...position.tables, [table]: { ...known, from: known.from ?? position.at, state: "paused" } },
+		tables: { ...position.tables, [table]: { ...known, ...since, from: known.from ?? position.at, state: "paused" } },
 	};
 }
 
@@ -117,9 +159,18 @@ export function resumeTable(position: ChangesPosition, table: string, order: Log
 }
 
 /** Up to where the source may forget its log: paused tables and those that are being read still need what follows. */
-export function forgettable(position: ChangesPosition, { compare }: LogOrder): string {
-	let oldest = position.at;
-	for (const { state, from } of Object.values(position.tables))
-		if (state !== undefined && from !== undefined && compare(from, oldest) < 0) oldest = from;
+export function forgettable(position: ChangesPosition, order: LogOrder): string {
+	return heldBack(position, order)?.from ?? position.at;
+}
+
+/** The table that needs more of the log than is read for the others: it is paused, or being read. Null when none does. */
+export function heldBack(
+	position: ChangesPosition,
+	{ compare }: LogOrder,
+): { readonly table: string; readonly from: string } | null {
+	let oldest: { readonly table: string; readonly from: string } | null = null;
+	for (const [table, { state, from }] of Object.entries(position.tables))
+		if (state !== undefined && from !== undefined && compare(from, oldest?.from ?? position.at) < 0)
+			oldest = { table, from };
 	return oldest;
 }

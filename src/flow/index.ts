@@ -2,7 +2,9 @@ export { captureChanges } from "./change-capture.ts";
 export type { CaptureContext, FlushBounds } from "./change-context.ts";
 export {
 	CHANGES_STREAM,
+	caughtUp,
 	changesPosition,
+	heldBack,
 	pauseTable,
 	resumeTable,
 	withoutTable,

@@ -32,6 +32,7 @@ interface Status {
 			readonly state: string;
 			readonly position: string;
 			readonly bytes_behind: number;
+			readonly kept_bytes: number | null;
 			readonly problem: { readonly code: string } | null;
 			readonly tables: readonly { readonly table: string; readonly state: string }[];
 		};
@@ -250,9 +251,11 @@ describe.skipIf(missing("postgres15"))("tables that follow PostgreSQL's log", ()
 			"no time with a zone",
 		);
 		expect((await run("history", "mirror", "raw.accounts", "--as-of", before)).stderr).toContain("keeps no history");
+		// The slot of the other pipeline stays: it says nothing about this one.
 		await source.query(
-			"select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()",
+			"select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name like 'headrace_mirror_%'",
 		);
+		expect((await changesOf("shop")).kept_bytes).toBeGreaterThan(0);
 		expect((await run("check", "mirror")).stdout).toMatch(/✗ E_HISTORY_GONE[\s\S]*cure: headrace resync mirror/);
 		expect(await changesOf("mirror")).toMatchObject({ problem: { code: "E_HISTORY_GONE" } });
 		expect(await run("run", "mirror")).toMatchObject({ code: 1, stderr: expect.stringContaining("E_HISTORY_GONE") });
@@ -273,14 +276,17 @@ describe.skipIf(missing("mariadb"))("tables that follow MariaDB's log", () => {
 		await query(
 			`create table accounts (id int primary key, name varchar(20) not null);
 			 create table items (id int primary key, account int, foreign key (account) references accounts (id) on delete cascade);
-			 insert into accounts values (1, 'a'), (2, 'b')`,
+			 create table notes (id int primary key, text varchar(20));
+			 insert into accounts values (1, 'a'), (2, 'b'); insert into notes values (1, 'one')`,
 		);
-		pipeline("maria", [
+		const table = (name: string) => [
 			`from: "${server.url("shop")}"`,
 			"to: duckdb:maria.duckdb",
 			"tables:",
-			"  accounts: { mode: cdc }",
-		]);
+			`  ${name}: { mode: cdc }`,
+		];
+		pipeline("maria", table("accounts"));
+		pipeline("both", [...table("accounts"), "  notes: { mode: cdc }", "defaults: { into: 'both.{table}' }"]);
 	});
 	afterAll(async () => {
 		await server?.stop();
@@ -300,17 +306,65 @@ describe.skipIf(missing("mariadb"))("tables that follow MariaDB's log", () => {
 		expect(await run("check", "cascades")).toMatchObject({ code: 1, stdout: expect.stringMatching(told) });
 	});
 
+	/** The log's files but the last one. A file that a reader has just left is kept for a moment. */
+	const purge = async () => {
+		const [status] = await server.admin("show master status");
+		const purged = async () => {
+			await server.admin(`purge binary logs to '${status!["File"]}'`);
+			return server.admin("show binary logs");
+		};
+		await expect.poll(purged, { timeout: 30_000 }).toHaveLength(1);
+	};
+
+	test("a table that was paused until its place was purged can't be resumed; only it is read anew", async () => {
+		const tables = async (...args: string[]) => {
+			type Runs = { runs: { tables: { rows_loaded: number }[] }[] };
+			return (await dataOf<Runs>(...args)).runs[0]!.tables.map((table) => table.rows_loaded);
+		};
+		expect(await tables("run", "both")).toEqual([2, 1]);
+		await succeed("pause", "both", "--table", "shop.notes");
+		await query("insert into notes values (2, 'two'); insert into accounts values (3, 'c')");
+		expect(await tables("run", "both")).toEqual([1, 0]);
+		expect((await changesOf("both")).problem).toBeNull();
+		await query("flush binary logs");
+		await succeed("run", "both");
+		await purge();
+		await query("insert into accounts values (4, 'd')");
+		// The others go on, and it is said which can't.
+		expect(await tables("run", "both")).toEqual([1, 0]);
+		const cure = ["resync", "both", "--table", "shop.notes"];
+		const problem = { code: "E_HISTORY_GONE", hint: expect.stringContaining(`headrace ${cure.join(" ")}`) };
+		expect((await changesOf("both")).problem).toMatchObject(problem);
+		expect((await run("check", "both")).stdout).toMatch(
+			/E_HISTORY_GONE .*notes.*\n.*cure: headrace resync both --table/,
+		);
+		const refused = await run("resume", "both", "--table", "shop.notes");
+		expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(`headrace ${cure.join(" ")}`) });
+		await succeed(...cure);
+		expect(await tables("run", "both")).toEqual([0, 2]);
+		await query("update notes set text = 'dos' where id = 2; delete from accounts where id > 2");
+		expect(await tables("run", "both")).toEqual([2, 1]);
+	});
+
+	test("a table that catches up from a place that is purged meanwhile is read anew without the others", async () => {
+		await succeed("pause", "both", "--table", "shop.notes");
+		await query("insert into accounts values (7, 'g')");
+		await query("flush binary logs");
+		await succeed("run", "both");
+		await succeed("resume", "both", "--table", "shop.notes");
+		await purge();
+		expect(await run("run", "both")).toMatchObject({ code: 1, stderr: expect.stringContaining("E_HISTORY_GONE") });
+		await succeed("resync", "both", "--table", "shop.notes");
+		await query("delete from accounts where id = 7");
+		const { runs } = await dataOf<{ runs: { tables: { rows_loaded: number }[] }[] }>("run", "both");
+		expect(runs[0]!.tables.map((table) => table.rows_loaded)).toEqual([1, 2]);
+	});
+
 	test("a log that was purged, and one that was reset, are cured by resync", async () => {
 		await succeed("run", "maria");
 		await query("insert into accounts values (3, 'c')");
 		await query("flush binary logs");
-		const [status] = await server.admin("show master status");
-		const purge = async () => {
-			await server.admin(`purge binary logs to '${status!["File"]}'`);
-			return server.admin("show binary logs");
-		};
-		// A file that a reader has just left is kept for a moment.
-		await expect.poll(purge, { timeout: 30_000 }).toHaveLength(1);
+		await purge();
 		expect(await changesOf("maria")).toMatchObject({ problem: { code: "E_HISTORY_GONE" } });
 		expect((await run("check", "maria")).stdout).toMatch(/E_HISTORY_GONE .*\n.*cure: headrace resync maria/);
 		for (const [code, harm] of [

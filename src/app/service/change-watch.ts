@@ -84,7 +84,8 @@ export class ChangeWatch {
 			await using source = await openSource(pipeline.from, await connectionResources(pipeline.directory));
 			const { changeLog: changes } = source;
 			if (changes === undefined) throw new HeadraceError("E_UNSUPPORTED", `${pipeline.from.name} has no change log`);
-			const headroom = await changes.headroom(position.at, AbortSignal.timeout(MEASURE_MS_MAX));
+			const signal = AbortSignal.timeout(MEASURE_MS_MAX);
+			const headroom = await changes.headroom(position.at, { reader: pipeline.name, signal });
 			return {
 				atMs,
 				headroom,

@@ -58,8 +58,9 @@ export function memoryChangeLog(
 				acknowledge: (text) => acknowledge(database, request, text),
 			}) satisfies ChangeStream;
 		},
-		headroom: async (from) => {
+		headroom: async (from, { reader } = {}) => {
 			const { place } = placeOf(from);
+			if (slots && reader !== undefined) checkSlot(database, reader, place);
 			let bytesBehind = 0;
 			for (let entry = log.next(place); entry !== undefined; entry = log.next(entry.number))
 				bytesBehind += bytesOf(entry);
@@ -104,15 +105,18 @@ function checkedPlace({ log }: MemoryDatabase, request: ChangeRequest, slots: bo
 	const { id, place } = placeOf(request.from);
 	if (id !== log.id || place > log.end)
 		throw new HeadraceError("E_HISTORY_MISMATCH", `the position ${request.from} is of another log`);
-	if (slots && request.looks !== true) {
-		const confirmed = log.confirmed(request.reader);
-		if (confirmed === null)
-			throw new HeadraceError("E_HISTORY_GONE", `the reader ${request.reader} has no slot that keeps the log for it`);
-		if (confirmed > place)
-			throw new HeadraceError("E_SLOT_AHEAD", `the slot of ${request.reader} is at ${confirmed}, after ${place}`);
-	}
+	if (slots && request.looks !== true) checkSlot({ log }, request.reader, place);
 	log.next(place);
 	return place;
+}
+
+/** @throws E_HISTORY_GONE, E_SLOT_AHEAD */
+function checkSlot({ log }: Pick<MemoryDatabase, "log">, reader: string, place: number): void {
+	const confirmed = log.confirmed(reader);
+	if (confirmed === null)
+		throw new HeadraceError("E_HISTORY_GONE", `the reader ${reader} has no slot that keeps the log for it`);
+	if (confirmed > place)
+		throw new HeadraceError("E_SLOT_AHEAD", `the slot of ${reader} is at ${confirmed}, after ${place}`);
 }
 
 function acknowledge({ log }: MemoryDatabase, { reader, looks }: ChangeRequest, text: string): void {

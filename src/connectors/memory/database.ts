@@ -82,10 +82,18 @@ export class MemoryDatabase {
 	#lastTick = 0n;
 	readonly #noted: MemoryTable[] = [];
 	readonly #clock: () => bigint;
+	readonly #stamps: "commit" | "begin";
 
-	/** `clock` gives microseconds since 1970; without it the machine's clock is taken. */
-	constructor(clock: () => bigint = () => BigInt(Date.now()) * 1000n) {
+	/**
+	 * `clock` gives microseconds since 1970; without it the machine's clock is taken. `stamps`: the time that the log tells
+	 * of a transaction; with `begin` times go back in the log, as in MariaDB's, which tells when a statement began.
+	 */
+	constructor(
+		clock: () => bigint = () => BigInt(Date.now()) * 1000n,
+		{ stamps = "commit" }: { readonly stamps?: "commit" | "begin" } = {},
+	) {
 		this.#clock = clock;
+		this.#stamps = stamps;
 	}
 
 	/** A time that is later than all that were given before, microseconds since 1970: events never tie. */
@@ -202,7 +210,7 @@ export class MemoryDatabase {
 		const log = (): InFlight => {
 			if (!this.#open.has(handle) || logged !== null)
 				throw new HeadraceError("E_INTERNAL", "the transaction is in the log already");
-			logged = this.#writeLog(handle.id, statements);
+			logged = this.#writeLog(handle, statements);
 			return logged;
 		};
 		return {
@@ -239,7 +247,10 @@ export class MemoryDatabase {
 	}
 
 	/** All statements in one entry of the log, or none of them. @throws E_INTERNAL when a row is locked */
-	#writeLog(id: bigint, statements: readonly Statement[]): InFlight {
+	#writeLog(
+		{ id, startedAt }: Pick<MemoryTransaction, "id" | "startedAt">,
+		statements: readonly Statement[],
+	): InFlight {
 		const tables = new Map(this.#logged);
 		const changed: { readonly id: string; readonly changes: readonly RowChange[] }[] = [];
 		const entry: LoggedChange[] = [];
@@ -257,7 +268,8 @@ export class MemoryDatabase {
 			else for (const change of changes) entry.push({ kind: "row", table: shape, change });
 		}
 		this.#logged = tables;
-		const written = { number: this.log.append({ committedAt: this.tick(), id, changes: entry }), changed };
+		const committedAt = this.#stamps === "begin" ? startedAt : this.tick();
+		const written = { number: this.log.append({ committedAt, id, changes: entry }), changed };
 		this.#inFlight.add(written);
 		return written;
 	}

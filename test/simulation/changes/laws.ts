@@ -81,7 +81,8 @@ export class ChangeLaws {
 			if (position === null || entry === undefined || entry.state !== undefined)
 				refuse("in the end every table follows", followed.name.name);
 			if (reached(position, entry) < end) refuse("in the end the position is the log's end", position.at);
-			if (followed.write === "history") this.#checkVersions(state, followed, position);
+			if (followed.write === "history" && this.#world.options.stamps === "commit")
+				this.#checkVersions(state, followed, position);
 		}
 	}
 
@@ -135,6 +136,7 @@ export class ChangeLaws {
 		}
 		sameRows(law, projected(table, flag(table, HISTORY_COLUMNS.validTo)).map(text), wanted);
 		this.#checkOnce(table, followed);
+		this.#checkTimes(state, followed, place);
 	}
 
 	/** Rows of the cut, then each change of the log once. */
@@ -166,6 +168,24 @@ export class ChangeLaws {
 		const place = columnOf(table, HISTORY_COLUMNS.position);
 		const places = table.rows.filter((row) => row[operation] !== "snapshot").map((row) => row[place]);
 		if (new Set(places).size !== places.length) refuse("G2 a change takes effect once", name.name);
+	}
+
+	/** As of each of its times, the first included, a history is the table after some transaction, and later ones later. */
+	#checkTimes(state: WarehouseState, followed: Followed, end: number): void {
+		const table = state.tables.get(tableId(followed.target))!;
+		const ends = [HISTORY_COLUMNS.validFrom, HISTORY_COLUMNS.validTo].map((name) => columnOf(table, name));
+		const [from, to] = ends as [number, number];
+		const inOrder = (a: bigint, b: bigint) => (a < b ? -1 : 1);
+		const [first] = table.rows.map((row) => micros(row[from]!)).sort(inOrder);
+		const times = new Set(table.rows.flatMap((row) => ends.flatMap((end) => row[end] ?? [])).map(micros));
+		let place = cutOf(state, followed);
+		for (const at of [...times].filter((time) => time >= first!).sort(inOrder)) {
+			const holds = (row: Row) => micros(row[from]!) <= at && (row[to] === null || micros(row[to]!) > at);
+			const held = projected(table, holds).map(text).sort().join(" ");
+			const isThen = () => this.#source(followed, place).map(text).sort().join(" ") === held;
+			while (place < end && !isThen()) place++;
+			if (!isThen()) refuse(`the history of ${followed.name.name} as of ${at} is the source at some time`, held);
+		}
 	}
 
 	/** The table as of each commit since its cut. */

@@ -2,11 +2,13 @@ import { type ErrorCode, encodePosition, HeadraceError } from "../../../src/core
 import {
 	CHANGES_STREAM,
 	captureChanges,
+	caughtUp,
 	changesPosition,
 	type FlowContext,
 	pauseTable,
 	resumeTable,
 	type TableTask,
+	withoutTable,
 } from "../../../src/flow/index.ts";
 import { Violation } from "../invariants.ts";
 import { Random } from "../random.ts";
@@ -57,6 +59,8 @@ const CALM_STEPS_MAX = 4_000;
 /** Runs that may be needed when the faults stop: one finds that tables must be read anew, the next one does it. */
 const CALM_RUNS_MAX = 3;
 const RUNS_AT_ONCE = 2;
+
+type Operation = "pause" | "resume" | "resync";
 
 /** One world whose log is followed, from a seed: the same seed gives the same steps. */
 class ChangeScenario {
@@ -148,7 +152,11 @@ class ChangeScenario {
 			return settle(this.#processes);
 		}
 		if (alive.length < RUNS_AT_ONCE && random.chance(0.02)) {
-			this.#operate(random.pick(["pause", "resume"]), [random.pick(this.#world.tables).name.name], this.#drawDoom());
+			this.#operate(
+				random.pick(["pause", "resume", "resync"]),
+				[random.pick(this.#world.tables).name.name],
+				this.#drawDoom(),
+			);
 			return settle(this.#processes);
 		}
 		const sleeper = alive.find((process) => process.paused);
@@ -233,8 +241,8 @@ class ChangeScenario {
 		return run;
 	}
 
-	/** Somebody pauses tables, or lets them go on: by the position, as `headrace pause` does. */
-	#operate(kind: "pause" | "resume", tables: readonly string[], doom: Doom | null): SimulatedProcess {
+	/** Somebody pauses tables, lets them go on, or wants them read anew: by the position, as `headrace pause` does. */
+	#operate(kind: Operation, tables: readonly string[], doom: Doom | null): SimulatedProcess {
 		const process = new SimulatedProcess(`${kind}${++this.#runs}`, doom);
 		this.#note(`${process.name} begins: ${tables.join(", ")}`);
 		this.#processes = [...this.#processes.filter((other) => other.alive), process];
@@ -249,15 +257,18 @@ class ChangeScenario {
 		return process;
 	}
 
-	async #changePosition(process: SimulatedProcess, kind: "pause" | "resume", tables: readonly string[]): Promise<void> {
+	async #changePosition(process: SimulatedProcess, kind: Operation, tables: readonly string[]): Promise<void> {
 		const { source, destination } = this.#portsOf(process);
 		const row = (await destination.takeOver(PIPELINE, [CHANGES_STREAM])).get(CHANGES_STREAM)!;
 		const before = changesPosition(row);
 		if (before === null) return;
 		let after = before;
-		for (const table of tables)
-			after =
-				kind === "pause" ? pauseTable(after, `main.${table}`) : resumeTable(after, `main.${table}`, source.changeLog!);
+		for (const name of tables) {
+			const table = `main.${name}`;
+			if (kind === "pause") after = pauseTable(after, table);
+			else if (kind === "resume") after = resumeTable(after, table, source.changeLog!);
+			else after = caughtUp(withoutTable(after, table), source.changeLog!);
+		}
 		const toPosition = encodePosition(after);
 		if (toPosition === row.position) return;
 		await destination.changes!.apply({

@@ -41,6 +41,8 @@ export interface ChangeWorldOptions {
 	readonly batchRowsMax: number;
 	readonly flushRows: number;
 	readonly concurrency: number;
+	/** The time that the log tells of a transaction: with `begin` times go back. */
+	readonly stamps: "commit" | "begin";
 }
 
 export function drawChangeOptions(random: Random): ChangeWorldOptions {
@@ -66,6 +68,7 @@ export function drawChangeOptions(random: Random): ChangeWorldOptions {
 		batchRowsMax: random.integer(1, 3),
 		flushRows: random.integer(1, 6),
 		concurrency: random.integer(1, 2),
+		stamps: random.pick(["commit", "commit", "begin"]),
 	};
 }
 
@@ -98,7 +101,7 @@ export class ChangeWorld {
 	constructor(options: ChangeWorldOptions, temporaryFolder: string) {
 		this.options = options;
 		this.temporaryFolder = temporaryFolder;
-		this.database = new MemoryDatabase(() => this.clock);
+		this.database = new MemoryDatabase(() => this.clock, { stamps: options.stamps });
 		const { second, third } = options;
 		const more: Followed[] = [];
 		if (second !== "none")

@@ -234,18 +234,27 @@ export class PostgresChangeLog implements ChangeLog {
 		}
 	}
 
-	headroom(from: string): Promise<LogHeadroom> {
+	headroom(from: string, { reader }: { readonly reader?: string } = {}): Promise<LogHeadroom> {
 		const position = decodeWalPosition(from);
-		return this.#control.run(async (session) => {
+		return this.#control.run(async (session, { database }) => {
 			const lsn = await logEnd(session);
 			const slots = await readSlots(session);
 			const end = encodeWalPosition({ ...position, lsn });
 			const bytesBehind = lsn > position.lsn ? Number(lsn - position.lsn) : 0;
-			// Which slot is the reader's own is not asked: the one that is given up first is what counts.
-			const left = slots
-				.filter(({ name, safeBytes }) => name.startsWith("headrace_") && safeBytes !== null)
-				.map(({ safeBytes }) => safeBytes!);
-			return { end, bytesBehind, ...(left.length === 0 ? {} : { bytesLeft: Math.max(0, Math.min(...left)) }) };
+			const name = reader === undefined ? null : slotName(reader, database);
+			// Without a reader the slot that is given up first is what counts.
+			const own =
+				name === null
+					? slots.filter((slot) => slot.name.startsWith("headrace_"))
+					: [proveSlot(find(slots, name), name, position, database)];
+			const left = own.flatMap(({ safeBytes }) => safeBytes ?? []);
+			const kept = name === null ? [] : own.flatMap(({ restartLsn }) => restartLsn ?? []);
+			return {
+				end,
+				bytesBehind,
+				...(left.length === 0 ? {} : { bytesLeft: Math.max(0, Math.min(...left)) }),
+				...(kept.length === 0 ? {} : { bytesKept: Math.max(0, Number(lsn - kept[0]!)) }),
+			};
 		});
 	}
 
@@ -256,6 +265,10 @@ export class PostgresChangeLog implements ChangeLog {
 	check(tables: readonly SourceTable[]): Promise<Finding[]> {
 		return this.#control.run((session, facts) => checkLog(session, facts, tables));
 	}
+}
+
+function find(slots: readonly Slot[], wanted: string): Slot | undefined {
+	return slots.find(({ name }) => name === wanted);
 }
 
 function isReadable({ plugin, database, invalidated, confirmedLsn }: Slot, of: string): boolean {
