@@ -49,6 +49,8 @@ export interface App extends AsyncDisposable {
 		asOf: string,
 		options?: { readonly signal?: AbortSignal },
 	): Promise<HistoryRows>;
+	/** A few rows of a table that was loaded, by its name in the source, every value masked. */
+	sample(pipeline: CheckedPipeline, table: string, options?: { readonly signal?: AbortSignal }): Promise<SampleRows>;
 	/** What the destination says of how far each stream was read. */
 	positions(pipeline: CheckedPipeline): Promise<StateReport>;
 	/** Tells the channels which tables are late, and what they could not be told before: what was sent or tried. */
@@ -268,6 +270,16 @@ export interface HistoryRows extends AsyncDisposable {
 	readonly begins: string | null;
 	/** Values as the destination's own text. */
 	readonly rows: AsyncIterable<readonly SqlRow[]>;
+}
+
+export interface SampleRows {
+	/** In the destination. */
+	readonly into: string;
+	readonly columns: readonly { readonly name: string; readonly destination_type: string }[];
+	/** How many more columns the table has. */
+	readonly columns_left_out: number;
+	/** Shapes of values, one for each column: letters are `x`, digits `9`; null is NULL. */
+	readonly rows: readonly (readonly (string | null)[])[];
 }
 
 export interface PauseReport {

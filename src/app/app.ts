@@ -36,6 +36,7 @@ import type {
 	PositionRequest,
 	RunInterval,
 	RunOptions,
+	SampleRows,
 	StateReport,
 	StatusReport,
 	TaskSummary,
@@ -50,13 +51,14 @@ import { LEASE_MS } from "./lease.ts";
 import { plannedColumns } from "./lineage.ts";
 import { planOf } from "./plan.ts";
 import type { TablePlan } from "./planned-table.ts";
-import { openProjectState } from "./project-state.ts";
+import { openProjectState, type ProjectStateOptions } from "./project-state.ts";
 import { readOnly } from "./read-only.ts";
 import { type Recorder, recorded } from "./recorded.ts";
 import { openStaging } from "./registry.ts";
 import { needsStaging, type RunContext, type RunScope, runOnce } from "./run.ts";
 import { newRunId } from "./run-id.ts";
 import type { RunWatch } from "./run-watch.ts";
+import { sampleRows } from "./sample-rows.ts";
 import { selectSummaries } from "./select.ts";
 import { openSession } from "./session.ts";
 import { planSession } from "./session-plan.ts";
@@ -76,6 +78,8 @@ export interface AppOptions {
 	readonly nowMs?: () => number;
 	/** Masks secrets in what is kept of runs; default: whatever looks like a password. */
 	readonly redact?: (text: string) => string;
+	/** Told of the connection that the state is reached by, which has a password. */
+	readonly onConnection?: ProjectStateOptions["onConnection"];
 	/** Told when the history was damaged and is begun anew. */
 	readonly onNotice?: (message: string) => void;
 	/** How long a run may say nothing before another one takes its pipeline; default a minute. */
@@ -86,13 +90,14 @@ export interface AppOptions {
 
 /** Opens a project: its state store, and everything that can be asked of its pipelines. */
 export async function openApp(options: AppOptions): Promise<App> {
-	const { redact, onNotice } = options;
+	const { redact, onNotice, onConnection } = options;
 	if (options.state !== undefined) return new LocalApp(options, options.state);
 	const state = await openProjectState({
 		directory: options.directory,
 		env: options.env ?? {},
 		...(redact === undefined ? {} : { redact }),
 		...(onNotice === undefined ? {} : { onNotice }),
+		...(onConnection === undefined ? {} : { onConnection }),
 	});
 	return new LocalApp(options, state);
 }
@@ -339,6 +344,14 @@ class LocalApp implements App {
 		options: { readonly signal?: AbortSignal } = {},
 	): Promise<HistoryRows> {
 		return openHistory(pipeline, table, asOf, options.signal);
+	}
+
+	sample(
+		pipeline: CheckedPipeline,
+		table: string,
+		options: { readonly signal?: AbortSignal } = {},
+	): Promise<SampleRows> {
+		return sampleRows(pipeline, table, options.signal);
 	}
 
 	positions(pipeline: CheckedPipeline): Promise<StateReport> {

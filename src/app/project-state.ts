@@ -11,6 +11,8 @@ export interface ProjectStateOptions extends StateStoreOptions {
 	readonly directory: string;
 	/** What the project's references read; `HEADRACE_STATE` says where its state is. */
 	readonly env: Env;
+	/** Told of the connection that the state is reached by, before it is used: it has a password. */
+	readonly onConnection?: (connection: DatabaseConnection) => void;
 }
 
 /** Where a project's state is kept. */
@@ -36,11 +38,13 @@ export async function statePlace(directory: string, env: Env): Promise<StatePlac
 }
 
 /** Opens what is kept of a project. @throws E_STATE, E_CONNECT, E_LOGIN, E_TLS, and what `statePlace` throws */
-export async function openProjectState({ directory, env, ...options }: ProjectStateOptions): Promise<ProjectState> {
+export async function openProjectState(request: ProjectStateOptions): Promise<ProjectState> {
+	const { directory, env, onConnection, ...options } = request;
 	const place = await statePlace(directory, env);
 	if (place.kind === "file") return openStateStore(place.path, options);
 	const { connect } = await import("../connectors/postgres/index.ts");
 	const { schema, connection } = place;
+	onConnection?.(connection);
 	const server = { schema, connect: async () => (await connect(serverOptions(connection), "headrace state")).session };
 	return openServerState(server, options);
 }

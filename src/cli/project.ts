@@ -24,7 +24,13 @@ export async function appOf(directory: string, context: VerbContext): Promise<Ap
 /** What a project's state is opened with. */
 export function stateOptions({ env, output }: VerbContext, directory: string) {
 	const { redactor } = output;
-	return { directory, env, redact: redactor.redact, onNotice: (message: string) => output.note(`! ${message}`) };
+	return {
+		directory,
+		env,
+		redact: redactor.redact,
+		onNotice: (message: string) => output.note(`! ${message}`),
+		onConnection: (connection: unknown) => redactor.addFrom(connection),
+	};
 }
 
 /** Makes `.headrace/`, readable by its owner only, and keeps it out of git. */

@@ -1,5 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import type { App } from "../app/api.ts";
+import { insecureEnds } from "../app/insecure-ends.ts";
 import type { CheckedPipeline } from "../config/index.ts";
 import { ERRORS, type ErrorCode, HeadraceError } from "../core/errors.ts";
 import type { EventSink } from "../core/events.ts";
@@ -75,24 +76,6 @@ function testLines(run: RunReceipt): string[] {
 	return receiptLines(run, { paint: plain, stage: "check" }).map((line) =>
 		line.trimStart().startsWith("receipt:") ? "   read only; nothing was written" : line,
 	);
-}
-
-/** TLS that is not verified is shown in every report. */
-export function insecureEnds(pipeline: CheckedPipeline): string {
-	const mail = pipeline.alerts.flatMap((channel) => {
-		if (channel.type !== "email" || channel.smtp.tls === "on" || isLoopback(channel.smtp.host)) return [];
-		return [`alerts ${channel.name}: tls ${channel.smtp.tls}`];
-	});
-	const ends = [pipeline.from, pipeline.to].flatMap((connection) =>
-		"tls" in connection && (connection.tls === "off" || connection.tls === "insecure")
-			? [`${connection.name}: tls ${connection.tls}`]
-			: [],
-	);
-	return [...ends, ...mail].join(", ");
-}
-
-function isLoopback(host: string): boolean {
-	return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 function errorsOf(runs: readonly RunReceipt[]): HeadraceError[] {

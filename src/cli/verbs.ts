@@ -315,6 +315,10 @@ export const VERBS: readonly VerbSpec[] = [
 			{ flags: "--allow-host <name>", describe: "one more name that it is asked for by; repeatable", list: true },
 			{ flags: "--tls-cert <file>", describe: "speak HTTPS: the certificate, PEM" },
 			{ flags: "--tls-key <file>", describe: "its key, PEM" },
+			{
+				flags: "--sample-rows",
+				describe: "let admins see a few rows of a table, every value masked; default not",
+			},
 		],
 		job: true,
 		example: "headrace serve --port 8080",

@@ -16,8 +16,9 @@ import {
 
 const DAY_MS = 86_400_000;
 
-function sessionOf({ service, version }: ServerContext, { name, role, via, expiresAt }: Identity): Session {
-	return { name, role, via, expires_at: expiresAt, project: service.project, version };
+function sessionOf(context: ServerContext, { name, role, via, expiresAt }: Identity): Session {
+	const { service, version, samples } = context;
+	return { name, role, via, expires_at: expiresAt, project: service.project, version, sample_rows: samples !== null };
 }
 
 export const ACCESS_ROUTES: readonly Route[] = [

@@ -53,7 +53,7 @@ export type RunList = z.infer<typeof runs.runList>;
 export type RunListItem = z.infer<typeof runs.runListItem>;
 /** `GET /api/runs/{run}` */
 export type RunDetail = z.infer<typeof runs.runDetail>;
-/** `GET /api/runs/{run}/settings` */
+/** `GET /api/runs/{run}/report` sends a file of HTML. `GET /api/runs/{run}/settings`: */
 export type SettingsDiff = z.infer<typeof runs.settingsDiff>;
 export type StageBar = z.infer<typeof runs.stageBar>;
 export type LogLevel = z.infer<typeof runs.logLevel>;
@@ -82,6 +82,8 @@ export type PauseRequest = z.infer<typeof access.pauseRequest>;
 /** `GET /api/pipelines/{pipeline}/tables/{table}`: the table's name percent-encoded */
 export type TablePage = z.infer<typeof tables.tablePage>;
 export type TableColumn = z.infer<typeof tables.tableColumn>;
+/** `POST /api/pipelines/{pipeline}/tables/{table}/sample`, for admins of a server that was started with `--sample-rows` */
+export type TableSample = z.infer<typeof tables.tableSample>;
 /** `GET /api/pipelines/{pipeline}/lineage` */
 export type Lineage = z.infer<typeof tables.lineage>;
 export type LineageColumn = Lineage["tables"][number]["columns"][number];

@@ -48,6 +48,7 @@ export function failureOf(
 
 function statusOf({ code, exit }: HeadraceError): number {
 	if (code === "E_FILE_NOT_FOUND" || code === "E_NOT_FOUND") return 404;
+	if (code === "E_TIMEOUT") return 504;
 	if (exit === EXIT.busy) return 409;
 	if (exit === EXIT.usage) return 400;
 	if (exit === EXIT.connection) return 502;

@@ -16,8 +16,10 @@ import { LINEAGE_ROUTES } from "./lineage.ts";
 import type { Metrics } from "./metrics.ts";
 import { openApiOf } from "./openapi.ts";
 import { PIPELINE_ROUTES } from "./pipelines.ts";
+import { REPORT_ROUTES } from "./reports.ts";
 import type { Route, ServerContext } from "./route.ts";
 import { RUN_ROUTES } from "./runs.ts";
+import { SAMPLE_ROUTES, sampleLimit } from "./samples.ts";
 import { lastEventId } from "./sse.ts";
 import type { StaticFiles } from "./static-files.ts";
 import { TABLE_ROUTES } from "./tables.ts";
@@ -33,9 +35,11 @@ export const ROUTES: readonly Route[] = [
 	...PIPELINE_ROUTES,
 	...WORK_ROUTES,
 	...TABLE_ROUTES,
+	...SAMPLE_ROUTES,
 	...LINEAGE_ROUTES,
 	...CHANGE_ROUTES,
 	...RUN_ROUTES,
+	...REPORT_ROUTES,
 	...JOB_ROUTES,
 	...CONNECTION_ROUTES,
 	...EVENT_ROUTES,
@@ -60,6 +64,8 @@ export interface HttpOptions {
 	readonly files: StaticFiles;
 	readonly listening: Listening;
 	readonly version: string;
+	/** Whether admins may see masked rows of tables. */
+	readonly sampleRows: boolean;
 	/** Told of errors that nobody expected. */
 	readonly onError: (error: HeadraceError) => void;
 }
@@ -79,7 +85,8 @@ export function cookieName(listening: Listening): string {
 export function httpApp(options: HttpOptions): Hono<{ Bindings: Bindings }> {
 	const { service, identities, metrics, files, listening, version } = options;
 	const redact = <Data>(data: Data): Data => redactTexts(data, service.redactor.redact);
-	const context: ServerContext = { service, identities, version, redact };
+	const samples = options.sampleRows ? sampleLimit(() => service.clock.nowMs()) : null;
+	const context: ServerContext = { service, identities, version, samples, redact };
 	const app = new Hono<{ Bindings: Bindings }>();
 	const cookie = cookieName(listening);
 	const secure = isSecure(listening);

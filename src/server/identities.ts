@@ -3,6 +3,7 @@ import type { Service } from "../app/service/service.ts";
 import { HeadraceError } from "../core/index.ts";
 import type { Role, TokenItem } from "./api.ts";
 import { RequestFailure } from "./failure.ts";
+import { RateLimit } from "./rate-limit.ts";
 
 const SESSION_MS = 12 * 3_600_000;
 /** The link of the start. */
@@ -11,7 +12,6 @@ const TOKEN_PREFIX = "hdr_";
 /** Refused logins of one address, within the window. */
 const FAILURES_MAX = 10;
 const FAILURES_WINDOW_MS = 60_000;
-const ADDRESSES_MAX = 10_000;
 
 /** Who asks. */
 export interface Identity {
@@ -35,11 +35,17 @@ export function mayAct(role: Role, needed: Role): boolean {
  */
 export class Identities {
 	readonly #service: Service;
-	readonly #failures = new Map<string, { count: number; sinceMs: number }>();
+	readonly #failures: RateLimit;
 	#link: { readonly hash: Buffer; readonly untilMs: number } | null = null;
 
 	constructor(service: Service) {
 		this.#service = service;
+		this.#failures = new RateLimit({
+			countMax: FAILURES_MAX,
+			windowMs: FAILURES_WINDOW_MS,
+			nowMs: () => this.#nowMs(),
+			message: "too many refused logins from this address",
+		});
 	}
 
 	/** The token of a link that logs in once, as admin. A new one takes the place of the last. */
@@ -62,8 +68,8 @@ export class Identities {
 		if (bearer !== undefined) {
 			const token = await this.#access.useToken(hashOf(bearer), now);
 			if (token === null) {
-				this.#refuseMany(address);
-				this.#failed(address);
+				this.#failures.check(address);
+				this.#failures.count(address);
 				return null;
 			}
 			return { name: token.name, role: token.role, via: "token", expiresAt: token.expiresAt, sessionHash: null };
@@ -83,14 +89,14 @@ export class Identities {
 		token: string,
 		address: string,
 	): Promise<{ readonly cookie: string; readonly seconds: number; readonly identity: Identity }> {
-		this.#refuseMany(address);
+		this.#failures.check(address);
 		const now = this.#nowMs();
 		const found = this.#useLink(token) ?? (await this.#access.useToken(hashOf(token), now));
 		if (found === null) {
-			this.#failed(address);
+			this.#failures.count(address);
 			throw new RequestFailure(401, new HeadraceError("E_ACCESS", "this token is not known, used up, or over"));
 		}
-		this.#failures.delete(address);
+		this.#failures.forget(address);
 		const untilMs = Math.min(
 			now + SESSION_MS,
 			found.expiresAt === null ? Number.POSITIVE_INFINITY : Date.parse(found.expiresAt),
@@ -113,35 +119,6 @@ export class Identities {
 		if (link === null || this.#nowMs() > link.untilMs || !timingSafeEqual(link.hash, sha256(token))) return null;
 		this.#link = null;
 		return { name: "link", role: "admin", tokenId: null, expiresAt: null };
-	}
-
-	/** @throws RequestFailure 429 */
-	#refuseMany(address: string): void {
-		const failures = this.#failures.get(address);
-		const now = this.#nowMs();
-		if (failures === undefined || failures.count < FAILURES_MAX) return;
-		const leftMs = failures.sinceMs + FAILURES_WINDOW_MS - now;
-		if (leftMs <= 0) {
-			this.#failures.delete(address);
-			return;
-		}
-		throw new RequestFailure(
-			429,
-			new HeadraceError("E_ACCESS", "too many refused logins from this address", { hint: "Wait a minute." }),
-			{ "Retry-After": String(Math.ceil(leftMs / 1000)) },
-		);
-	}
-
-	#failed(address: string): void {
-		const now = this.#nowMs();
-		const failures = this.#failures.get(address);
-		if (failures !== undefined && now - failures.sinceMs < FAILURES_WINDOW_MS) {
-			failures.count++;
-			return;
-		}
-		// As many addresses as one likes must not take memory without bound.
-		if (this.#failures.size >= ADDRESSES_MAX) this.#failures.clear();
-		this.#failures.set(address, { count: 1, sinceMs: now });
 	}
 
 	#nowMs(): number {

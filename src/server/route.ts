@@ -2,12 +2,15 @@ import type { z } from "zod";
 import type { Service } from "../app/service/service.ts";
 import type { Role } from "./api.ts";
 import type { Identities, Identity } from "./identities.ts";
+import type { RateLimit } from "./rate-limit.ts";
 
 /** What routes work on. */
 export interface ServerContext {
 	readonly service: Service;
 	readonly identities: Identities;
 	readonly version: string;
+	/** Limits how often somebody is shown masked rows; null: nobody is. */
+	readonly samples: RateLimit | null;
 	/** Masks secrets in an answer's texts. */
 	readonly redact: <Data>(data: Data) => Data;
 }

@@ -25,7 +25,7 @@ const logFilter = {
 };
 
 /** The run of a path, by its whole id: an address must not change its meaning when another run comes. */
-async function runOf(request: RouteRequest<unknown, unknown>): Promise<RunReceipt> {
+export async function runOf(request: RouteRequest<unknown, unknown>): Promise<RunReceipt> {
 	const id = param(request, "run");
 	const run = id.length < 8 ? null : await request.context.service.state.run(id);
 	if (run === null || run.run_id !== id) throw notFound(`run ${JSON.stringify(id.slice(0, 100))}`);

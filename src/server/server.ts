@@ -25,6 +25,8 @@ export interface ServerOptions {
 	/** Files in PEM form; null: plain HTTP. */
 	readonly tls: { readonly certificate: string; readonly key: string } | null;
 	readonly version: string;
+	/** Whether admins may see a few masked rows of a table; default not. */
+	readonly sampleRows?: boolean;
 	readonly onError: (error: HeadraceError) => void;
 	/** The folder of the page; default: the package's. */
 	readonly pageFolder?: string;
@@ -88,8 +90,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 		);
 	});
 	const known: Listening = { ...listening, port };
-	const { version, onError } = options;
-	live.app = httpApp({ service, identities, metrics, files, listening: known, version, onError });
+	const { version, onError, sampleRows = false } = options;
+	live.app = httpApp({ service, identities, metrics, files, listening: known, version, sampleRows, onError });
 	const address = addressOf(known);
 	return {
 		address,

@@ -96,6 +96,26 @@ export function firstFailing(
 	return `SELECT ${items.join(", ")} FROM ${relation} WHERE ${condition}${order} LIMIT ${limit}`;
 }
 
+/**
+ * The first rows of a table, in no order, as `c0`, `c1`, … in the order of the columns: texts, cut after so many
+ * characters; of a column without a shape only whether there is a value.
+ */
+export function firstTexts(
+	sql: Quoting,
+	relation: string,
+	columns: readonly { readonly name: string; readonly hasShape: boolean }[],
+	{ rows, characters }: { readonly rows: number; readonly characters: number },
+): string {
+	const items = columns.map(({ name, hasShape }, index) => {
+		const column = sql.quoteIdentifier(name);
+		const text = hasShape
+			? `substring(CAST(${column} AS VARCHAR), 1, ${characters})`
+			: `CASE WHEN ${column} IS NOT NULL THEN 'x' END`;
+		return `${text} AS ${sql.quoteIdentifier(`c${index}`)}`;
+	});
+	return `SELECT ${items.join(", ")} FROM ${relation} LIMIT ${rows}`;
+}
+
 /** A statement as a part of another: a comment at its end must not hide what follows, a semicolon not end it. */
 export function asSubquery(select: string): string {
 	return `${select.replace(/[\s;]+$/, "")}\n`;

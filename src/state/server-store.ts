@@ -327,6 +327,23 @@ export class ServerStore {
 		return rows.map(lineOf);
 	}
 
+	/** The last lines of a run's log, oldest first, and how many came before them. */
+	async logTail(
+		runId: string,
+		limit: number,
+	): Promise<{ readonly lines: readonly NumberedLine[]; readonly before: number }> {
+		const { lines: count } = await this.logSize(runId);
+		const rows = await this.#database.use(() =>
+			all(
+				`SELECT line_id, logged_at, level, task, message FROM log_lines
+				WHERE run_id = $1 ORDER BY line_id DESC LIMIT $2`,
+				runId,
+				limit,
+			),
+		);
+		return { lines: rows.toReversed().map(lineOf), before: Math.max(0, count - rows.length) };
+	}
+
 	/** How many lines a run's log has, and where its first error is. */
 	async logSize(runId: string): Promise<{ readonly lines: number; readonly firstErrorLine: number | null }> {
 		const row = await this.#database.use(() =>

@@ -183,6 +183,7 @@ export const session: Session = {
 	expires_at: null,
 	project: "acme-etl",
 	version: "0.1.0",
+	sample_rows: true,
 };
 
 export const health: Health = {

@@ -17,6 +17,7 @@ export function logUrl(runId: string, options: { readonly task?: string; readonl
 }
 
 export const pipelineApi = (pipeline: string) => `/api/pipelines/${part(pipeline)}`;
+export const tableApi = (pipeline: string, table: string) => `${pipelineApi(pipeline)}/tables/${part(table)}`;
 export const runApi = (runId: string) => `/api/runs/${part(runId)}`;
 export const jobApi = (jobId: string) => `/api/jobs/${part(jobId)}`;
 export const connectionApi = (name: string) => `/api/connections/${part(name)}`;

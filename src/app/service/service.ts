@@ -349,7 +349,8 @@ function clockOf(state: ProjectState): Clock {
 export async function openService(options: ServiceOptions): Promise<Service> {
 	const { directory, env, redactor, onNotice, leaseMs } = options;
 	const redact = redactor.redact;
-	const state = await openProjectState({ directory, env, redact, onNotice });
+	const onConnection = redactor.addFrom.bind(redactor);
+	const state = await openProjectState({ directory, env, redact, onNotice, onConnection });
 	try {
 		const clock = options.clock ?? clockOf(state);
 		const lease = leaseMs === undefined ? {} : { leaseMs };

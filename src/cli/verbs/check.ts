@@ -1,9 +1,9 @@
+import { insecureEnds } from "../../app/insecure-ends.ts";
 import { HeadraceError } from "../../core/errors.ts";
 import { printable } from "../../observe/terminal.ts";
 import type { Arguments } from "../arguments.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
 import { appOf, readPipeline } from "../project.ts";
-import { insecureEnds } from "../run-report.ts";
 
 /** `headrace check <pipeline>` */
 export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {

@@ -1,4 +1,5 @@
 import type { Plan } from "../../app/api.ts";
+import { insecureEnds } from "../../app/insecure-ends.ts";
 import type { CheckedPipeline } from "../../config/index.ts";
 import { ERRORS, type ErrorCode, HeadraceError } from "../../core/errors.ts";
 import { timeText } from "../../observe/format.ts";
@@ -6,7 +7,6 @@ import type { Arguments } from "../arguments.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
 import { planLines } from "../plan-text.ts";
 import { appOf, intervalOf, openHistory, planOptions, readPipeline } from "../project.ts";
-import { insecureEnds } from "../run-report.ts";
 
 /** `headrace plan <pipeline>` */
 export async function run(context: VerbContext, args: Arguments): Promise<VerbResult> {

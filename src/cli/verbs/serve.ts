@@ -99,6 +99,7 @@ function readOptions(args: Arguments) {
 		allowedHosts: args.list("allowHost").map((name) => name.toLowerCase()),
 		tls: certificate === undefined || key === undefined ? null : { certificate, key },
 		drainMs,
+		sampleRows: args.flag("sampleRows"),
 		...(jobsMax === undefined ? {} : { jobsMax }),
 		...(leaseMs === undefined ? {} : { leaseMs }),
 	};

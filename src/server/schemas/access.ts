@@ -13,6 +13,7 @@ export const session = z
 		expires_at: time.nullable(),
 		project: z.string().describe("The folder's name"),
 		version: z.string(),
+		sample_rows: z.boolean().describe("Whether admins may see masked rows: `headrace serve --sample-rows`"),
 	})
 	.readonly();
 

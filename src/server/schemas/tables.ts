@@ -51,6 +51,22 @@ export const tablePage = z
 	})
 	.readonly();
 
+export const tableSample = z
+	.strictObject({
+		pipeline: z.string(),
+		table: z.string(),
+		into: z.string(),
+		columns: z.array(z.strictObject({ name: z.string(), destination_type: z.string() }).readonly()).readonly(),
+		columns_left_out: z.int().describe("How many more columns it has"),
+		rows: z
+			.array(z.array(z.string().nullable()).readonly())
+			.readonly()
+			.describe(
+				"A few rows, in no order, without their values: a letter is `x` or `X`, a digit `9`, at most 40 characters; null is NULL",
+			),
+	})
+	.readonly();
+
 const columnLineage = z
 	.strictObject({
 		source: z.string().nullable().describe("Null: the source has no such column"),

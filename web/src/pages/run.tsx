@@ -117,6 +117,14 @@ function RunActions({ detail }: { readonly detail: RunDetail }): JSX.Element {
 			<Link class="button" href={logUrl(run.run_id, { firstError: detail.first_error_line !== null })}>
 				{detail.first_error_line === null ? "Log" : "Log at the first error"}
 			</Link>
+			<a
+				class="button"
+				href={`${runApi(run.run_id)}/report`}
+				download
+				title="One HTML file about this run, to keep or to send"
+			>
+				Report
+			</a>
 			{run.state === "running" ? (
 				<button
 					type="button"

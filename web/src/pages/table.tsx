@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { Link } from "wouter-preact";
 import type { TablePage as TableData } from "../../../src/server/api.ts";
 import { askRerun } from "../actions.tsx";
-import { lineageUrl, pipelineApi, pipelineUrl, runUrl } from "../addresses.ts";
+import { lineageUrl, pipelineUrl, runUrl, tableApi } from "../addresses.ts";
 import { ApiError } from "../client.ts";
 import { bytes, count, duration, roughly } from "../format.ts";
 import { Chart } from "../parts/chart.tsx";
@@ -13,6 +13,7 @@ import { Ago, Time } from "../parts/time.tsx";
 import { useResource } from "../resource.ts";
 import { mayOperate } from "../session.tsx";
 import { useTitle } from "../shell.tsx";
+import { Sample } from "./table-sample.tsx";
 
 const LISTED_RUNS = 20;
 const FIDELITY = {
@@ -24,7 +25,7 @@ const FIDELITY = {
 /** One table of a pipeline: what of it arrived when, its columns, and how they changed. */
 export function TablePage({ pipeline, table }: { readonly pipeline: string; readonly table: string }): JSX.Element {
 	useTitle(`${table} in ${pipeline}`);
-	const page = useResource<TableData>(`${pipelineApi(pipeline)}/tables/${encodeURIComponent(table)}`);
+	const page = useResource<TableData>(tableApi(pipeline, table));
 	return (
 		<>
 			<p class="crumbs">
@@ -115,6 +116,7 @@ function TableView({ data }: { readonly data: TableData }): JSX.Element {
 				</div>
 			)}
 			<Columns data={data} />
+			<Sample pipeline={data.pipeline} table={data.table} />
 			<SchemaChanges data={data} />
 			{history.length === 0 ? null : <History data={data} />}
 		</>
