@@ -50,6 +50,17 @@ const PICTURES: readonly Picture[] = [
 	{ name: "log", path: `/runs/${run}/log?at=first-error`, colors: "dark", height: 620 },
 	{ name: "table", path: "/pipelines/shop/tables/prod.orders", colors: "dark", height: 760 },
 	{
+		name: "sample",
+		path: "/pipelines/shop/tables/prod.orders",
+		colors: "light",
+		height: 360,
+		async act(page) {
+			await page.getByRole("button", { name: "Show a few masked rows" }).click();
+			await page.getByRole("region", { name: "Rows of raw.prod_orders" }).waitFor();
+			await page.evaluate("document.querySelector('section[aria-label=\"Sample rows\"]').scrollIntoView()");
+		},
+	},
+	{
 		name: "calendar",
 		path: "/pipelines/shop/calendar",
 		colors: "light",

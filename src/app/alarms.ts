@@ -5,6 +5,7 @@ import {
 	type AlertChannel,
 	type AlertEntry,
 	HeadraceError,
+	type Lease,
 	type LogLine,
 	type RunReceipt,
 	type StateStore,
@@ -14,6 +15,7 @@ import {
 	type AlertMessage,
 	afterFailing,
 	afterTelling,
+	deliveryId,
 	itemOf,
 	noted,
 	titleOf,
@@ -33,7 +35,7 @@ const LEASE_POLL_MS = 200;
 const REST_MS = 60_000;
 
 export interface AlarmOptions {
-	readonly state: StateStore;
+	readonly state: FencedStore;
 	readonly pipeline: CheckedPipeline;
 	readonly nowMs: () => number;
 	readonly redact: (text: string) => string;
@@ -41,6 +43,19 @@ export interface AlarmOptions {
 	readonly onLine: (runId: string | null, level: LogLine["level"], message: string) => void;
 	/** Aborted when the command is to end: nothing more is sent then, what waits is sent by the next run. */
 	readonly signal?: AbortSignal | undefined;
+}
+
+/** A state that can be written to under a lease. */
+interface FencedStore extends StateStore {
+	fencedBy(lease: Lease): StateStore;
+}
+
+/** One turn of sending, under the lease of the pipeline's alarms. */
+interface Sending {
+	readonly lease: Lease;
+	readonly entries: readonly AlertEntry[];
+	readonly runId: string | null;
+	readonly signal: AbortSignal;
 }
 
 /**
@@ -55,10 +70,26 @@ export class Alarms {
 	/** When a channel last failed, by the clock that only goes on: it is left alone for a while. */
 	readonly #failedAtMs = new Map<string, number>();
 	#sending: Promise<void> = Promise.resolve();
+	/** The state as the run that is told of may write to it; null outside of one. */
+	#fence: StateStore | null = null;
+	#isFenced = false;
 
 	constructor(options: AlarmOptions) {
 		this.#options = options;
 		this.#channels = options.pipeline.alerts;
+	}
+
+	/**
+	 * What is told from here on is of a run under a lease, whose state this is: once the lease is another's, nothing of it
+	 * is written down any more, and this process sends nothing more.
+	 */
+	fencedBy(state: StateStore): void {
+		this.#fence = state;
+	}
+
+	/** The run is over, and so is its lease. */
+	unfenced(): void {
+		this.#fence = null;
 	}
 
 	/** Writes down what a run that ended means to the channels, and begins to tell them. */
@@ -157,9 +188,14 @@ export class Alarms {
 		const { state, pipeline, nowMs } = this.#options;
 		const atMs = nowMs();
 		const occurrences = happenings.map(({ into, ...what }) => ({ ...what, channels: this.#concerned(what, into) }));
-		await state.changeAlerts(pipeline.name, (entries) =>
-			noted(entries, this.#channels, { occurrences, successes, runId, atMs }),
-		);
+		try {
+			await (this.#fence ?? state).changeAlerts(pipeline.name, (entries) =>
+				noted(entries, this.#channels, { occurrences, successes, runId, atMs }),
+			);
+		} catch (thrown) {
+			if (thrown instanceof HeadraceError && thrown.code === "E_FENCED") this.#isFenced = true;
+			throw thrown;
+		}
 		// Sent while the run goes on; `finish` waits for it.
 		this.#sending = this.#sending.then(() => this.#deliver(runId));
 	}
@@ -180,7 +216,7 @@ export class Alarms {
 	async #deliver(runId: string | null): Promise<void> {
 		const { state, pipeline, onLine } = this.#options;
 		const signal = this.#deadline();
-		if (this.#channels.length === 0 || signal.aborted) return;
+		if (this.#channels.length === 0 || this.#isFenced || signal.aborted) return;
 		try {
 			const isWaiting = (entry: AlertEntry): boolean => entry.state === "waiting";
 			if (!(await state.alerts(pipeline.name)).some(isWaiting)) return;
@@ -192,8 +228,8 @@ export class Alarms {
 			}
 			if (lease === null) return;
 			try {
-				const entries = await state.alerts(pipeline.name);
-				await Promise.all(this.#channels.map((channel) => this.#tell(channel, entries, runId, signal)));
+				const sending = { lease, runId, signal, entries: await state.alerts(pipeline.name) };
+				await Promise.all(this.#channels.map((channel) => this.#tell(channel, sending)));
 			} finally {
 				await state.releaseLease(lease);
 			}
@@ -203,29 +239,28 @@ export class Alarms {
 		}
 	}
 
-	async #tell(
-		channel: AlertChannel,
-		entries: readonly AlertEntry[],
-		runId: string | null,
-		signal: AbortSignal,
-	): Promise<void> {
+	async #tell(channel: AlertChannel, { lease, entries, runId, signal }: Sending): Promise<void> {
 		const { state, pipeline, nowMs, redact, onLine } = this.#options;
+		// Whoever stood still meanwhile may find that another process has sent all of it.
+		const own = state.fencedBy(lease);
 		const failedAtMs = this.#failedAtMs.get(channel.name);
 		if (failedAtMs !== undefined && performance.now() - failedAtMs < REST_MS) return;
 		const successes = new Map((await state.lastSuccesses(pipeline.name)).map(({ table, at }) => [table, at]));
 		for (const group of waitingFor(entries, channel.name)) {
 			const event = group[0]!.event;
 			const about = newest(group).runId;
+			if (!(await state.renewLease(lease, LEASE_MS))) return;
 			const message = {
 				...this.#message(event, about),
+				id: deliveryId(pipeline.name, group),
 				items: group.map((entry) => itemOf(entry, successes.get(entry.table) ?? null, redact)),
 			};
 			const error = await this.#try(channel, message, signal);
 			if (error === null) {
-				await state.changeAlerts(pipeline.name, (now) => afterTelling(now, group, nowMs()));
+				await own.changeAlerts(pipeline.name, (now) => afterTelling(now, group, nowMs()));
 				onLine(runId ?? about, "info", `alarm sent to ${channel.name}: ${titleOf(message)}`);
 			} else {
-				await state.changeAlerts(pipeline.name, (now) => afterFailing(now, group, error.message));
+				await own.changeAlerts(pipeline.name, (now) => afterFailing(now, group, error.message));
 				onLine(runId ?? about, "warn", `alarm not sent, the next run tries again: ${error.message}. ${error.hint}`);
 			}
 			this.#deliveries.push({ channel: channel.name, event, error });

@@ -86,6 +86,7 @@ export async function recorded<Options extends RunOptions>(
 	};
 	try {
 		const receipts = await withLease(recorder, pipeline, options, async (held) => {
+			alarms.add((each) => each.fencedBy(held.state));
 			alarms.add((each) => each.noteAbandoned());
 			await alarms.written();
 			const { signal } = held;
@@ -107,16 +108,21 @@ export async function recorded<Options extends RunOptions>(
 			};
 			try {
 				await keepSettings(recorder, pipeline, starts[0]);
-				return await work({ held, logged: { ...options, onEvent }, starts, fail, watch });
+				const receipts = await work({ held, logged: { ...options, onEvent }, starts, fail, watch });
+				alarms.add((each) => each.noteSuccess(receipts));
+				return receipts;
 			} catch (thrown) {
 				const [first] = starts;
 				const told = starts.some((start) => start.receipt !== null && start.receipt.state !== "running");
 				if (first !== undefined && !told) await fail(first, thrown);
 				throw thrown instanceof HeadraceError ? thrown.at({ pipeline: pipeline.name }) : thrown;
+			} finally {
+				// While the lease is held: they are written under it.
+				alarms.add((each) => each.unfenced());
+				await alarms.written();
 			}
 		});
 		lastRunId = receipts.at(-1)?.run_id ?? null;
-		alarms.add((each) => each.noteSuccess(receipts));
 		return receipts;
 	} finally {
 		// Also when another run holds the pipeline: it may hang.
@@ -162,7 +168,7 @@ class AlarmNotes {
 	}
 
 	/** One after the other, in the order of the calls. */
-	add(work: (alarms: Alarms) => Promise<unknown>): void {
+	add(work: (alarms: Alarms) => unknown): void {
 		this.#writing = this.#writing
 			.then(() => work(this.#alarms))
 			.then(() => {})

@@ -5,8 +5,16 @@ import type { App } from "../../src/app/api.ts";
 import { openApp } from "../../src/app/app.ts";
 import { definePipeline, type PipelineInput } from "../../src/config/define-pipeline.ts";
 import { MemoryDatabase, memorySource } from "../../src/connectors/memory/index.ts";
-import { type ErrorCode, HeadraceError, type RunEvent, type Source } from "../../src/core/index.ts";
-import { openStateStore } from "../../src/state/index.ts";
+import {
+	type AlertEntry,
+	type ErrorCode,
+	HeadraceError,
+	type Lease,
+	type RunEvent,
+	type Source,
+} from "../../src/core/index.ts";
+import { deliveryId } from "../../src/observe/alerts/index.ts";
+import { openStateStore, type ProjectState } from "../../src/state/index.ts";
 import { temporaryFolder } from "../support/processes.ts";
 import { startWebhookServer, type WebhookServer } from "../support/webhook-server.ts";
 
@@ -364,6 +372,106 @@ test("several runs at once tell a failure once", async () => {
 	await Promise.all(apps.map((app) => app.alert(late)));
 	for (const app of apps) await app[Symbol.asyncDispose]();
 	expect(told()).toHaveLength(1);
+});
+
+describe("a process that stood still while another one took over", () => {
+	/** A state that stops the next call of a method until it is told to go on, as a frozen process would. */
+	function frozenAt(state: ProjectState, method: "renewLease" | "changeAlerts") {
+		const frozen = Promise.withResolvers<void>();
+		const thawed = Promise.withResolvers<void>();
+		let isOver = false;
+		const inTheWay = (target: ProjectState): ProjectState =>
+			new Proxy(target, {
+				get(_target, name) {
+					const value = Reflect.get(target, name, target) as unknown;
+					if (name === "fencedBy") return (lease: Lease) => inTheWay(target.fencedBy(lease));
+					if (typeof value !== "function") return value;
+					return async (...given: unknown[]) => {
+						if (
+							name === method &&
+							!isOver &&
+							(method !== "renewLease" || String((given[0] as Lease).name).startsWith("alerts:"))
+						) {
+							isOver = true;
+							frozen.resolve();
+							await thawed.promise;
+						}
+						return (value as (...all: unknown[]) => unknown).apply(target, given);
+					};
+				},
+			});
+		return { state: inTheWay(state), frozen: frozen.promise, thaw: thawed.resolve };
+	}
+
+	/** Gives a lease to another holder, as its end would. */
+	async function takeOver(state: ProjectState, name: string): Promise<Lease> {
+		const held = await state.leaseHolder(name);
+		await state.releaseLease(held!);
+		return (await state.acquireLease(name, "other:1:x", 60_000))!;
+	}
+
+	test("sends nothing more: the other one has told it", async () => {
+		const world = new World();
+		world.failing.set("orders", "E_SOURCE");
+		await using state = await openStateStore(join(directory, ".headrace/state.db"));
+		const slow = frozenAt(state, "renewLease");
+		await using app = await openApp({ directory, source: world.source, state: slow.state });
+		const running = app.run(shop(), {});
+		await slow.frozen;
+		const taken = await takeOver(state, "alerts:shop");
+		await state.releaseLease(taken);
+		await using other = await openApp({ directory, source: world.source, state });
+		await other.alert(shop());
+		const [first] = server.deliveries;
+		expect(told()).toEqual(["failed: shop.orders E_SOURCE"]);
+		slow.thaw();
+		expect(await running).toMatchObject([{ state: "failed" }]);
+		expect(told()).toEqual([]);
+		// What tells the same says so by its name.
+		expect(first!.headers["headrace-delivery"]).toMatch(/^[\da-f]{8}-[\da-f]{4}-8[\da-f]{3}-a[\da-f]{3}-[\da-f]{12}$/);
+		expect((await state.alerts("shop")).map(({ state: each }) => each)).toEqual(["told"]);
+	});
+
+	test("writes nothing down either, of a run that is another's now", async () => {
+		const world = new World();
+		world.failing.set("orders", "E_SOURCE");
+		await using state = await openStateStore(join(directory, ".headrace/state.db"));
+		const slow = frozenAt(state, "changeAlerts");
+		await using app = await openApp({ directory, source: world.source, state: slow.state });
+		const notices: string[] = [];
+		const running = app.run(shop(), {
+			onEvent: (event) => {
+				if (event.type === "notice") notices.push(event.message);
+			},
+		});
+		await slow.frozen;
+		await takeOver(state, "pipeline:shop");
+		slow.thaw();
+		await running;
+		expect(await state.alerts("shop")).toEqual([]);
+		expect(told()).toEqual([]);
+		expect(notices).toContainEqual(expect.stringContaining("E_FENCED pipeline:shop was taken over"));
+	});
+});
+
+test("the same news has the same name, other news another", () => {
+	const entry: AlertEntry = {
+		...{ channel: "ops", event: "failed", table: "a", code: "E_SOURCE", state: "waiting", over: false, untold: 1 },
+		...{ firstAt: "1", lastAt: "2", toldAt: null, runId: null, message: "", hint: "", attempts: 1, failure: null },
+	};
+	expect(deliveryId("shop", [entry])).toBe(deliveryId("shop", [{ ...entry, failure: "no answer", runId: "x" }]));
+	const others = [
+		{ ...entry, lastAt: "3" },
+		{ ...entry, untold: 2 },
+		{ ...entry, channel: "b" },
+		{ ...entry, table: "b" },
+	];
+	const names = [
+		deliveryId("crm", [entry]),
+		deliveryId("shop", [entry, entry]),
+		...others.map((each) => deliveryId("shop", [each])),
+	];
+	expect(new Set([deliveryId("shop", [entry]), ...names]).size).toBe(7);
 });
 
 test("a test goes through each channel, whatever it is for, and records nothing", async () => {

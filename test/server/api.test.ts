@@ -23,7 +23,7 @@ beforeAll(async () => {
 		connections:
 			"shop_prod: mysql://reader:${env:SHOP_PASSWORD}@127.0.0.1:9/prod\nunset: mysql://r:${env:NOT_SET}@h/d\n",
 	});
-	server = await listen(world);
+	server = await listen(world, { sampleRows: true });
 	// Before it begins to look at the clock: a test is not to run what is due at night.
 	await world.service.start();
 	token = await tokenOf(world, "admin");
@@ -159,6 +159,13 @@ describe("a run from its request to its page", () => {
 		expect(file.headers.get("content-disposition")).toContain(`${runId}.log`);
 		expect(file.text).toContain("receipt: read 2 = loaded 2");
 		used.add("GET /api/runs/:run/log/stream").add("GET /api/events");
+		const report = await ask(`/api/runs/${runId}/report`);
+		expect(report.headers.get("content-disposition")).toBe(`attachment; filename="report-${runId}.html"`);
+		expect(report.headers.get("content-type")).toBe("text/html; charset=utf-8");
+		expect(report.headers.get("content-security-policy")).toContain("default-src 'none'");
+		for (const part of ["<!doctype html>", "The receipt balances", "shop.orders: {}", "Europe/Berlin"])
+			expect(report.text).toContain(part);
+		expect((await ask("/api/runs/20000101T000000-none/report")).status).toBe(404);
 	});
 
 	test("the pipeline, its grid and its table know it", async () => {
@@ -174,6 +181,14 @@ describe("a run from its request to its page", () => {
 		const visits = pipelines.find((each: { pipeline: string }) => each.pipeline === "visits");
 		expect(visits.freshness).toMatchObject({ last_success_at: null, never_loaded: ["shop.visits"] });
 		expect(new Date(shop.schedule.next_at).getTime()).toBeGreaterThan(Date.now());
+		const sample = (await ask("/api/pipelines/shop/tables/shop.orders/sample", { method: "POST" })).json;
+		expect(sample).toMatchObject({
+			into: "shop.orders",
+			rows: [
+				["9", "x"],
+				["9", "x"],
+			],
+		});
 		const detail = (await ask("/api/pipelines/shop")).json;
 		expect(detail.next_runs).toHaveLength(5);
 		expect(detail.grid.tables[0].cells[0]).toMatchObject({ run_id: runId, state: "succeeded", rows: 2 });

@@ -5,6 +5,10 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openProjectState } from "../../src/app/project-state.ts";
+import { openService } from "../../src/app/service/service.ts";
+import { stateOptions } from "../../src/cli/project.ts";
+import { Redactor } from "../../src/observe/index.ts";
 import { ROUTES } from "../../src/server/http.ts";
 import { makeCertificates, tlsUnavailable } from "../support/certificates.ts";
 import { type Listener, listen, openWorld, SECRET, tokenOf, type World } from "./world.ts";
@@ -226,6 +230,25 @@ test("no secret is in any answer: not of a connection, nor of its errors", async
 	expect(answers[3]!.json).toMatchObject({ ok: false, findings: [{ severity: "error", message: /E_CONNECT/ }] });
 	expect(answers[4]!.text).toContain("leaked ***");
 	await server.ask("/api/pipelines/shop/unpause", { method: "POST", token: token.admin });
+});
+
+test("the password of a state in PostgreSQL is masked from before it is used", async () => {
+	const redactor = new Redactor();
+	const env = {
+		HEADRACE_STATE: "postgres://headrace:${env:STATE_PASSWORD}@127.0.0.1:9/x",
+		STATE_PASSWORD: "pw-of-the-state",
+	};
+	const directory = mkdtempSync(join(folder, "state-"));
+	await expect(openService({ directory, env, redactor, onNotice: () => {} })).rejects.toMatchObject({
+		code: "E_CONNECT",
+	});
+	expect(redactor.redact("told: pw-of-the-state")).toBe("told: ***");
+	const noted = stateOptions(
+		{ directory, env, output: { redactor: new Redactor(), note: () => {} } } as never,
+		directory,
+	);
+	await expect(openProjectState(noted)).rejects.toMatchObject({ code: "E_CONNECT" });
+	expect(noted.redact("told: pw-of-the-state")).toBe("told: ***");
 });
 
 /** Sends bytes as they are. */

@@ -173,6 +173,21 @@ describe.skipIf(noBrowser !== null)(title, () => {
 		expect(await diff.textContent()).toContain("from: shop_prod");
 	});
 
+	test("masked rows are shown when they are asked for, and hinder nobody; a run's report is a file", async () => {
+		const { page, complaints } = await chromium.open(origin);
+		await page.goto(`${origin}/pipelines/shop/tables/prod.orders`);
+		await page.getByRole("button", { name: "Show a few masked rows" }).click();
+		const rows = page.getByRole("region", { name: "Rows of raw.prod_orders" });
+		await rows.waitFor();
+		expect(await rows.getByRole("row").nth(2).textContent()).toContain("9999-99-99 99:99:99.999999NULLxxxxx xxxxx");
+		expect(await hindrances(page)).toEqual([]);
+		await page.goto(`${origin}/runs/${run}`);
+		const report = page.getByRole("link", { name: "Report" });
+		expect(await report.getAttribute("href")).toBe(`/api/runs/${run}/report`);
+		expect(await report.getAttribute("download")).not.toBeNull();
+		expect(complaints).toEqual([]);
+	});
+
 	test("light and dark by the system, and by the switch, which is remembered", async () => {
 		const { page } = await chromium.open(origin, { colorScheme: "dark" });
 		await page.goto(origin);

@@ -95,6 +95,7 @@ function answer(method: string, path: string): unknown {
 	const name = decodeURIComponent(rawName);
 	if (method === "POST" && (verb === "test" || verb === "check")) return check;
 	if (method === "POST" && verb === "plan") return plan;
+	if (method === "POST" && path.endsWith("/sample")) return sample.tableSample;
 	if (method === "POST" && path.endsWith("/backfill/preview")) return preview();
 	if (method === "POST") return { job: sample.jobs.jobs[0] };
 	if (noun === "pipelines" && name === "") return { pipelines: sample.pipelines };

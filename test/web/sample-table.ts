@@ -1,4 +1,4 @@
-import type { Calendar, Lineage, LineageColumn, SettingsDiff, TablePage } from "../../src/server/api.ts";
+import type { Calendar, Lineage, LineageColumn, SettingsDiff, TablePage, TableSample } from "../../src/server/api.ts";
 import { receiptOf } from "./sample-run.ts";
 import { ago, chance, DAY_MS, fresh, iso, midnightMs, shopRuns } from "./sample-runs.ts";
 
@@ -79,6 +79,20 @@ export const tablePage: TablePage = {
 				{ column: "legacy_flag", change: "dropped", action: "kept" },
 			],
 		},
+	],
+};
+
+export const tableSample: TableSample = {
+	pipeline: "shop",
+	table: "prod.orders",
+	into: "raw.prod_orders",
+	columns: tablePage.columns.map(({ name, destination_type }) => ({ name, destination_type })),
+	columns_left_out: 0,
+	rows: [
+		["9999999", "99999", "99.99", "9999-99-99 99:99:99.999999", "9999-99-99 99:99:99", "xxx"],
+		["9999999", "99", "9999.99", "9999-99-99 99:99:99.999999", null, "xxxxx xxxxx"],
+		["999999", "99999", "9.99", "9999-99-99 99:99:99.999999", null, ""],
+		["9999999", "9999", "99.99", "9999-99-99 99:99:99.999999", "9999-99-99 99:99:99", null],
 	],
 };
 

@@ -6,4 +6,4 @@ export { detailOf, pipelines } from "./sample-pipelines.ts";
 export { log, runOf } from "./sample-run.ts";
 export { shopRuns } from "./sample-runs.ts";
 export { audit, changes, connections, health, jobs, session, tokens } from "./sample-system.ts";
-export { calendar, lineage, settings, tablePage } from "./sample-table.ts";
+export { calendar, lineage, settings, tablePage, tableSample } from "./sample-table.ts";

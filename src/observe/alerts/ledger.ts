@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { ALERT_EVENTS, type AlertChannel, type AlertEntry, type AlertEvent } from "../../core/alert.ts";
 
 /** Something that channels are to be told, or that they know already. */
@@ -154,6 +155,28 @@ export function afterFailing(
 ): AlertEntry[] {
 	const keys = new Set(tried.map(keyOf));
 	return entries.map((entry) => (keys.has(keyOf(entry)) ? { ...entry, failure } : entry));
+}
+
+/**
+ * A name of what is told: who sends the same once more, because it did not learn that it was sent, gives the same one, so
+ * that receivers can leave it out.
+ */
+export function deliveryId(pipeline: string, group: readonly AlertEntry[]): string {
+	const told = group.map(({ channel, event, table, code, firstAt, lastAt, untold }) =>
+		[channel, event, table, code, firstAt, lastAt, untold].join("\n"),
+	);
+	const hex = createHash("sha256")
+		.update([pipeline, ...told].join("\n\n"))
+		.digest("hex");
+	// In the form of RFC 9562, version 8, which leaves the bits to who makes it.
+	const parts = [
+		hex.slice(0, 8),
+		hex.slice(8, 12),
+		`8${hex.slice(13, 16)}`,
+		`a${hex.slice(17, 20)}`,
+		hex.slice(20, 32),
+	];
+	return parts.join("-");
 }
 
 /** Ended by a success. */
