@@ -153,7 +153,7 @@ function ioError(message: string, native: Error, where: string): HeadraceError {
 			"E_BUSY",
 			`another process${holder ? ` (${holder})` : ""} has the DuckDB file open${where}`,
 			{
-				hint: `DuckDB lets nobody open a file that a process writes: wait for it, or close it${holder ? ` (a run of Headrace's ends cleanly by \`kill -INT ${holder}\`)` : ""}. A run with --follow has it for as long as it follows; stop it, ask, and start it again: nothing is lost.`,
+				hint: `DuckDB lets nobody open a file that a process writes: wait for it, or close it${holder ? ` (a run of Headrace's ends cleanly by \`kill -INT ${holder}\`)` : ""}. What follows a change stream has it all the while: of \`headrace serve\` ask the page or the API, which answer plans, checks and rows; a run with --follow stop, ask, and start again: nothing is lost.`,
 				cause: native,
 			},
 		);
