@@ -386,17 +386,15 @@ describe("a process that stood still while another one took over", () => {
 					const value = Reflect.get(target, name, target) as unknown;
 					if (name === "fencedBy") return (lease: Lease) => inTheWay(target.fencedBy(lease));
 					if (typeof value !== "function") return value;
+					if (name !== method) return value.bind(target) as unknown;
 					return async (...given: unknown[]) => {
-						if (
-							name === method &&
-							!isOver &&
-							(method !== "renewLease" || String((given[0] as Lease).name).startsWith("alerts:"))
-						) {
+						const isAlarms = method === "changeAlerts" || (given[0] as Lease).name.startsWith("alerts:");
+						if (isAlarms && !isOver) {
 							isOver = true;
 							frozen.resolve();
 							await thawed.promise;
 						}
-						return (value as (...all: unknown[]) => unknown).apply(target, given);
+						return value.apply(target, given) as unknown;
 					};
 				},
 			});
