@@ -18,7 +18,7 @@ import {
 } from "../core/index.ts";
 import { CHANGES_STREAM } from "../flow/index.ts";
 import { redactByLook } from "../observe/index.ts";
-import type { ProjectState } from "../state/index.ts";
+import { holderText, type ProjectState } from "../state/index.ts";
 import { Alarms } from "./alarms.ts";
 import type {
 	AlertDelivery,
@@ -312,7 +312,7 @@ class LocalApp implements App {
 		return {
 			pipeline: pipeline.name,
 			last_run: lastRun ?? null,
-			held_by: lease?.holder ?? null,
+			held_by: lease === null ? null : holderText(lease.holder),
 			paused: await pauseOf(this.#state, pipeline),
 			positions,
 			late: late.map((table) => ({
@@ -400,7 +400,7 @@ class LocalApp implements App {
 	/** Runs that were cut off: the next run finishes what they sealed. */
 	async #unfinished(pipeline: CheckedPipeline): Promise<Finding[]> {
 		const lease = await this.#state.leaseHolder(`pipeline:${pipeline.name}`);
-		if (lease !== null) return [{ severity: "warning", message: `a run is going on: ${lease.holder}` }];
+		if (lease !== null) return [{ severity: "warning", message: `a run is going on: ${holderText(lease.holder)}` }];
 		const [last] = await this.#state.runs({ pipeline: pipeline.name, limit: 1 });
 		if (last?.state !== "running" && last?.state !== "stopped")
 			return [{ severity: "ok", message: "no unfinished work" }];

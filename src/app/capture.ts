@@ -57,7 +57,6 @@ export async function captureReceipts(
 			runId,
 			table: plan.source,
 			into: emptyReceipt(plan).into,
-			...(plan.table.estimatedRows === undefined ? {} : { estimatedRows: plan.table.estimatedRows }),
 		});
 	const capture = new Capture(known, work);
 	let told = performance.now();

@@ -1,6 +1,6 @@
 import type { CheckedPipeline } from "../config/index.ts";
 import { HeadraceError, type Lease, type StateStore } from "../core/index.ts";
-import { type ProjectState, processHolder } from "../state/index.ts";
+import { holderText, type ProjectState, processHolder } from "../state/index.ts";
 import { abortableDelay } from "./retry.ts";
 
 /** How long who has a lease may say nothing before another one takes it. */
@@ -52,7 +52,7 @@ export async function withLease<T>(
 		const other = await state.leaseHolder(name);
 		throw new HeadraceError(
 			"E_BUSY",
-			`another run holds the pipeline ${pipeline.name} (${other?.holder ?? "it ended just now"})`,
+			`another run holds the pipeline ${pipeline.name} (${other === null ? "it ended just now" : holderText(other.holder)})`,
 			{
 				pipeline: pipeline.name,
 			},

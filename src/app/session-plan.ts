@@ -62,7 +62,10 @@ export async function planSession(
 	const tables = resolved.tables;
 	const policy = await planPolicy(session, { options, interval, runId, tables, plans, summaries });
 	const faults = [
-		...plans.flatMap((plan) => plan.errors.filter((error) => error.code !== "E_TYPE_REFUSED")),
+		// A table without columns, such as an empty file in a folder, stops itself only, like one whose type is refused.
+		...plans.flatMap(({ table, errors }) =>
+			errors.filter((error) => error.code !== "E_TYPE_REFUSED" && table.columns.length > 0),
+		),
 		...intoCollisions(plans, destination),
 		...policy.faults,
 	];

@@ -40,6 +40,8 @@ interface PlanContext {
 	readonly hasLog: boolean;
 }
 
+const LEAVE_OUT = "Leave it out by `skip`; an empty file is taken once it has a header or a row.";
+
 /** Turns a described table and its options into a task. All faults are collected, none is thrown. */
 export function planTable(context: PlanContext, selected: SelectedTable, table: SourceTable): TablePlan {
 	const { options, rule } = selected;
@@ -54,6 +56,8 @@ export function planTable(context: PlanContext, selected: SelectedTable, table: 
 			}),
 		);
 	};
+	if (table.columns.length === 0)
+		fault("E_UNSUPPORTED", `${source} has no columns: there is nothing to load`, "columns", LEAVE_OUT);
 	for (const name of rule.ownColumns)
 		if (!table.columns.some((column) => column.name === name))
 			fault(

@@ -123,7 +123,7 @@ function usageOf(error: CommanderError, argv: readonly string[]): HeadraceError 
 	const help = unquoted
 		? "Put a pattern into quotes, so that the shell leaves it: './exports/*.csv'."
 		: `Run \`headrace help${verb === undefined ? "" : ` ${verb}`}\`.`;
-	const message = first.replace(/^unknown command/, "unknown verb");
+	const message = first.replace(/^unknown command/, "unknown verb").replace(/\.$/, "");
 	return new HeadraceError("E_USAGE", guess === undefined ? message : `${message}; did you mean ${guess}?`, {
 		hint: help,
 	});

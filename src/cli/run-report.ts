@@ -22,8 +22,14 @@ export interface RunsToReport {
 	readonly work: (app: App, onEvent: EventSink) => Promise<RunReceipt[]>;
 }
 
+/** How a verb that runs something ended. */
+export interface RunsResult extends VerbResult {
+	readonly data: { readonly runs: readonly RunReceipt[] };
+	readonly exit: number;
+}
+
 /** Runs something with progress on stderr, the log in the state store, and the receipts as the answer. */
-export async function reportRuns(context: VerbContext, runs: RunsToReport): Promise<VerbResult> {
+export async function reportRuns(context: VerbContext, runs: RunsToReport): Promise<RunsResult> {
 	const { output } = context;
 	const { pipeline } = runs;
 	const started = performance.now();

@@ -2,7 +2,14 @@ import { type ErrorPlace, HeadraceError, HeadraceErrors } from "../core/errors.t
 import { checkConnection, type RawField } from "./connection.ts";
 import { CONNECTION_TYPES, SCHEMES } from "./connection-types.ts";
 import type { Connection, ConnectionType } from "./pipeline.ts";
-import { type Env, type Reference, referenceValue, splitReferences } from "./references.ts";
+import {
+	type Env,
+	type PlaceWithin,
+	placeOfReference,
+	type Reference,
+	referenceValue,
+	splitReferences,
+} from "./references.ts";
 import { didYouMean } from "./suggest.ts";
 
 export interface AddressOptions {
@@ -11,6 +18,8 @@ export interface AddressOptions {
 	/** Name of the connection; default its database, bucket or file. */
 	readonly name?: string;
 	readonly place?: ErrorPlace;
+	/** Where a part of the address is written. */
+	readonly placeWithin?: PlaceWithin;
 	/** The reference that the whole address came from. */
 	readonly origin?: string | undefined;
 }
@@ -41,6 +50,7 @@ class AddressReader {
 	readonly #references: Reference[] = [];
 	readonly #fields = new Map<string, RawField>();
 	readonly #text: string;
+	readonly #written: string;
 	readonly #directory: string;
 	readonly #options: AddressOptions;
 	readonly #place: ErrorPlace;
@@ -48,6 +58,7 @@ class AddressReader {
 	constructor(text: string, directory: string, options: AddressOptions) {
 		this.#directory = directory;
 		this.#options = options;
+		this.#written = text;
 		this.#place = options.place ?? {};
 		const plain = text.trim().replaceAll(/[\uE000\uE001]/g, "");
 		this.#text =
@@ -102,7 +113,9 @@ class AddressReader {
 			if (index % 2 === 0) return decode ? this.#decoded(key, part) : part;
 			const reference = this.#references[Number(part)]!;
 			origins.push(reference.text);
-			return referenceValue(reference, scope, this.#place);
+			const { placeWithin } = this.#options;
+			const place = placeWithin === undefined ? this.#place : placeOfReference(this.#written, reference, placeWithin);
+			return referenceValue(reference, scope, place);
 		});
 		const origin = origins.length > 0 ? origins.join(", ") : this.#options.origin;
 		this.#fields.set(key, { value: parts.join(""), origin, keyPlace: this.#place, valuePlace: this.#place });

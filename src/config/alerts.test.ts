@@ -113,7 +113,7 @@ describe("faults", () => {
 			one("{ type: email, to: a@b, from: a@b, smtp: { host: h, ca: ./none.pem } }"),
 			["5:61 E_FILE_NOT_FOUND ca of alerts[0].smtp: /project/none.pem can't be read"],
 		],
-		[one('{ type: slack, url: "${env:SLAK_URL}" }'), ["5:25 E_MISSING_VARIABLE", "did you mean ${env:SLACK_URL}?"]],
+		[one('{ type: slack, url: "${env:SLAK_URL}" }'), ["5:26 E_MISSING_VARIABLE", "did you mean ${env:SLACK_URL}?"]],
 		["late_after: 2\n", ["4:13 E_INVALID_VALUE late_after must be a duration"]],
 		["retries: -1\n", ["4:10 E_INVALID_VALUE retries must be a whole number from 0 to 100"]],
 	])("%s", async (text, expected) => {
@@ -167,7 +167,7 @@ describe("alerts.yaml", () => {
 			"alerts:\n  - { type: slack, url: '${env:NONE}' }\n  - { type: webhook }\n",
 		);
 		expect(await faultsOf(loadPipeline(folder, "plain", { env: ENV }))).toEqual([
-			expect.stringContaining("2:25 E_MISSING_VARIABLE the environment variable NONE is not set"),
+			expect.stringContaining("2:26 E_MISSING_VARIABLE the environment variable NONE is not set"),
 		]);
 	});
 });

@@ -8,7 +8,7 @@ import type { Connection, ConnectionType } from "./pipeline.ts";
 import type { Path, Positions } from "./positions.ts";
 import { NO_POSITIONS } from "./positions.ts";
 import { readText } from "./read-text.ts";
-import { type ReferenceScope, resolveText } from "./references.ts";
+import { type PlaceWithin, type ReferenceScope, resolveText } from "./references.ts";
 import { resolveReferences } from "./resolve.ts";
 import { addressWithoutSecrets, withoutSecrets } from "./stand-ins.ts";
 import { didYouMean } from "./suggest.ts";
@@ -67,7 +67,10 @@ export function connectionsOf(
 
 function readConnection(name: string, value: unknown, scope: ReferenceScope, positions: Positions): Connection {
 	const place = positions.key([name]);
-	if (typeof value === "string") return addressConnection(value, scope, { name, place: positions.value([name]) });
+	if (typeof value === "string") {
+		const placeWithin: PlaceWithin = (line, column) => positions.within([name], line, column);
+		return addressConnection(value, scope, { name, place: positions.value([name]), placeWithin });
+	}
 	const fault = (message: string, path: Path, meant = "") =>
 		new HeadraceErrors([new HeadraceError("E_INVALID_VALUE", message + meant, positions.value(path))]);
 	if (typeof value !== "object" || value === null || Array.isArray(value))
@@ -112,7 +115,7 @@ function ofStandIn(value: object, scope: ReferenceScope): object {
 function addressConnection(
 	text: string,
 	scope: ReferenceScope,
-	options: { readonly name?: string; readonly place: ErrorPlace },
+	options: { readonly name?: string; readonly place: ErrorPlace; readonly placeWithin?: PlaceWithin },
 ): Connection {
 	if (!/^\s*\$\{[^}]*\}\s*$/.test(text)) {
 		const scheme = /^\s*([A-Za-z][A-Za-z0-9+.-]+):/.exec(text)?.[1]?.toLowerCase() ?? "";
@@ -121,7 +124,7 @@ function addressConnection(
 		const address = isStoodIn ? addressWithoutSecrets(type, text.trim()) : text;
 		return parseAddress(address, scope.directory, { ...options, env: scope.env });
 	}
-	const { text: address, origin } = resolveText(text.trim(), scope, options.place);
+	const { text: address, origin } = resolveText(text.trim(), scope, options.place, options.placeWithin);
 	return parseAddress(address, scope.directory, { ...options, origin });
 }
 

@@ -32,7 +32,7 @@ test("listPipelines gives pipelines only", () => {
 	expect(findPipeline(folder, "own")).toBe(join(folder, "own.yaml"));
 	expect(findPipeline(folder, "own.yaml")).toBe(join(folder, "own.yaml"));
 	expect(() => findPipeline(folder, "./ownn")).toThrow(/did you mean own\?/);
-	expect(() => findPipeline(folder, "zzzzz")).toThrow(/there are a, b, own/);
+	expect(() => findPipeline(folder, "zzzzz")).toThrow(/its pipelines are a, b, own/);
 });
 
 test.each([

@@ -74,13 +74,19 @@ export function findPipeline(directory: string, nameOrPath: string): string {
 	if (found !== undefined) return found;
 	const names = listPipelines(root).map((each) => each.name);
 	const near = nearest(basename(nameOrPath).replace(ENDING, ""), names);
-	const known = names.length === 0 ? "there is none here" : `there are ${names.join(", ")}`;
+	const known =
+		names.length === 0
+			? "there is none here"
+			: `its pipelines are ${names.slice(0, NAMES_MAX).join(", ")}${names.length > NAMES_MAX ? ", …" : ""}`;
 	const meant = near === undefined ? `; ${known}` : `; did you mean ${near}?`;
 	const where = isPath(nameOrPath) ? "" : ` in ${join(root, "pipelines")} or ${root}`;
 	throw new HeadraceError("E_FILE_NOT_FOUND", `there is no pipeline ${shown}${where}${meant}`, {
 		hint: names.length === 0 ? "Run `headrace init`, or give the project's folder by -C." : "Check the name.",
 	});
 }
+
+/** Names that an error lists. */
+const NAMES_MAX = 20;
 
 /**
  * The folder that relative paths of a pipeline start at: the project's (`-C`) when the file is inside it, else the

@@ -145,6 +145,19 @@ describe("the example of the contract", () => {
 		]);
 	});
 
+	test("a missing variable's place is that of its reference, in an address too", async () => {
+		const own = project({
+			"connections.yaml": 'a: mysql://u:${env:NO_SUCH}@h/d\nb: { type: mysql, host: h, user: "x${env:NONE}" }\n',
+			"p.yaml": "from: a\nto: b\ntables: { d.t: {} }\n",
+		});
+		const faults = await faultsOf(() => loadPipeline(own, "p", { env: {} }));
+		expect(faults.map(({ place }) => [place.line, place.column])).toEqual([
+			[1, 14],
+			[2, 36],
+		]);
+		expect(faults[0]!.hint).toContain("`export NO_SUCH`");
+	});
+
 	test("a connection or address of the command line", async () => {
 		const load = (text: string) => loadConnection(folder, text, { env: ENV });
 		expect((await load("lake")).type).toBe("s3");
@@ -199,7 +212,7 @@ describe("faults of connections.yaml", () => {
 			[/^1:38 E_INVALID_VALUE retention of connection c must be a duration/],
 		],
 		["c: mysql://h:x/db", [/^1:4 E_INVALID_VALUE port of connection c/]],
-		['c: "mysql://u:${env:NOPE}@h"', [/^1:4 E_MISSING_VARIABLE .*NOPE/]],
+		['c: "mysql://u:${env:NOPE}@h"', [/^1:15 E_MISSING_VARIABLE .*NOPE/]],
 		["c: { type: mysql\nd: x", [/E_YAML/]],
 		["d: ./x", [/^1:7 E_UNKNOWN_CONNECTION unknown connection "c": connections.yaml has no such name/]],
 		["a: 1\na: 2\nc: ./x", [/^2:1 E_YAML the key "a" is written twice/]],

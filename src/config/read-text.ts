@@ -24,6 +24,32 @@ export function readText(file: string): string {
 	try {
 		return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 	} catch (cause) {
-		throw fail("E_YAML", "the file is not UTF-8 text", cause);
+		throw new HeadraceErrors([notUtf8(file, bytes, cause)]);
 	}
+}
+
+/** Where the first byte is that UTF-8 does not have, and what the file is instead, where that can be told. */
+function notUtf8(file: string, bytes: Buffer, cause: unknown): HeadraceError {
+	const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+	if (isUtf16)
+		return new HeadraceError("E_YAML", "the file is UTF-16, not UTF-8", { file, cause, hint: "Save it as UTF-8." });
+	// Bytes that are not UTF-8 become U+FFFD, one or more; none of them is shorter in UTF-8 than what it stands for.
+	const text = bytes.toString("utf8");
+	const before = text.slice(0, firstDifference(text, bytes)).split("\n");
+	return new HeadraceError("E_YAML", "the file is not UTF-8: this character is of another encoding", {
+		file,
+		line: before.length,
+		column: before.at(-1)!.length + 1,
+		cause,
+		hint: 'Save the file as UTF-8, or write the character as an escape in quotes: "\\u00e4".',
+	});
+}
+
+/** Index of the first U+FFFD that the bytes do not have themselves. */
+function firstDifference(text: string, bytes: Buffer): number {
+	for (let at = text.indexOf("\uFFFD"); at >= 0; at = text.indexOf("\uFFFD", at + 1)) {
+		const offset = Buffer.byteLength(text.slice(0, at));
+		if (bytes.toString("latin1", offset, offset + 3) !== "\u00EF\u00BF\u00BD") return at;
+	}
+	return text.length;
 }

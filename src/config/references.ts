@@ -75,7 +75,7 @@ export function referenceValue(reference: Reference, scope: ReferenceScope, plac
 		const meant = near === undefined ? "" : `; did you mean \${env:${near}}?`;
 		throw missing(
 			`the environment variable ${reference.name} ${state}${meant}`,
-			`export ${reference.name}=… before the command.`,
+			`Set it before the command: \`export ${reference.name}\`, or \`set -a; . ./.env; set +a\` where a file .env has it.`,
 		);
 	}
 	const path = resolvePath(scope.directory, reference.name);
@@ -102,17 +102,31 @@ export interface ResolvedText {
 	readonly origin?: string;
 }
 
+/** The file's place of a line and column (1-based) inside a text; see Positions.within. */
+export type PlaceWithin = (line: number, column: number) => ErrorPlace;
+
+/** Where a reference is written in a text. */
+export function placeOfReference(text: string, reference: Reference, placeWithin: PlaceWithin): ErrorPlace {
+	const before = text.slice(0, Math.max(0, text.indexOf(reference.text))).split("\n");
+	return placeWithin(before.length, before.at(-1)!.length + 1);
+}
+
 /**
  * Text with its references replaced.
  * @throws E_MISSING_VARIABLE, E_INVALID_VALUE
  */
-export function resolveText(text: string, scope: ReferenceScope, place: ErrorPlace = {}): ResolvedText {
+export function resolveText(
+	text: string,
+	scope: ReferenceScope,
+	place: ErrorPlace = {},
+	placeWithin: PlaceWithin = () => place,
+): ResolvedText {
 	if (!text.includes("${")) return { text };
 	const origins: string[] = [];
 	const resolved = splitReferences(text, place).map((part) => {
 		if (typeof part === "string") return part;
 		origins.push(part.text);
-		return referenceValue(part, scope, place);
+		return referenceValue(part, scope, placeOfReference(text, part, placeWithin));
 	});
 	return { text: resolved.join(""), ...(origins.length > 0 && { origin: origins.join(", ") }) };
 }

@@ -29,7 +29,9 @@ export function resolveReferences(
 		if (typeof part === "string") {
 			if (!part.includes("${") || skip(path)) return part;
 			try {
-				const { text, origin } = resolveText(part, scope, positions.value(path));
+				const { text, origin } = resolveText(part, scope, positions.value(path), (line, column) =>
+					positions.within(path, line, column),
+				);
 				if (origin !== undefined) origins.set(JSON.stringify(path), origin);
 				return text;
 			} catch (error) {

@@ -64,10 +64,15 @@ export function resolveTables(
 		throw new HeadraceErrors([
 			new HeadraceError(
 				"E_UNKNOWN_TABLE",
-				`pipeline ${pipeline.name} takes no table: none of the source's ${available.length} tables matches an entry of tables that is not skip`,
+				available.length === 0
+					? `the source of the pipeline ${pipeline.name} has no table that its user can see`
+					: `pipeline ${pipeline.name} takes no table: none of the source's ${available.length} tables matches an entry of tables that is not skip`,
 				{
 					...(pipeline.tables[0]?.place ?? {}),
-					hint: "Mend the patterns, or grant the reader the right to see the tables.",
+					hint:
+						available.length === 0
+							? "Check the database that the address names, or grant the reader the right to see the tables."
+							: "Mend the patterns, or grant the reader the right to see the tables.",
 				},
 			),
 		]);

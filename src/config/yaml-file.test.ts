@@ -75,13 +75,20 @@ describe("hostile YAML", () => {
 	test("files that are too large, not text, or not files", async () => {
 		const folder = project({ "big.yaml": "x".repeat(1_000_001) });
 		writeFileSync(join(folder, "latin.yaml"), Buffer.from([0x61, 0x3a, 0x20, 0xe9, 0x0a]));
+		writeFileSync(join(folder, "utf16.yaml"), Buffer.from("\uFEFFa: 1\n", "utf16le"));
+		// A replacement character that is one, then a byte of Latin-1.
+		const mixed = Buffer.concat([Buffer.from("# \uFFFD ä\na: b\nc: "), Buffer.from([0xe9, 0x0a])]);
+		writeFileSync(join(folder, "mixed.yaml"), mixed);
+		const [fault] = await faultsOf(() => loadPipeline(folder, "mixed", { env: ENV }));
+		expect(fault!.place).toMatchObject({ line: 3, column: 4 });
 		mkdirSync(join(folder, "dir.yaml"));
 		const codes = async (name: string) => {
 			const [fault] = await faultsOf(() => loadPipeline(folder, name, { env: ENV }));
 			return `${fault!.code} ${fault!.message}`;
 		};
 		expect(await codes("big")).toBe("E_YAML the file is larger than 1 MB");
-		expect(await codes("latin")).toBe("E_YAML the file is not UTF-8 text");
+		expect(await codes("latin")).toBe("E_YAML the file is not UTF-8: this character is of another encoding");
+		expect(await codes("utf16")).toBe("E_YAML the file is UTF-16, not UTF-8");
 		expect(await codes("dir.yaml")).toMatch(/E_FILE_NOT_FOUND .* is not a file/);
 	});
 });

@@ -186,6 +186,31 @@ describe.each<[string, boolean, NodeJS.ProcessEnv]>([
 	});
 });
 
+test("plain lines of a table that rests come after 1, 2, 4, … times 10 s, at once when it moves", () => {
+	const screen = new Screen(false);
+	const progress = createProgress({ terminal: screen, paint, redact, now: () => 0 }, {});
+	const told = () => screen.lines.filter((line) => line.includes("orders  load")).length;
+	const [started, table] = events();
+	const moved = (rows: number): RunEvent => ({
+		type: "progress",
+		runId: "r1",
+		table: "orders",
+		phase: "load",
+		rows,
+		bytes: 1,
+	});
+	for (const event of [started!, table!, moved(1)]) progress.onEvent(event);
+	const counts = Array.from({ length: 8 }, () => {
+		vi.advanceTimersByTime(10_000);
+		return told();
+	});
+	expect(counts).toEqual([1, 2, 2, 3, 3, 3, 3, 4]);
+	progress.onEvent(moved(2));
+	vi.advanceTimersByTime(20_000);
+	expect(told()).toBe(6);
+	progress[Symbol.dispose]();
+});
+
 test("quietly only warnings are printed", () => {
 	const screen = new Screen();
 	const progress = createProgress({ terminal: screen, paint, redact, quiet: true }, {});

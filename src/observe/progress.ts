@@ -102,11 +102,36 @@ function meterParts(meter: Meter, nowMs: number, wide = true): string[] {
 	return parts;
 }
 
+interface PlainWork extends Work {
+	readonly pace: Pace;
+}
+
+/** When a table is told next. */
+interface Pace {
+	told: string;
+	/** Ticks from the last line to the next one while nothing changes, and how many of them are left. */
+	gap: number;
+	left: number;
+}
+
+/**
+ * Whether this tick has a line for a table: whenever something has changed, else after 1, 2, 4, … ticks. Hundreds of
+ * tables that follow a change log and rest would fill a log with lines that say nothing.
+ */
+function isToBeTold(pace: Pace, now: string): boolean {
+	const isSame = pace.told === now;
+	if (isSame && --pace.left > 0) return false;
+	pace.told = now;
+	pace.gap = isSame ? pace.gap * 2 : 1;
+	pace.left = pace.gap;
+	return true;
+}
+
 class PlainProgress implements Progress {
 	readonly #options: ProgressOptions;
 	readonly #now: () => number;
 	readonly #labels = new Labels();
-	readonly #working = new Map<string, Work>();
+	readonly #working = new Map<string, PlainWork>();
 	readonly #timer: NodeJS.Timeout;
 
 	constructor(options: ProgressOptions) {
@@ -124,7 +149,8 @@ class PlainProgress implements Progress {
 			case "table-started": {
 				const label = this.#labels.of(event.runId, event.table);
 				const meter = new Meter(event.estimatedRows ?? null);
-				this.#working.set(key(event.runId, event.table), { label, meter, retry: null });
+				const pace = { told: "", gap: 1, left: 1 };
+				this.#working.set(key(event.runId, event.table), { label, meter, retry: null, pace });
 				const estimate = event.estimatedRows === undefined ? "" : `, ~${rowsText(event.estimatedRows)}`;
 				this.print(`${label}  started → ${printable(event.into)}${estimate}`);
 				return;
@@ -160,12 +186,13 @@ class PlainProgress implements Progress {
 
 	#tick(): void {
 		const now = this.#now();
-		for (const { label, meter } of this.#working.values())
-			this.print(
-				`${label}  ${meter.phase}  ${meterParts(meter, now)
-					.map((part) => part.trim())
-					.join("  ")}`,
-			);
+		for (const { label, meter, pace } of this.#working.values())
+			if (isToBeTold(pace, `${meter.phase} ${meter.rows}`))
+				this.print(
+					`${label}  ${meter.phase}  ${meterParts(meter, now)
+						.map((part) => part.trim())
+						.join("  ")}`,
+				);
 	}
 
 	[Symbol.dispose](): void {

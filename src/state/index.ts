@@ -2,7 +2,7 @@ export type { AccessStore } from "./access-store.ts";
 export type { ChangeRequests } from "./change-requests.ts";
 export { SCHEMA_VERSION } from "./migrations.ts";
 export type { ServerSession } from "./postgres-database.ts";
-export { processHolder } from "./process-identity.ts";
+export { holderText, processHolder } from "./process-identity.ts";
 export {
 	DEFAULT_RETENTION,
 	openServerState,

@@ -12,6 +12,11 @@ export function processHolder(): string {
 	return own;
 }
 
+/** A holder's name for people: without the digits that tell a reused pid. */
+export function holderText(holder: string): string {
+	return holder.replace(/ #\d+\.\d+/, "");
+}
+
 let own: string | null = null;
 
 function nameOfThisProcess(): string {

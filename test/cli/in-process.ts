@@ -5,16 +5,28 @@ import { readCommandLine } from "../../src/cli/program.ts";
 import { toHeadraceErrors } from "../../src/core/errors.ts";
 import type { CliResult } from "./cli.ts";
 
+export interface InProcess {
+	/** What Ctrl-C would abort. */
+	readonly signal?: AbortSignal;
+	/** Told what is printed. */
+	readonly onText?: (text: string) => void;
+}
+
 /**
  * Runs a verb in this process, which takes a tenth of the time that a process of its own does. What belongs to the
  * process (signals, closed pipes) is not there.
  */
-export async function verb(directory: string, argv: readonly string[]): Promise<CliResult> {
+export async function verb(
+	directory: string,
+	argv: readonly string[],
+	{ signal = new AbortController().signal, onText = () => {} }: InProcess = {},
+): Promise<CliResult> {
 	const started = performance.now();
 	const text = { stdout: "", stderr: "" };
 	const terminal = (name: "stdout" | "stderr") => ({
 		write: (chunk: string) => {
 			text[name] += chunk;
+			onText(chunk);
 			return true;
 		},
 	});
@@ -32,7 +44,7 @@ export async function verb(directory: string, argv: readonly string[]): Promise<
 		directory,
 		env: process.env,
 		output,
-		signal: new AbortController().signal,
+		signal,
 		showValues: false,
 	};
 	let code: number;

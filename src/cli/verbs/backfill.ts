@@ -1,4 +1,5 @@
 import type { BackfillOptions } from "../../app/api.ts";
+import { EXIT, HeadraceError } from "../../core/errors.ts";
 import { intervalText, plural } from "../../observe/format.ts";
 import type { Arguments } from "../arguments.ts";
 import type { VerbContext, VerbResult } from "../context.ts";
@@ -36,7 +37,19 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 	const shown = texts.length <= SHOWN_MAX ? texts : [...texts.slice(0, SHOWN_MAX - 2), "…", texts.at(-1)!];
 	for (const text of shown) output.print(`   ${text}`);
 	if (args.flag("dryRun")) return { data: { intervals } };
-	return reportRuns(context, { pipeline, work: (app, onEvent) => app.backfill(pipeline, { ...options, onEvent }) });
+	const result = await reportRuns(context, {
+		pipeline,
+		work: (app, onEvent) => app.backfill(pipeline, { ...options, onEvent }),
+	});
+	// Stopped between two intervals, every run of it has succeeded: it is not done all the same.
+	const done = result.data.runs.length;
+	if (!context.signal.aborted || done >= intervals.length || result.exit !== EXIT.done) return result;
+	const error = new HeadraceError("E_STOPPED", `stopped after ${done} of ${plural(intervals.length, "run")}`, {
+		pipeline: pipeline.name,
+		hint: `Go on with -s ${intervalText(intervals[done]!)}, or run it again: what is there is replaced or merged, not doubled.`,
+	});
+	output.errorLine(error);
+	return { ...result, exit: error.exit, errors: [error] };
 }
 
 async function intervalsOf<Result>(

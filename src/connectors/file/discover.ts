@@ -66,7 +66,7 @@ export async function discover(path: string, format?: FormatName): Promise<Disco
 	if (found?.isFile()) return oneFile(absolute, format);
 	if (found?.isDirectory()) return wholeFolder(absolute, format);
 	if (found === null && /[*?[]/.test(path)) return pattern(absolute, format);
-	throw new HeadraceError("E_FILE_NOT_FOUND", `there is no file or folder ${path}`);
+	throw new HeadraceError("E_FILE_NOT_FOUND", `there is no file or folder ${path}`, { hint: "Check the path." });
 }
 
 async function oneFile(path: string, wanted: FormatName | undefined): Promise<Discovery> {

@@ -99,8 +99,9 @@ export class MysqlConnection {
 			});
 			return new MysqlConnection(driver, connection, context, await prepareSession(driver, connection, context));
 		} catch (error) {
+			const isSilent = (error as { code?: unknown }).code === "ETIMEDOUT" && connection.stream.readyState === "open";
 			connection.stream.destroy();
-			throw translateError(error, context);
+			throw translateError(error, isSilent ? { ...context, isSilent } : context);
 		}
 	}
 

@@ -6,6 +6,8 @@ export interface ErrorContext {
 	/** Host and port, for messages. */
 	readonly address: string;
 	readonly phase: "connect" | "work";
+	/** The port took the connection and sent no greeting, which is the first thing that a MySQL server does. */
+	readonly isSilent?: boolean;
 	/** The account of the login, for GRANT statements: `'reader'@'%'`. */
 	readonly account?: string;
 	readonly user?: string;
@@ -67,6 +69,13 @@ const TIMEOUT = new Set([1969, 3024]); // ER_STATEMENT_TIMEOUT, ER_QUERY_TIMEOUT
 /** Messages about names and syntax only; others may quote a row's value. */
 const HARMLESS_MESSAGES = new Set([1046, 1049, 1052, 1054, 1055, 1060, 1064, 1140, 1146, 1247, 1305, 1356, 1449, 4161]);
 
+/** The account that a refusal names: `Access denied for user 'reader'@'%' to database 'shop'`. */
+function accountIn({ sqlMessage = "" }: NativeError): string | undefined {
+	return /\bfor user ('(?:[^'\\]|'')*'@'[^'\\]*')/.exec(sqlMessage)?.[1];
+}
+
+const OTHER_SERVER = "Check host and port: is another kind of server, such as PostgreSQL, listening there?";
+
 /** What a person grants so that a table can be read, or all of a database by the name `*`. */
 export function grantSelect(table: TableName | undefined, account = "<user>"): string {
 	const on =
@@ -110,7 +119,9 @@ export function translateError(thrown: unknown, context: ErrorContext): Headrace
 		return make(
 			"E_RIGHTS",
 			shown(error),
-			global ? undefined : `Run: ${grantSelect(context.table ?? databaseOf(context), context.account)}`,
+			global
+				? undefined
+				: `Run: ${grantSelect(context.table ?? databaseOf(context), context.account ?? accountIn(error))}`,
 		);
 	}
 	if (errno === 1146) return make("E_UNKNOWN_TABLE", shown(error));
@@ -122,6 +133,12 @@ export function translateError(thrown: unknown, context: ErrorContext): Headrace
 	if (BUSY.has(errno)) return make("E_CONNECT", `${context.address}: ${shown(error)}`);
 	if (errno === ER_QUERY_INTERRUPTED)
 		return make("E_CONNECTION_LOST", `the statement was killed on ${context.address}`);
+	if (context.isSilent === true)
+		return make(
+			"E_CONNECT",
+			`${context.address} took the connection and did not greet as a MySQL server does`,
+			OTHER_SERVER,
+		);
 	if (LOST.has(errno) || isNetworkError(errno, code))
 		return context.phase === "connect"
 			? make("E_CONNECT", `cannot reach ${context.address}: ${error.message}`)

@@ -21,6 +21,7 @@ describe("errors", () => {
 		["nobody listens", { errno: -111, code: "ECONNREFUSED" }, { phase: "connect" }, "E_CONNECT"],
 		["no such host", { errno: -3008, code: "ENOTFOUND" }, { phase: "connect" }, "E_CONNECT"],
 		["no answer", { code: "ETIMEDOUT" }, { phase: "connect" }, "E_CONNECT"],
+		["another kind of server", { code: "ETIMEDOUT" }, { phase: "connect", isSilent: true }, "E_CONNECT"],
 		["TLS only", { errno: 3159 }, { phase: "connect" }, "E_TLS"],
 		["no TLS", { code: "HANDSHAKE_NO_SSL_SUPPORT" }, { phase: "connect" }, "E_TLS"],
 		["a bad certificate", { code: "HANDSHAKE_SSL_ERROR" }, { phase: "connect" }, "E_TLS"],

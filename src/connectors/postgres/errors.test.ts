@@ -7,6 +7,11 @@ const context: ErrorContext = { where: "u@h:5432/d", user: "u", table: { schema:
 const server = (code: string, message: string) => Object.assign(new Error(message), { code, severity: "ERROR" });
 const socket = (code: string, message = code) => Object.assign(new Error(message), { code });
 
+test("what answers as another kind of server does is no PostgreSQL that has an error", () => {
+	const error = translateError(new Error("received invalid response: 4a"), { ...context, connecting: true });
+	expect(error).toMatchObject({ code: "E_CONNECT", hint: expect.stringContaining("such as MySQL") });
+});
+
 test.each([
 	["28P01", "E_LOGIN", "stop"],
 	["28000", "E_LOGIN", "stop"],

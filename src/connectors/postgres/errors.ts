@@ -85,6 +85,12 @@ export function translateError(thrown: unknown, context: ErrorContext): Headrace
 	if (/^SASL|password must be a/i.test(error.message))
 		return fail("E_LOGIN", `the login at ${context.where} failed: ${saslReason(error.message)}`, loginHint(context));
 	if (context.connecting) {
+		if (/invalid response: [0-9a-f]+$/i.test(error.message))
+			return fail(
+				"E_CONNECT",
+				`what listens at ${context.where} does not answer as PostgreSQL does`,
+				"Check host and port: is another kind of server, such as MySQL, listening there?",
+			);
 		const reason = error.message === "timeout expired" ? "no answer in time" : error.message || code;
 		if (UNREACHABLE.has(code) || BROKEN.has(code) || /terminated|timeout expired/.test(error.message) || code !== "")
 			return fail("E_CONNECT", `PostgreSQL at ${context.where} cannot be reached: ${reason}`);
