@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { TestDatabase } from "../support/shared.ts";
-import { type CommandResult, envelopeOf, Project } from "./project.ts";
+import { assertBalanced, type CommandResult, envelopeOf, Project } from "./project.ts";
 import { queryWarehouse } from "./warehouse.ts";
 import { line, type World } from "./world.ts";
 
@@ -82,12 +82,15 @@ export class WorldCopy implements Disposable {
 		return result.signal === "SIGKILL" ? null : this.#stopped(result, allowed);
 	}
 
-	/** Runs up to the log's end until one has nothing to say; gives the errors that were cured. */
+	/** Runs up to the log's end until one succeeds, whose receipt balances; gives the errors that were cured. */
 	async settle(allowed: readonly string[]): Promise<string[]> {
 		const cured: string[] = [];
 		while (true) {
 			const result = await this.project.run("run", "world");
-			if (result.code === 0) return cured;
+			if (result.code === 0) {
+				for (const run of envelopeOf(result).data!.runs) assertBalanced(run);
+				return cured;
+			}
 			if (cured.length === 3) throw new Error(`a run still stops after ${cured.join(", ")} were cured`);
 			cured.push(await this.#stopped(result, allowed));
 		}
