@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { connect } from "../../src/connectors/postgres/connect.ts";
+import { describeAll } from "../../src/connectors/postgres/describe.ts";
 import { HeadraceErrors, type Source, typeName } from "../../src/core/index.ts";
 import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
@@ -6,6 +8,7 @@ import {
 	codeOf,
 	describeQuery,
 	describeTable,
+	optionsOf,
 	policy,
 	quote,
 	readAll,
@@ -45,6 +48,28 @@ describe.each(SERVERS)("%s", (name) => {
 			await source?.[Symbol.asyncDispose]();
 			await database?.query(`drop owned by ${role}; drop role ${role}`);
 			await database?.drop();
+		});
+
+		test("a table that is dropped and made again between two look-ups has its key", async () => {
+			const anew = "create table made_anew (id int primary key, v text)";
+			await database.query(anew);
+			const { session, facts } = await connect(optionsOf(await sharedServer(name), database.name), "headrace");
+			let isMadeAnew = false;
+			const between = {
+				rows: async (sql: string, values?: (string | readonly string[])[]) => {
+					const rows = await session.rows(sql, values as never);
+					if (sql.includes("a.attnotnull") && !isMadeAnew) await database.query(`drop table made_anew; ${anew}`);
+					isMadeAnew ||= sql.includes("a.attnotnull");
+					return rows;
+				},
+				script: (statements: readonly string[]) => session.script(statements),
+				broken: false,
+			} as unknown as typeof session;
+			const request = { table: { schema: "public", name: "made_anew" }, types: policy() };
+			const [described] = await describeAll(between, facts, [request]);
+			await session.end();
+			expect(isMadeAnew).toBe(true);
+			expect(described!.primaryKey).toEqual(["id"]);
 		});
 
 		test.each(HOSTILE_NAMES)("schema, table, key, cursor and column of the name %j", async (hostile) => {

@@ -117,6 +117,8 @@ export async function readAttributes(session: Session, oids: readonly string[]):
 	for (const row of rows) {
 		const [relation, name, typeOid, modifier, dimensions, nativeType, nullable, expression, readable] = row;
 		const [loose, generated, filled, collation, number] = row.slice(9);
+		// The functions see the catalog as it is by now: a table that is gone has no rights.
+		if (readable === null) throw replacedMeanwhile();
 		byRelation.get(relation!)?.push({
 			name: name!,
 			identity: `${relation}.${number}`,

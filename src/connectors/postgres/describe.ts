@@ -104,8 +104,7 @@ async function describeOnce(
 	if (faults[0] !== undefined) throw faults[0];
 
 	const oids = known.map(({ relation }) => relation.oid);
-	const attributes = oids.length === 0 ? new Map<string, Attribute[]>() : await readAttributes(session, oids);
-	const keys = oids.length === 0 ? new Map<string, string[]>() : await readPrimaryKeys(session, oids);
+	const { attributes, keys } = await readShapes(session, oids);
 	const typeOids = [...attributes.values()].flatMap((list) => list.map((a) => a.typeOid));
 	const results = queries.flatMap(({ columns }) => columns);
 	const types = await TypeCatalog.read(session, [...typeOids, ...results.map((c) => String(c.type))]);
@@ -220,6 +219,18 @@ function looseEquality(column: ColumnFacts, native: NativeType, kind: string): s
 	if (column.looseCollation !== null) return `collation ${column.looseCollation} calls different texts equal`;
 	if (builtIn(native) === "numeric" && kind === "text") return "1.0 and 1.00 are equal as numeric, not as text";
 	return undefined;
+}
+
+/** Columns and keys of one moment: a table that is dropped between two look-ups would seem to have no key. */
+async function readShapes(session: Session, oids: readonly string[]) {
+	if (oids.length === 0) return { attributes: new Map<string, Attribute[]>(), keys: new Map<string, string[]>() };
+	await session.script(["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"]);
+	try {
+		return { attributes: await readAttributes(session, oids), keys: await readPrimaryKeys(session, oids) };
+	} finally {
+		// The error that counts is the first.
+		if (!session.broken) await session.script(["ROLLBACK"]);
+	}
 }
 
 function warningsOf(
