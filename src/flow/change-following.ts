@@ -1,5 +1,12 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type ChangeBoundary, type ChangeStream, crashPoint, qualified } from "../core/index.ts";
+import {
+	type ChangeBoundary,
+	type ChangeRequest,
+	type ChangeStream,
+	crashPoint,
+	HeadraceError,
+	qualified,
+} from "../core/index.ts";
 import type { ChangeCommits } from "./change-commits.ts";
 import { type CaptureContext, refuseToLose } from "./change-context.ts";
 import { ChangeFlush, type Flushed } from "./change-flush.ts";
@@ -17,6 +24,8 @@ export class LogFollowing {
 	readonly #plannedAt = new Map<string, string>();
 	/** Columns for which a table was read anew because rows of the log had others: a generated one is in none of them. */
 	readonly #readForShape = new Map<string, string>();
+	/** The log could not be opened as the tables were planned, and a new plan was made for it. */
+	#isReplanned = false;
 
 	constructor(context: CaptureContext, commits: ChangeCommits) {
 		this.#context = context;
@@ -30,7 +39,7 @@ export class LogFollowing {
 		if (start === null) return "ended";
 		const followed = [...tasks].filter(([name]) => start.tables[name]?.state === undefined);
 		const until = follow ? undefined : await log.end(signal);
-		await using stream = await log.open({
+		const request: ChangeRequest = {
 			reader,
 			from: start.at,
 			tables: followed.map(([, task]) => task.table),
@@ -39,7 +48,9 @@ export class LogFollowing {
 			flush,
 			...(until === undefined ? {} : { until }),
 			...(signal === undefined ? {} : { signal }),
-		});
+		};
+		await using stream = await this.#open(request);
+		if (stream === null) return "changed";
 		const planned = new Map(followed.filter(([name]) => this.#plannedAt.get(name) === start.at));
 		// Two of them are held at once.
 		const bytesMax = Math.floor(bufferBytesMax / 2);
@@ -73,6 +84,19 @@ export class LogFollowing {
 			// This wakes a reader that waits for the source; what it is told concerns nobody any more.
 			await stream[Symbol.asyncDispose]();
 			void events.return?.()?.catch(() => {});
+		}
+	}
+
+	/** Null when tables have to be planned anew: one that was dropped and made again is none that the log tells of. */
+	async #open(request: ChangeRequest): Promise<ChangeStream | null> {
+		try {
+			const stream = await this.#context.log.open(request);
+			this.#isReplanned = false;
+			return stream;
+		} catch (error) {
+			if (this.#isReplanned || !(error instanceof HeadraceError) || error.code !== "E_LOG_SETTINGS") throw error;
+			this.#isReplanned = true;
+			return null;
 		}
 	}
 
