@@ -14,7 +14,14 @@ import {
 	type TableName,
 	typeName,
 } from "../core/index.ts";
-import { type Evolution, evolve, type LandingColumn, recordOf, type TableTask } from "../flow/index.ts";
+import {
+	type Evolution,
+	evolve,
+	type KeptColumn,
+	type LandingColumn,
+	recordOf,
+	type TableTask,
+} from "../flow/index.ts";
 import type { PlanColumn } from "./api.ts";
 import { existingShape } from "./existing-shape.ts";
 import { refusedFixes } from "./fixes.ts";
@@ -22,6 +29,7 @@ import type { TablePlan } from "./planned-table.ts";
 import type { Session } from "./session.ts";
 import { currentColumns } from "./table-columns.ts";
 import { loadedIntervals, tableGone, withTableGone } from "./table-gone.ts";
+import { masksOf } from "./table-masks.ts";
 
 /** Tables that the destination is asked about at once. */
 const LOOKUPS_AT_ONCE = 8;
@@ -215,7 +223,7 @@ function applied(
 	});
 	const nameOf = new Map(landing.map((column) => [task.target.columns[place.get(column.name)!]!.name, column.target]));
 	const renamed = (name: string) => nameOf.get(name) ?? name;
-	const kept = keptColumns(evolution, destination);
+	const kept = keptColumns(evolution, plan, destination);
 	const target = { ...task.target, columns: targets, key: task.target.key.map(renamed) };
 	const record = encodeColumns(evolution.record);
 	const { masks, ...rest } = task;
@@ -254,10 +262,13 @@ function applied(
 	};
 }
 
-function keptColumns({ kept }: Evolution, destination: Session["destination"]) {
-	return kept.map(({ target, landed }) => {
+function keptColumns({ kept }: Evolution, { selected }: TablePlan, destination: Session["destination"]): KeptColumn[] {
+	return kept.map(({ name, source_type, target, landed }) => {
 		const type: ColumnType = parseColumnType(landed) ?? { kind: "text" };
-		return { name: target, type, nullable: true, destinationType: destination.mapType(type).destinationType };
+		const { destinationType } = destination.mapType(type);
+		const isMasked =
+			masksOf(selected, [{ name, type, nullable: true, nativeType: source_type, fidelity: "exact" }]).size > 0;
+		return { name: target, type, nullable: true, destinationType, ...(isMasked ? {} : { source: name }) };
 	});
 }
 

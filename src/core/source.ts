@@ -107,6 +107,8 @@ export interface LogPlace {
 	readonly exact: boolean;
 	/** When it is not exact: nothing that was committed after this place is in the cut. */
 	readonly until?: string;
+	/** Once the cut stood, in microseconds since 1970 by the source's clock, and no finer than the log tells commits. */
+	readonly at?: bigint;
 }
 
 export interface TransactionMarks {

@@ -44,12 +44,16 @@ export function isRepeatable({ write, target }: Pick<TableTask, "write" | "targe
 	return write === "merge" && target.key.length > 0;
 }
 
-/** A table that holds what its source no longer has is read anew only when somebody says so. */
-export function refuseToLose(task: TableTask, name: string): void {
+/** A table that holds what its source no longer has is read anew only when somebody says so. @throws E_SCHEMA */
+export function refuseToLose(
+	task: TableTask,
+	name: string,
+	why = "a change of its columns changed rows, or may have, without the log telling which",
+): void {
 	if (isRepeatable(task)) return;
 	throw new HeadraceError(
 		"E_SCHEMA",
-		`${name}: a change of its columns changed rows, or may have, without the log telling which; reading it anew would lose the ${task.write === "history" ? "versions" : "changes"} that the destination has of it`,
+		`${name}: ${why}; reading it anew would lose the ${task.write === "history" ? "versions" : "changes"} that the destination has of it`,
 		{
 			table: name,
 			hint: `Rename the destination's table to keep it, then \`headrace resync <pipeline> --table ${name}\`: it begins anew.`,

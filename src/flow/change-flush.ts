@@ -18,7 +18,7 @@ import {
 	type Truncated,
 	timestampText,
 } from "../core/index.ts";
-import { isRepeatable } from "./change-context.ts";
+import { isRepeatable, refuseToLose } from "./change-context.ts";
 import {
 	type ChangedTable,
 	ChangeRows,
@@ -27,7 +27,7 @@ import {
 	foldsRows,
 	truncationRow,
 } from "./change-rows.ts";
-import { isOtherShape, type LoggedShape, noteShape } from "./change-shape.ts";
+import { isOtherShape, type LoggedShape, noteShape, withKept } from "./change-shape.ts";
 import { ChangeSpool, type Spooled } from "./change-spool.ts";
 import { ExtractCounter } from "./extract.ts";
 import { renamed, unbalanced } from "./outcome.ts";
@@ -234,7 +234,14 @@ export class ChangeFlush implements AsyncDisposable {
 				number: (transaction) => firstNumber + BigInt(transaction),
 			};
 			const isOverlap = (transaction: number) => until !== undefined && log.compare(place(transaction), until) <= 0;
-			const of = { task, isPassed, isOverlap, times, next: { transaction: -1, place: 0 } };
+			// Versions can't be read anew: what rows from before a change of columns have goes where the table has kept it.
+			const shapes = task.write === "history" ? draft.shapes.filter(({ last }) => last >= first) : [];
+			const whole = withKept(task, shapes);
+			if (whole === null) {
+				refuseToLose(task, name, "rows of the log are from before a column of it was renamed");
+				continue;
+			}
+			const of = { task: whole, isPassed, isOverlap, times, next: { transaction: -1, place: 0 } };
 			try {
 				parts.push(...this.#partsOf(draft, of, overlaps));
 			} catch (error) {

@@ -19,6 +19,7 @@ import { type CaptureContext, isRepeatable } from "./change-context.ts";
 import { beginReading, endReading, tablesToRead, withoutTable } from "./change-state.ts";
 import { runTable } from "./run-table.ts";
 import type { TableOutcome, TableTask } from "./task.ts";
+import { microsOfText } from "./wall-clock.ts";
 
 /** Tables are planned anew so often before they are read as they were planned. */
 const PLANS_MAX = 5;
@@ -88,7 +89,10 @@ export class TableReading {
 		const request = { readers: Math.max(1, concurrency), forLog, ...(signal === undefined ? {} : { signal }) };
 		await using snapshot = await source.snapshot(cut === null ? request : { ...request, cut });
 		const place: LogPlace | undefined =
-			cut === null ? await snapshot.logPlace?.() : { position: cut.position, exact: true };
+			cut === null
+				? await snapshot.logPlace?.()
+				: // The snapshot is taken over from the cut, and its clock is read after that.
+					{ position: cut.position, exact: true, at: microsOfText(snapshot.clock) };
 		if (place === undefined) throw new HeadraceError("E_UNSUPPORTED", "the source does not tell where its log is");
 		if (!place.exact && strict.length > 0)
 			throw new HeadraceError(
@@ -99,18 +103,22 @@ export class TableReading {
 		if (await this.#haveOtherColumns(wanted)) return "changed";
 		// What was committed while the view was opened may be in it, wherever the place is.
 		const until = place.until ?? (place.exact ? place.position : await log.end(signal));
-		const begun = names.map((name) => ({ name, goesOn: isRepeatable(this.#tasks.get(name)!) }));
+		// A commit's time may be told in whole seconds.
+		const at = place.at ?? microsOfText(snapshot.clock.slice(0, 19));
+		const begun = wanted.map((task, index) => {
+			return { name: names[index]!, goesOn: isRepeatable(task), at: historyBegins(task, at) };
+		});
 		await this.#commits.commit(beginReading(this.#commits.position, place.position, begun));
 		crashPoint("cdc-reading");
 		const mixed = new Set<string>();
 		await this.#each(wanted, concurrency, async (task) => {
-			const { chunks } = await this.#readTable(task, snapshot, place.position);
+			const { chunks } = await this.#readTable(task, snapshot, { place: place.position, at });
 			if (chunks?.consistency === "mixed") mixed.add(qualified(task.table.name));
 		});
 		let position = this.#commits.position!;
 		for (const [index, name] of names.entries()) {
 			const from = mixed.has(name) ? undefined : place.position;
-			position = endReading(position, name, { until, from, at: historyBegins(wanted[index]!, snapshot.clock) }, log);
+			position = endReading(position, name, { until, from, at: historyBegins(wanted[index]!, at) }, log);
 		}
 		await this.#commits.commit(position);
 		crashPoint("cdc-read");
@@ -140,7 +148,7 @@ export class TableReading {
 		const { log } = this.#context;
 		let position = this.#commits.position;
 		let end: string | null = null;
-		for (const [name, { state, from }] of Object.entries(position?.tables ?? {})) {
+		for (const [name, { state, from, since }] of Object.entries(position?.tables ?? {})) {
 			const task = this.#tasks.get(name);
 			const text = task === undefined ? null : (this.#commits.rows.get(task.stream)?.position ?? null);
 			if (position === null || task === undefined || state !== "loading" || from === undefined || text === null)
@@ -148,7 +156,7 @@ export class TableReading {
 			const own = decodePosition(text);
 			if (own.kind !== "full" || own.log === undefined || log.compare(own.log, from) < 0) continue;
 			if (!isRepeatable(task)) {
-				const read = { until: own.log, at: historyBegins(task, own.at) };
+				const read = { until: own.log, at: since === undefined ? undefined : BigInt(since) };
 				position = endReading(withoutTable(position, name), name, read, log);
 			} else {
 				end ??= await log.end(this.#context.signal);
@@ -178,12 +186,16 @@ export class TableReading {
 		await log.forget?.(`${reader}:reading`);
 	}
 
-	async #readTable(task: TableTask, snapshot: Snapshot, place: string): Promise<TableOutcome> {
+	async #readTable(
+		task: TableTask,
+		snapshot: Snapshot,
+		{ place, at }: { readonly place: string; readonly at: bigint },
+	): Promise<TableOutcome> {
 		const row = this.#commits.rows.get(task.stream);
 		if (row === undefined) throw new HeadraceError("E_INTERNAL", `no position row for ${task.stream}`);
 		const { log } = this.#context;
 		const from = this.#commits.position?.tables[qualified(task.table.name)]?.from ?? place;
-		const reading = readingTask(task, snapshot, { place, text: log.format(place), seq: this.#commits.seq });
+		const reading = readingTask(task, { place, at, text: log.format(place), seq: this.#commits.seq });
 		const outcome = await runTable(
 			this.#context.tableContext(task),
 			{ ...reading, keepsCut: (cut) => log.compare(cut, from) >= 0 },
@@ -211,18 +223,17 @@ export class TableReading {
 /** The table as it is read at first: whole, as of the cut. */
 function readingTask(
 	task: TableTask,
-	snapshot: Snapshot,
-	{ place, text, seq }: { readonly place: string; readonly text: string; readonly seq: number },
+	cut: { readonly place: string; readonly at: bigint; readonly text: string; readonly seq: number },
 ): TableTask {
+	const { place, at, text, seq } = cut;
 	const repeatable = isRepeatable(task);
 	const constants = new Map<string, string | bigint>();
 	if (task.write !== "merge") {
 		constants.set(HISTORY_COLUMNS.operation, "snapshot");
 		constants.set(HISTORY_COLUMNS.position, text);
-		constants.set(
-			task.write === "history" ? HISTORY_COLUMNS.validFrom : CHANGED_AT_COLUMN,
-			wholeSeconds(snapshot.clock),
-		);
+		if (task.write === "history") constants.set(HISTORY_COLUMNS.validFrom, at);
+		// Changes that were committed just after the cut are not to seem older.
+		else constants.set(CHANGED_AT_COLUMN, at - (at % 1_000_000n));
 		constants.set(ARCHIVE_COLUMNS.transaction, BigInt(seq) * ARCHIVE_TRANSACTIONS_MAX);
 	}
 	return {
@@ -243,11 +254,6 @@ function readingTask(
  * When versions of a table begin that were there when it was read: no later one begins before, though MariaDB tells the
  * time at which a statement began. Changes that are kept as rows have one time in all tables, whichever was read when.
  */
-function historyBegins({ write }: TableTask, clock: string): bigint | undefined {
-	return write === "history" ? wholeSeconds(clock) : undefined;
-}
-
-/** Microseconds since 1970: a commit's time may be told in whole seconds. */
-function wholeSeconds(clock: string): bigint {
-	return BigInt(Date.parse(`${clock.slice(0, 19).replace(" ", "T")}Z`)) * 1000n;
+function historyBegins({ write }: TableTask, at: bigint): bigint | undefined {
+	return write === "history" ? at : undefined;
 }

@@ -15,6 +15,7 @@ import {
 	isTold,
 	qualified,
 } from "../core/index.ts";
+import { defaultColumn } from "./default-column.ts";
 import { type ExtractCounter, rowsToLand } from "./extract.ts";
 import { canFold, foldKeys } from "./fold-keys.ts";
 import { type Base, resolveAbsent, tellsPart } from "./partial-rows.ts";
@@ -312,19 +313,20 @@ export function changeFields({ target, write }: TableTask, partial: boolean): Fi
 	return fields;
 }
 
-/** The columns that are read, by their names: those that the log's row does not have are NULL. */
-function project({ columns }: TableTask, { batch }: ChangedRows): Batch {
+/**
+ * The columns that are read, by their names. Those that the log's rows do not have are NULL; where versions are kept they
+ * have the default, as versions have that the table holds already.
+ */
+function project({ columns, write }: TableTask, { batch }: ChangedRows): Batch {
 	const same =
 		columns.length === batch.columns.length && columns.every(({ name }, i) => batch.columns[i]!.name === name);
 	if (same) return batch;
 	const capacity = capacityOf(batch.columns[0]!);
 	const projected = new ChangeBatch(
-		columns.map(({ name, type }) => {
+		columns.map(({ name, type, defaultSql }) => {
 			const found = batch.columns.find((column) => column.name === name);
-			if (found !== undefined) return found;
-			const empty = new Column(name, type, Math.ceil(capacity / 64) * 64);
-			for (let row = 0; row < batch.rowCount; row++) empty.setNull(row);
-			return empty;
+			const filled = write === "history" && defaultSql !== undefined ? { name, type, defaultSql } : { name, type };
+			return found ?? defaultColumn(filled, Math.ceil(capacity / 64) * 64, batch.rowCount);
 		}),
 		batch,
 	);

@@ -34,3 +34,38 @@ export function isOtherShape(
 		return overlaps || isStrange || !column.nullable || column.defaultSql !== undefined;
 	});
 }
+
+/**
+ * The task with those columns of rows of these shapes that the source no longer has and the table has kept. Null where
+ * one has got another name by now, or may have: its values would be lost.
+ */
+export function withKept(task: TableTask, shapes: readonly LoggedShape[]): TableTask | null {
+	const { columns, table, target, shape } = task;
+	const logged = new Map(shapes.flatMap((of) => of.table.columns.map((column) => [column.name, column])));
+	const gone = [...logged.values()].filter(({ name }) => !table.columns.some((column) => column.name === name));
+	const keptOf = (name: string) => shape?.kept.find(({ source }) => source === name);
+	const kept = gone.flatMap((column) => {
+		const into = keptOf(column.name);
+		return into === undefined ? [] : [{ column, into }];
+	});
+	const lacks = (of: LoggedShape) => columns.some(({ name }) => !of.columns.some((column) => column.name === name));
+	if (kept.length < gone.length && shapes.some(lacks)) return null;
+	if (kept.length === 0) return task;
+	// Columns that are read only to be counted come last.
+	const own = columns.length - (shape?.discarded.size ?? 0);
+	const within = <T>(all: readonly T[], more: readonly T[]) => [...all.slice(0, own), ...more, ...all.slice(own)];
+	return {
+		...task,
+		columns: within(
+			columns,
+			kept.map(({ column }) => column),
+		),
+		target: {
+			...target,
+			columns: within(
+				target.columns,
+				kept.map(({ into }) => into),
+			),
+		},
+	};
+}

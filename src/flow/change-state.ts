@@ -36,12 +36,12 @@ export function tablesToRead(position: ChangesPosition | null, tables: readonly 
 export function beginReading(
 	position: ChangesPosition | null,
 	place: string,
-	tables: readonly { readonly name: string; readonly goesOn: boolean }[],
+	tables: readonly { readonly name: string; readonly goesOn: boolean; readonly at?: bigint | undefined }[],
 ): ChangesPosition {
 	const changed: Record<string, FollowedTable> = {};
-	for (const { name, goesOn } of tables) {
+	for (const { name, goesOn, at } of tables) {
 		const from = goesOn ? (position?.tables[name]?.from ?? place) : place;
-		changed[name] = { from, state: "loading" };
+		changed[name] = { from, state: "loading", ...(at === undefined ? {} : { since: String(at) }) };
 	}
 	return { kind: "changes", at: position?.at ?? place, tables: { ...position?.tables, ...changed } };
 }

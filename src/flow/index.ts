@@ -20,4 +20,5 @@ export { type ColumnMask, type ColumnMasks, maskChange, maskedSchemaVersion, mas
 export { addOutcomes } from "./outcome.ts";
 export { runTable } from "./run-table.ts";
 export type { CurrentColumn } from "./schema-diff.ts";
+export type { KeptColumn } from "./shape-rows.ts";
 export { type FlowContext, landingTask, type TableOutcome, type TableTask } from "./task.ts";

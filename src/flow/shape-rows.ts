@@ -8,8 +8,11 @@ export interface RowShape {
 	/** A value that the target's type can't hold becomes NULL and is counted; in other columns it stops the load. */
 	readonly misfitsToNull: ReadonlySet<string>;
 	/** Columns of the table that the source no longer has. A table that is built anew gets them, empty. */
-	readonly kept: readonly TargetColumn[];
+	readonly kept: readonly KeptColumn[];
 }
+
+/** `source`: its name in the source once; absent where its values may not land, as those of one that was masked. */
+export type KeptColumn = TargetColumn & { readonly source?: string };
 
 /** Values of columns that no source has, the same in every row: text, or a 64-bit integer. By the column's name in the target. */
 export type Constants = ReadonlyMap<string, string | bigint>;

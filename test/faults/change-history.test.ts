@@ -112,6 +112,30 @@ describe.each(["mariadb", "postgres18"] as const)("tables that change while they
 			]);
 		});
 
+		test("versions of before a column came have its default, and those of before it went have what they held", async () => {
+			await using followed = await Followed.open(server(), "{ mode: cdc, write: history }");
+			await followed.database.query(
+				"insert into items values (3, 'three'); alter table items add column price integer not null default 7; insert into items values (4, 'four', 40)",
+			);
+			await followed.project.succeed("run", "shop");
+			await followed.database.query(
+				"insert into items values (5, 'five', 50); alter table items drop column name; insert into items values (6, 60)",
+			);
+			await followed.project.succeed("run", "shop");
+			const versions = await queryWarehouse(
+				followed.project.path("copy.duckdb"),
+				`select id, name, price from "${followed.schema}".items order by id`,
+			);
+			expect(versions.map((row) => Object.values(row).join("|"))).toEqual([
+				"1|one|7",
+				"2|two|7",
+				"3|three|7",
+				"4|four|40",
+				"5|five|50",
+				"6||60",
+			]);
+		});
+
 		test("of several tables only the one that changes is read again", async () => {
 			await using followed = await change(
 				"insert into others values (2); alter table items add column price integer; insert into others values (3); insert into items values (5, 'five', 50); insert into others values (4)",

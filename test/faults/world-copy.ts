@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
+import type { ChangesPosition } from "../../src/core/index.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import { assertBalanced, type CommandResult, envelopeOf, Project } from "./project.ts";
 import { queryWarehouse } from "./warehouse.ts";
@@ -12,13 +13,13 @@ export class WorldCopy implements Disposable {
 	readonly world: World;
 	readonly #target: TestDatabase | null;
 
-	/** Into a DuckDB file, or a database. `keys`: more of the pipeline file. */
-	constructor(world: World, target: TestDatabase | null, keys: string) {
+	/** Into a DuckDB file, or a database. `keys`: more of the pipeline file; `write`: how tables are written. */
+	constructor(world: World, target: TestDatabase | null, keys: string, write = "merge") {
 		this.world = world;
 		this.#target = target;
 		this.project = new Project({
 			"connections.yaml": `source: "${world.database.url}"\ncopy: "${target?.url ?? "duckdb:copy.duckdb"}"\n`,
-			"pipelines/world.yaml": `pipeline: world\nfrom: source\nto: copy\nretries: 50\nretry_delay: 0.1s\n${keys}tables:\n  ${world.schema}.w_*: { mode: cdc }\n`,
+			"pipelines/world.yaml": `pipeline: world\nfrom: source\nto: copy\nretries: 50\nretry_delay: 0.1s\n${keys}tables:\n  ${world.schema}.w_*: { mode: cdc, write: ${write} }\n`,
 		});
 	}
 
@@ -31,24 +32,45 @@ export class WorldCopy implements Disposable {
 		);
 	}
 
+	/** All rows of a table, each value as the destination's text. */
+	async rows(table: string): Promise<Record<string, string | null>[]> {
+		const { schema } = this.world;
+		const columns = await this.query(
+			`select column_name as name from information_schema.columns where table_schema = '${schema}' and table_name = '${table}'`,
+		);
+		const list = columns.map(({ name }) => `cast("${name}" as varchar) as "${name}"`).join(", ");
+		return this.query(`select ${list} from "${schema}"."${table}"`);
+	}
+
 	/** Tables that follow the log, all at one place; null while some are being read or catch up. */
 	async #following(): Promise<string[] | null> {
+		const position = await this.#position();
+		if (position === null) return null;
+		const { tables } = position;
+		return Object.values(tables).every((table) => Object.keys(table).length === 0) ? Object.keys(tables) : null;
+	}
+
+	async #position(): Promise<ChangesPosition | null> {
 		const exists = await this.query(
 			"select 1 as one from information_schema.tables where table_schema = '_headrace' and table_name = 'positions'",
 		);
 		if (exists.length === 0) return null;
 		const [row] = await this.query("select position from _headrace.positions where stream = 'changes'");
 		const position = row?.["position"];
-		if (position === null || position === undefined) return null;
-		const { tables } = JSON.parse(position) as { tables: Record<string, object> };
-		return Object.values(tables).every((table) => Object.keys(table).length === 0) ? Object.keys(tables) : null;
+		return position === null || position === undefined ? null : (JSON.parse(position) as ChangesPosition);
 	}
 
-	/** What no transaction changes, over the tables that have amounts; null while the copy can't be held against it. */
+	/** When the last transaction that it has was committed, in microseconds since 1970. */
+	async committedAt(): Promise<bigint> {
+		const { committedAt } = (await this.#position()) ?? {};
+		return BigInt(committedAt ?? 0);
+	}
+
+	/** What no transaction changes, over the tables that ever had amounts; null while the copy can't be held against it. */
 	async sum(): Promise<string | null> {
 		const { world } = this;
 		const following = await this.#following();
-		const names = [world.vault, ...world.tables].filter(({ hasAmounts }) => hasAmounts).map(({ name }) => name);
+		const names = [world.vault, ...world.tables].filter(({ isLasting }) => isLasting).map(({ name }) => name);
 		if (following === null || !names.every((name) => following.includes(`${world.schema}.${name}`))) return null;
 		const sums = names.map((name) => `(select coalesce(sum(amount), 0) from "${world.schema}"."${name}")`);
 		const [row] = await this.query(`select cast(${sums.join(" + ")} as varchar) as total`);
@@ -119,7 +141,7 @@ export class WorldCopy implements Disposable {
 }
 
 /** A copy keeps the wider of two types that a column had: its numbers have more places, its days a time. */
-function plain(text: string): string {
+export function plain(text: string): string {
 	return text
 		.replace(/(\.\d*?)0+(?=\||$)/g, (_all, kept: string) => (kept === "." ? "" : kept))
 		.replaceAll(" 00:00:00", "");

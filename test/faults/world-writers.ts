@@ -22,6 +22,8 @@ export class WorldWriters {
 	readonly #random: Random;
 	readonly #clients: number;
 	readonly #changeMs: number;
+	readonly #change: (world: World, client: TextClient) => Promise<void>;
+	readonly #commit: (client: TextClient) => Promise<unknown>;
 	#running = false;
 	#done: Promise<unknown> = Promise.resolve();
 	/** Transactions that were committed. */
@@ -29,8 +31,18 @@ export class WorldWriters {
 	/** Changes of tables. */
 	changed = 0;
 
-	/** `changeMs`: how often a table changes, about; 0 for never. */
-	constructor(world: World, options: { readonly clients: number; readonly changeMs: number }) {
+	/** `changeMs`: how often a table changes, about; 0 for never. `change` and `commit`: how, where somebody looks on. */
+	constructor(
+		world: World,
+		options: {
+			readonly clients: number;
+			readonly changeMs: number;
+			readonly change?: (world: World, client: TextClient) => Promise<void>;
+			readonly commit?: (client: TextClient) => Promise<unknown>;
+		},
+	) {
+		this.#change = options.change ?? changeTables;
+		this.#commit = options.commit ?? ((client) => client.query("commit"));
 		this.#world = world;
 		this.#random = world.random;
 		this.#clients = options.clients;
@@ -41,7 +53,7 @@ export class WorldWriters {
 		this.#running = true;
 		this.#done = Promise.all([
 			...Array.from({ length: this.#clients }, () => this.#write()),
-			...(this.#changeMs === 0 ? [] : [this.#change()]),
+			...(this.#changeMs === 0 ? [] : [this.#changeAll()]),
 		]);
 		// Who waits for a run that is killed asks for it later.
 		this.#done.catch(() => undefined);
@@ -61,7 +73,7 @@ export class WorldWriters {
 					await client.query("start transaction");
 					for (let count = 1 + this.#random.integer(4); count > 0; count--) await this.#step(client);
 					const isKept = !this.#random.chance(0.1);
-					await client.query(isKept ? "commit" : "rollback");
+					await (isKept ? this.#commit(client) : client.query("rollback"));
 					if (isKept) this.committed++;
 				} catch (error) {
 					await client.query("rollback");
@@ -72,7 +84,7 @@ export class WorldWriters {
 		}
 	}
 
-	async #change(): Promise<void> {
+	async #changeAll(): Promise<void> {
 		await using client = await this.#world.connect();
 		const { changes } = this.#world;
 		const told: TextClient = {
@@ -85,7 +97,7 @@ export class WorldWriters {
 		while (this.#running) {
 			await sleep(this.#random.integer(2 * this.#changeMs));
 			try {
-				await changeTables(this.#world, told);
+				await this.#change(this.#world, told);
 				this.changed++;
 			} catch (error) {
 				await client.query("rollback");

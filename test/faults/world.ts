@@ -24,6 +24,8 @@ export interface WorldTable {
 	key: readonly string[];
 	/** Whether its amounts are other than zero: not in tables that come and go, which a copy may not know yet. */
 	readonly hasAmounts: boolean;
+	/** It was there from the start, if by its name only: what a copy has of its amounts counts. */
+	readonly isLasting: boolean;
 }
 
 /** Rows of each table at the start. */
@@ -41,12 +43,12 @@ export class World implements AsyncDisposable {
 	readonly tables: WorldTable[] = [];
 	/** Statements that changed tables, with the time: what there is to know when a copy differs. */
 	readonly changes: string[] = [];
-	readonly vault: WorldTable = { name: VAULT, columns: [], key: ["id"], hasAmounts: true };
+	readonly vault: WorldTable = { name: VAULT, columns: [], key: ["id"], hasAmounts: true, isLasting: true };
 	#next = 1_000_000;
 	#columns = 0;
 	#writers = 0;
 	#waiting: (() => void)[] = [];
-	#isHeld = false;
+	#holding = 0;
 
 	private constructor(database: TestDatabase, server: ServerName, random: Random) {
 		this.database = database;
@@ -102,9 +104,14 @@ export class World implements AsyncDisposable {
 	}
 
 	/** Makes a table with rows. */
-	async create(client: Pick<TextClient, "query">, hasAmounts: boolean, name = `w_${this.next()}`): Promise<WorldTable> {
+	async create(
+		client: Pick<TextClient, "query">,
+		hasAmounts: boolean,
+		name = `w_${this.next()}`,
+		isLasting = hasAmounts,
+	): Promise<WorldTable> {
 		const columns = Array.from({ length: 1 + this.random.integer(5) }, () => this.newColumn());
-		const table: WorldTable = { name, columns, key: ["id"], hasAmounts };
+		const table: WorldTable = { name, columns, key: ["id"], hasAmounts, isLasting };
 		await client.query(
 			`create table ${name} (id bigint primary key, amount bigint not null${columns.map((column) => `, ${this.definition(column)}`).join("")})${this.engine}`,
 		);
@@ -125,7 +132,7 @@ export class World implements AsyncDisposable {
 
 	/** What every client does within it, no change that needs them all to stand still interrupts. */
 	async transaction<T>(work: () => Promise<T>): Promise<T> {
-		while (this.#isHeld) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+		while (this.#holding > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
 		this.#writers++;
 		try {
 			return await work();
@@ -137,12 +144,12 @@ export class World implements AsyncDisposable {
 
 	/** Runs when no client is in a transaction, and none begins one. */
 	async standstill<T>(work: () => Promise<T>): Promise<T> {
-		this.#isHeld = true;
+		this.#holding++;
 		try {
 			while (this.#writers > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
 			return await work();
 		} finally {
-			this.#isHeld = false;
+			this.#holding--;
 			this.#wake();
 		}
 	}
@@ -157,18 +164,22 @@ export class World implements AsyncDisposable {
 		await client.query(
 			this.dialect === "mysql" ? "start transaction with consistent snapshot" : "begin isolation level repeatable read",
 		);
-		const schema = this.dialect === "mysql" ? "database()" : "current_schema()";
-		const named = await client.arrays(
-			`select table_name, column_name from information_schema.columns where table_schema = ${schema} order by table_name, ordinal_position`,
-		);
-		const columns = Map.groupBy(named, ([table]) => table!);
-		const result = new Map<string, { columns: string[]; lines: string[] }>();
-		for (const [table, rows] of columns) {
-			const names = rows.map(([, column]) => column!);
+		const result = new Map<string, { columns: readonly string[]; lines: string[] }>();
+		for (const [table, names] of await this.columns(client)) {
 			const values = await client.arrays(`select ${names.join(", ")} from ${table}`);
 			result.set(table, { columns: names, lines: values.map(line).sort() });
 		}
 		return result;
+	}
+
+	/** The columns of every table, as the server names them. */
+	async columns(client: TextClient): Promise<ReadonlyMap<string, readonly string[]>> {
+		const schema = this.dialect === "mysql" ? "database()" : "current_schema()";
+		const named = await client.arrays(
+			`select table_name, column_name from information_schema.columns where table_schema = ${schema} order by table_name, ordinal_position`,
+		);
+		const byTable = Map.groupBy(named, ([table]) => table!);
+		return new Map([...byTable].map(([table, rows]) => [table, rows.map(([, column]) => column!)]));
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

@@ -18,6 +18,7 @@ import { logPlace } from "./log-place.ts";
 import { fromSql, readTable } from "./read.ts";
 import { Readers } from "./readers.ts";
 import { decoderOf } from "./row-decoder.ts";
+import { atLeast } from "./server.ts";
 import { splitTable } from "./split.ts";
 import { bearsOldStamp, STAMP_DELAY_MS, stoodStill, tableState } from "./table-state.ts";
 
@@ -65,7 +66,13 @@ export class MysqlSnapshot implements Snapshot {
 	async logPlace(): Promise<LogPlace> {
 		const connection = await this.#readers.take();
 		try {
-			return await logPlace(connection, this.#cut);
+			const place = await logPlace(connection, this.#cut);
+			const { server } = connection;
+			// Only MySQL 8 has the microseconds of commits in its log.
+			const unit = server.flavour === "mariadb" || !atLeast(server, 8, 0, 1) ? 1_000_000n : 1n;
+			const [row] = await connection.rows("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)");
+			const at = BigInt(row![0]!);
+			return { ...place, at: at - (at % unit) };
 		} finally {
 			this.#readers.give(connection);
 		}
