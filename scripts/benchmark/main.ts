@@ -50,6 +50,7 @@ const SECTIONS = [
 	"startup",
 	"compact",
 	"serve-spread",
+	"serve-watched",
 	"serve-minute",
 	"serve-idle",
 	"serve-history",

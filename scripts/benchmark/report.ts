@@ -122,6 +122,8 @@ function serveTargets(sections: readonly Section[]): Target[] {
 	return [
 		...seconds("1,000 pipelines spread over a minute: start delay, p99", "serve-spread", DELAY_P99, 2),
 		...memory("1,000 pipelines spread over a minute", "serve-spread", DELAY_P99),
+		...seconds("the same while 200 watch: start delay, p99", "serve-watched", DELAY_P99, 2),
+		...memory("1,000 pipelines while 200 watch", "serve-watched", DELAY_P99),
 		...memory("1,000 pipelines in the same second", "serve-minute", DELAY_P99),
 		...memory("nothing to do", "serve-idle", IDLE),
 		...target("headrace serve with nothing to do", share, "most", 3, "% of a core"),

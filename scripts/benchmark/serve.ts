@@ -15,7 +15,7 @@ const RUNS = Number(process.env["RUNS"] ?? 100_000);
 /** Pipelines of the long history. */
 const HISTORY_PIPELINES = 100;
 const IDLE_SECONDS = 20;
-const SPREAD_SECONDS = 80;
+const SPREAD_SECONDS = Number(process.env["SPREAD_SECONDS"] ?? 80);
 const CLIENTS = 200;
 /** A machine that is slower than this per run does not come to its end. */
 const MINUTE_MS_MAX = 110_000;
@@ -26,14 +26,35 @@ function freshFolder(path: string): string {
 	return path;
 }
 
-/** Seconds between the time of the schedule and the start of each run that a project's state has. */
+/** Seconds between the time of the schedule and the start of each run; of what still waits, how long it has so far. */
 function delaysOf(directory: string): number[] {
 	const database = new DatabaseSync(join(directory, ".headrace/state.db"), { readOnly: true });
 	const rows = database
-		.prepare("SELECT started_at, details ->> '$.origin.due_at' AS due_at FROM runs WHERE state = 'succeeded'")
+		.prepare(
+			"SELECT started_at, details ->> '$.origin.due_at' AS due_at FROM runs WHERE state IN ('succeeded', 'running')",
+		)
 		.all() as unknown as readonly { started_at: string; due_at: string }[];
+	const waiting = database
+		.prepare(
+			"SELECT entry ->> '$.request.dueMs' AS due_ms FROM jobs WHERE ended = 0 AND entry ->> '$.state' = 'queued'",
+		)
+		.all() as unknown as readonly { due_ms: number }[];
 	database.close();
-	return rows.map(({ started_at, due_at }) => (Date.parse(started_at) - Date.parse(due_at)) / 1000);
+	const now = Date.now();
+	return [
+		...rows.map(({ started_at, due_at }) => (Date.parse(started_at) - Date.parse(due_at)) / 1000),
+		...waiting.map(({ due_ms }) => (now - due_ms) / 1000),
+	];
+}
+
+/** How many runs have succeeded. */
+function runsOf(directory: string): number {
+	const database = new DatabaseSync(join(directory, ".headrace/state.db"), { readOnly: true });
+	const { runs } = database.prepare("SELECT count(*) AS runs FROM runs WHERE state = 'succeeded'").get() as {
+		runs: number;
+	};
+	database.close();
+	return runs;
 }
 
 /** Watches a server until `isDone`, and says what it held at most and used. */
@@ -66,13 +87,27 @@ function delayResults(delays: readonly number[], usage: Awaited<ReturnType<typeo
 }
 
 /** 1,000 pipelines that are due once a minute, their times spread over it by lengths that differ. */
-async function spread(folder: string): Promise<Result[]> {
+async function spread(folder: string, _say?: unknown, clients = 0): Promise<Result[]> {
 	const directory = freshFolder(join(folder, "serve-spread"));
 	writeProject(directory, PIPELINES, (index) => `every ${45 + (index % 31)}s`);
 	await using served = await serve(directory);
+	const { readers, leave } = await watch(served, clients);
+	let bytes = 0;
+	const read = readers.map(async (reader) => {
+		for (let part = await reader.read(); !part.done; part = await reader.read()) bytes += part.value.length;
+	});
 	const usage = await watched(served, () => false, SPREAD_SECONDS * 1000);
-	return delayResults(delaysOf(directory), usage);
+	const results = delayResults(delaysOf(directory), usage);
+	leave();
+	await Promise.allSettled(read);
+	if (clients === 0) return results;
+	const plain = { runs: clients, cpuSeconds: usage.cpuSeconds, rssMegabytes: usage.rssMegabytes };
+	const note = `${(bytes / clients / usage.seconds / 1000).toFixed(1)} kB/s to each`;
+	return [...results, { ...plain, name: `${clients} watch`, wallSeconds: usage.seconds, note }];
 }
+
+/** The same, while as many watch as may. */
+const spreadWatched = (folder: string) => spread(folder, undefined, CLIENTS);
 
 /** 1,000 pipelines that are due in the same second: how soon the last of them has had its turn. */
 async function sameSecond(folder: string): Promise<Result[]> {
@@ -81,7 +116,7 @@ async function sameSecond(folder: string): Promise<Result[]> {
 	await using served = await serve(directory);
 	const wholeMs = 60_000;
 	await sleep(wholeMs - (Date.now() % wholeMs));
-	const usage = await watched(served, () => delaysOf(directory).length >= PIPELINES, MINUTE_MS_MAX);
+	const usage = await watched(served, () => runsOf(directory) >= PIPELINES, MINUTE_MS_MAX);
 	return delayResults(delaysOf(directory), usage);
 }
 
@@ -124,17 +159,27 @@ async function firstPaint(served: Served): Promise<Result[]> {
 	];
 }
 
-/** As many watch as may: how long until all of them were told what happened. */
-async function streams(served: Served): Promise<Result[]> {
+/** So many who listen to what happens. */
+async function watch(served: Served, clients: number) {
 	const controller = new AbortController();
 	const readers = await Promise.all(
-		Array.from({ length: CLIENTS }, async () => {
+		Array.from({ length: clients }, async () => {
 			const answer = await ask(served, "/api/events", { signal: controller.signal });
-			return answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+			return answer.body!.getReader();
 		}),
 	);
+	return { readers, leave: () => controller.abort() };
+}
+
+/** As many watch as may: how long until all of them were told what happened. */
+async function streams(served: Served): Promise<Result[]> {
+	const { readers, leave } = await watch(served, CLIENTS);
 	const toldBy = async (reader: (typeof readers)[number]) => {
-		for (let text = ""; !text.includes('"type":"pipeline"'); ) text += (await reader.read()).value ?? "";
+		for (let text = ""; !text.includes('"type":"pipeline"'); ) {
+			const { value, done } = await reader.read();
+			if (done) throw new Error("a stream ended before it told what happened");
+			text += Buffer.from(value).toString();
+		}
 		return (performance.now() - begun) / 1000;
 	};
 	const begun = performance.now();
@@ -142,7 +187,7 @@ async function streams(served: Served): Promise<Result[]> {
 	await ask(served, `/api/pipelines/${pipelineName(1)}/pause`, { method: "POST", body: "{}" });
 	const seconds = await Promise.all(told);
 	const usage = await watched(served, () => false, 5_000);
-	controller.abort();
+	leave();
 	const cpu = `${((usage.cpuSeconds / usage.seconds) * 100).toFixed(1)} % of a core while nothing happens`;
 	return [{ ...usage, name: `${CLIENTS} watch: all are told`, runs: 1, wallSeconds: Math.max(...seconds), note: cpu }];
 }
@@ -179,6 +224,7 @@ async function history(folder: string, say: (line: string) => void): Promise<Res
 /** By the names of `--only`; each takes less than three minutes. */
 export const SERVE_PARTS = {
 	"serve-spread": { name: "Schedules spread over a minute", race: spread },
+	"serve-watched": { name: `Schedules spread over a minute, ${CLIENTS} watch`, race: spreadWatched },
 	"serve-minute": { name: "Schedules in one second", race: sameSecond },
 	"serve-idle": { name: "A server with nothing to do", race: idle },
 	"serve-history": { name: "A long history", race: history },

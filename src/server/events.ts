@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { ServiceEvent } from "../app/service/live-runs.ts";
 import { HeadraceError } from "../core/index.ts";
 import type { ServerEvent } from "./api.ts";
+import { Broadcast } from "./broadcast.ts";
 import { RequestFailure } from "./failure.ts";
 import { jobOf } from "./jobs.ts";
 import { type Route, route, type ServerContext } from "./route.ts";
@@ -43,6 +44,20 @@ function eventOf(context: ServerContext, event: ServiceEvent & { readonly at: st
 	}
 }
 
+const broadcasts = new WeakMap<ServerContext, Broadcast<ServiceEvent & { readonly at: string }>>();
+
+/** One for all who listen to a server. */
+function broadcastOf(context: ServerContext) {
+	const known = broadcasts.get(context);
+	if (known !== undefined) return known;
+	const broadcast = new Broadcast(context.service.events, (id, event) => {
+		const data = eventOf(context, event);
+		return { id, event: data.type, data: context.redact(data) };
+	});
+	broadcasts.set(context, broadcast);
+	return broadcast;
+}
+
 export const EVENT_ROUTES: readonly Route[] = [
 	route({
 		method: "GET",
@@ -57,17 +72,7 @@ export const EVENT_ROUTES: readonly Route[] = [
 				throw new RequestFailure(503, new HeadraceError("E_BUSY", "too many streams are open"), {
 					"Retry-After": "10",
 				});
-			const { events } = context.service;
-			return eventStream((send) => {
-				const sendOne = (id: number, event: ServiceEvent & { readonly at: string }) => {
-					const data = eventOf(context, event);
-					send({ id, event: data.type, data: context.redact(data) });
-				};
-				const missed = lastEventId === null ? null : events.since(lastEventId);
-				if (missed === null) send({ id: events.lastId, event: "reset", data: { type: "reset" } });
-				else for (const { id, event } of missed) sendOne(id, event);
-				return events.listen(sendOne);
-			}, signal);
+			return eventStream((send) => broadcastOf(context).join(lastEventId, send), signal);
 		},
 	}),
 ];

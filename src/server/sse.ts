@@ -2,8 +2,11 @@
 const HEARTBEAT_MS = 15_000;
 /** Nobody needs more at once; each holds memory. */
 const STREAMS_MAX = 200;
-/** What a client that does not read may have waiting, in messages. */
-const WAITING_MAX = 5_000;
+/** What a client that does not read may have waiting. */
+const WAITING_BYTES_MAX = 4_000_000;
+
+const encoder = new TextEncoder();
+const STILL_HERE = encoder.encode(": still here\n\n");
 
 let open = 0;
 
@@ -11,6 +14,11 @@ export interface ServerSentEvent {
 	readonly id?: number;
 	readonly event: string;
 	readonly data: unknown;
+}
+
+/** https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation */
+export function eventText({ id, event, data }: ServerSentEvent): string {
+	return `${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
 /** How many streams are open in this process. */
@@ -23,26 +31,25 @@ export function mayOpenStream(): boolean {
 }
 
 /**
- * An answer of server-sent events. `begin` gets what sends one and what ends the stream, and gives back what is to be
- * done when it has ended, on whichever side. https://html.spec.whatwg.org/multipage/server-sent-events.html
+ * An answer of server-sent events. `begin` gets what sends one, or several as they are sent, and what ends the stream;
+ * it gives back what is to be done when it has ended, on whichever side.
  */
 export function eventStream(
-	begin: (send: (event: ServerSentEvent) => void, end: () => void) => () => void,
+	begin: (send: (event: ServerSentEvent | Uint8Array) => void, end: () => void) => () => void,
 	signal: AbortSignal,
 ): Response {
-	const encoder = new TextEncoder();
 	let finish = (): void => {};
 	const body = new ReadableStream<Uint8Array>(
 		{
 			start(controller) {
 				let ended = false;
-				const write = (text: string): void => {
+				const write = (bytes: Uint8Array): void => {
 					if (ended) return;
 					// Negative by as many as wait.
-					if ((controller.desiredSize ?? 0) < -WAITING_MAX) finish();
-					else controller.enqueue(encoder.encode(text));
+					if ((controller.desiredSize ?? 0) < -WAITING_BYTES_MAX) finish();
+					else controller.enqueue(bytes);
 				};
-				const heartbeat = setInterval(() => write(": still here\n\n"), HEARTBEAT_MS);
+				const heartbeat = setInterval(() => write(STILL_HERE), HEARTBEAT_MS);
 				open++;
 				let release = (): void => {};
 				finish = () => {
@@ -59,10 +66,9 @@ export function eventStream(
 					}
 				};
 				signal.addEventListener("abort", finish, { once: true });
-				write("retry: 2000\n\n");
+				write(encoder.encode("retry: 2000\n\n"));
 				release = begin(
-					({ id, event, data }) =>
-						write(`${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
+					(event) => write(event instanceof Uint8Array ? event : encoder.encode(eventText(event))),
 					() => finish(),
 				);
 				// What ended it while it began could not release it yet.
@@ -73,7 +79,7 @@ export function eventStream(
 				finish();
 			},
 		},
-		{ highWaterMark: 16 },
+		{ highWaterMark: 16_384, size: (bytes) => bytes?.byteLength ?? 0 },
 	);
 	return new Response(body, {
 		headers: {
