@@ -1,8 +1,9 @@
-/** A table that is followed by its log into a DuckDB file: each run applies what was committed since the one before. */
+/** A table that is followed by its log into a DuckDB file or PostgreSQL: each run applies what was committed since the one before. */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestServer } from "../../test/support/server.ts";
 import { alternate, type Contestant, type Result } from "./measure.ts";
+import { targetUrl } from "./postgres-target.ts";
 import { headraceCommand, rowsLoaded } from "./routes.ts";
 import { DATABASE } from "./tables.ts";
 
@@ -14,12 +15,11 @@ export interface FollowRace {
 	readonly results: Result[];
 }
 
-/** Inserts `rows` rows of the benchmark's table in one transaction, then changes a tenth of them, then does nothing. */
+/** Inserts `rows` rows of the benchmark's table, changes a tenth of them, does nothing, deletes all, inserts all at once. */
 export async function raceFollow(
 	server: TestServer,
-	rows: number,
-	folder: string,
-	onRun: (line: string) => void,
+	into: TestServer | null,
+	{ rows, folder, onRun }: { readonly rows: number; readonly folder: string; readonly onRun: (line: string) => void },
 ): Promise<FollowRace> {
 	const isPostgres = server.kind === "postgres";
 	const like = isPostgres ? "(like lineitem including all)" : "like lineitem";
@@ -28,15 +28,16 @@ export async function raceFollow(
 	rmSync(project, { recursive: true, force: true });
 	mkdirSync(join(project, "pipelines"), { recursive: true });
 	const { host, port, user, password } = server;
+	const copy = into === null ? "duckdb:copy.duckdb" : targetUrl(into);
 	const scheme = isPostgres ? "postgres" : "mysql";
 	const schema = isPostgres ? "public" : DATABASE;
 	writeFileSync(
 		join(project, "connections.yaml"),
-		`source: ${scheme}://${user}:${encodeURIComponent(password)}@${host}:${port}/${DATABASE}\ncopy: "duckdb:copy.duckdb"\n`,
+		`source: ${scheme}://${user}:${encodeURIComponent(password)}@${host}:${port}/${DATABASE}\ncopy: "${copy}"\n`,
 	);
 	writeFileSync(
 		join(project, "pipelines/follow.yaml"),
-		`pipeline: follow\nfrom: source\nto: copy\nflush: { seconds: 10, rows: 100k, bytes: 64MB }\ntables:\n  ${schema}.${TABLE}: { mode: cdc }\n`,
+		`pipeline: follow_${scheme}\nfrom: source\nto: copy\ntables:\n  ${schema}.${TABLE}: { mode: cdc, into: ${scheme}.${TABLE} }\n`,
 	);
 	const results: Result[] = [];
 	const race = async (name: string, expected: number) => {
@@ -64,5 +65,17 @@ export async function raceFollow(
 	await race("nothing to do", 0);
 	await server.query(DATABASE, `delete from ${TABLE}`);
 	await race(`${rows} deleted rows, one transaction`, rows);
-	return { name: `Following ${isPostgres ? "PostgreSQL" : "MariaDB"} into DuckDB`, rows, results };
+	await server.query(DATABASE, `insert into ${TABLE} select * from lineitem`);
+	await race(`${rows} inserted rows, one transaction`, rows);
+	if (isPostgres) await forgetSlots(server);
+	const name = `Following ${isPostgres ? "PostgreSQL" : "MariaDB"} into ${into === null ? "DuckDB" : "PostgreSQL"}`;
+	return { name, rows, results };
+}
+
+/** A slot that nobody reads would keep the log of all that comes. */
+async function forgetSlots(server: TestServer): Promise<void> {
+	await server.query(
+		DATABASE,
+		"select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database() and not active",
+	);
 }

@@ -46,6 +46,8 @@ const SECTIONS = [
 	"wal",
 	"follow-mysql",
 	"follow-postgres",
+	"follow-mysql-postgres",
+	"follow-postgres-postgres",
 	"latency",
 	"startup",
 	"compact",
@@ -186,12 +188,13 @@ async function main(): Promise<void> {
 		const stop = async (server: RunningServer | undefined) => server?.stop();
 		const mariadb = wants(
 			...["mysql-duckdb", "mysql-parquet", "mysql-s3", "mysql-postgres", "mysql-redshift", "mysql-resume"],
-			...["incremental", "incremental-postgres", "binlog", "follow-mysql", "latency"],
+			...["incremental", "incremental-postgres", "binlog", "follow-mysql", "follow-mysql-postgres", "latency"],
 		)
 			? await start("mariadb")
 			: undefined;
 		const intoPostgres = wants(
 			...["mysql-postgres", "mysql-redshift", "postgres-postgres", "file-postgres", "incremental-postgres", "latency"],
+			...["follow-mysql-postgres", "follow-postgres-postgres"],
 		);
 		const postgres =
 			intoPostgres || wants("postgres-duckdb", "postgres-parquet", "postgres-resume", "wal", "follow-postgres")
@@ -276,13 +279,15 @@ async function main(): Promise<void> {
 				say("\nChange log of PostgreSQL");
 				sections.push(...(await raceWal(postgres, Math.min(rows, 1_000_000), repeat, say)));
 			}
-			for (const [section, server] of [
-				["follow-mysql", mariadb],
-				["follow-postgres", postgres],
+			for (const [section, server, into] of [
+				["follow-mysql", mariadb, null],
+				["follow-postgres", postgres, null],
+				["follow-mysql-postgres", mariadb, postgres],
+				["follow-postgres-postgres", postgres, postgres],
 			] as const)
-				if (server !== undefined && values.headrace && wanted.includes(section)) {
+				if (server !== undefined && into !== undefined && values.headrace && wanted.includes(section)) {
 					say(`\nFollowing, ${section}`);
-					sections.push(await raceFollow(server, rows, folder.path, say));
+					sections.push(await raceFollow(server, into, { rows, folder: folder.path, onRun: say }));
 				}
 			if (mariadb !== undefined && postgres !== undefined && values.headrace && wanted.includes("latency")) {
 				say("\nLatency");

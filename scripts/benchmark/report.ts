@@ -101,7 +101,7 @@ export function targetsOf(sections: readonly Section[]): Target[] {
 				"×",
 			),
 		);
-	targets.push(...serveTargets(sections));
+	targets.push(...serveTargets(sections), ...followTargets(sections));
 	for (const result of sections.find(({ name }) => name === "Big")?.results ?? []) {
 		const limit = result.name.includes("--memory") ? 300 : 512;
 		targets.push(...target(`memory of ${result.name}`, result.rssMegabytes, "most", limit, "MB"));
@@ -131,6 +131,16 @@ function serveTargets(sections: readonly Section[]): Target[] {
 		...seconds("100,000 runs: first list of pipelines after a start", "serve-history", FIRST_LIST, 0.1),
 		...seconds("first paint", "serve-history", FIRST_PAINT, 1),
 	];
+}
+
+function followTargets(sections: readonly Section[]): Target[] {
+	const log = sections.find(({ name }) => name === "Change log of PostgreSQL");
+	const rate = wall(log, "pg_recvlogical") / wall(log, HEADRACE);
+	const targets = target("Change log of PostgreSQL: rate against pg_recvlogical", rate, "least", 0.5, "×");
+	for (const { name, results } of sections.filter((section) => section.name.startsWith("Following ")))
+		for (const result of results.filter((each) => each.name.endsWith("one transaction")))
+			targets.push(...target(`${name}: memory, ${result.name}`, result.rssMegabytes, "most", 300, "MB"));
+	return targets;
 }
 
 const figure = (value: number, digits: number): string =>

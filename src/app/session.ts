@@ -3,10 +3,13 @@ import { join } from "node:path";
 import type { CheckedPipeline } from "../config/index.ts";
 import { type Destination, HeadraceError, type Source } from "../core/index.ts";
 import type { PlanOptions } from "./api.ts";
+import { followsLog } from "./change-standing.ts";
 import { openDestination, openSource, type Resources, stagingDirectoryOf } from "./registry.ts";
 
 /** Default of `--memory`. */
 const MEMORY_BYTES_DEFAULT = 384 << 20;
+/** The same of a pipeline that follows a log: it runs all the time, and what it gains by more is little (measured). */
+const MEMORY_BYTES_FOLLOWING = 288 << 20;
 /** What the runtime, the drivers and the engine take beside what is bounded, whatever the tables are (measured). */
 const MEMORY_BYTES_FIXED = 192 << 20;
 const MEMORY_BYTES_MIN = 64_000_000;
@@ -28,7 +31,10 @@ export interface Session extends AsyncDisposable {
 
 /** What a session may use of this machine. @throws E_INVALID_VALUE when the memory does not suffice */
 async function limitsOf(pipeline: CheckedPipeline, options: PlanOptions) {
-	const memoryBytes = options.memoryBytes ?? pipeline.memoryBytes ?? MEMORY_BYTES_DEFAULT;
+	const follows = followsLog(pipeline);
+	if (follows) (await import("../engine/index.ts")).returnFreedMemory();
+	const byDefault = follows ? MEMORY_BYTES_FOLLOWING : MEMORY_BYTES_DEFAULT;
+	const memoryBytes = options.memoryBytes ?? pipeline.memoryBytes ?? byDefault;
 	if (memoryBytes < MEMORY_BYTES_MIN)
 		throw new HeadraceError("E_INVALID_VALUE", "memory is below 64MB, which the embedded engine needs", {
 			hint: "Use --memory 64MB or more.",

@@ -247,7 +247,7 @@ checks:
 			retries: 0,
 			params: { who: "me", n: 3, b: true, escaped: "${env:N}" },
 			types: { nan: "null", infinity: "null", invalidText: "replace", zeroDate: "null" },
-			flush: { intervalMs: 500, rows: 100_000 },
+			flush: { intervalMs: 500, rows: 250_000 },
 			from: { type: "file", path: "/project/in" },
 			to: { type: "duckdb", path: "/project/out.duckdb" },
 		});

@@ -36,7 +36,7 @@ export const DEFAULTS = {
 	retries: 2,
 	retryDelay: "10s",
 	schemaChanges: "evolve",
-	flush: { seconds: 10, rows: "100k", bytes: "64MB" },
+	flush: { seconds: 10, rows: "250k", bytes: "64MB" },
 	mode: "full",
 } as const;
 

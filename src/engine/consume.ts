@@ -16,6 +16,8 @@ export interface ConsumeRequest {
 	readonly rowsMax?: number;
 	/** Bytes at which a group of few rows ends, where the engine takes several times their memory for them. */
 	readonly wideBytesMax?: number;
+	/** What the optimizer is told in place of the rows of a group: see Slot. */
+	readonly rowsExpected?: number;
 	/** False when a statement may do without some rows: a join with an empty table reads none. */
 	readonly needsAll?: boolean;
 	/** Native threads that pull and work; with 1 the rows keep their order. Default: the engine's. */
@@ -161,7 +163,7 @@ class Consumption {
 		const slot: Slot = {
 			fields,
 			batches: group.batches,
-			rows: group.rows,
+			rowsExpected: this.#request.rowsExpected ?? group.rows,
 			threads: this.#request.threads ?? runner.threads,
 			taken: (batch) => batch.release(),
 			error: null,

@@ -9,7 +9,8 @@ const FUNCTION_NAME = "_headrace_pull";
 export interface Slot {
 	readonly fields: readonly Field[];
 	readonly batches: Batch[];
-	readonly rows: number;
+	/** What the optimizer is told that they are: it builds the hash table of a join of the side that has fewer. */
+	readonly rowsExpected: number;
 	/** Most native threads that pull at once; with one, rows keep their order. */
 	readonly threads: number;
 	/** Called when a batch has gone in and its memory is free again. */
@@ -46,7 +47,7 @@ export class Feed {
 				return;
 			}
 			duckdb.bind_set_bind_data(info, { slotNumber });
-			duckdb.bind_set_cardinality(info, slot.rows, true);
+			duckdb.bind_set_cardinality(info, slot.rowsExpected, true);
 			for (const field of slot.fields)
 				duckdb.bind_add_result_column(info, field.name, logicalTypeOf(duckdb, field.type));
 		});

@@ -61,7 +61,10 @@ export async function applyFolded(
 	const keys = of.key.map((name) => fields.findIndex((field) => field.name === name));
 	const flag = fields.findIndex((field) => field.name === CHANGE_DELETED_COLUMN);
 	const context = { columns: fields.map(({ name }) => name), key: of.key, keepsValues: true };
-	const consume = (given: Pick<ConsumeRequest, "fields" | "statement" | "needsAll">, batches: readonly Batch[]) =>
+	const consume = (
+		given: Pick<ConsumeRequest, "fields" | "statement" | "needsAll" | "rowsExpected">,
+		batches: readonly Batch[],
+	) =>
 		connection.consume({
 			...given,
 			batches: each(batches),
@@ -85,7 +88,8 @@ export async function applyFolded(
 		await statements.execute(createTable(duckdbDialect, met, [row, ...columnsOfMet], { temporary: true }));
 		const keysHeld = held.map((batch) => keysOf(batch, places));
 		const meet = (relation: string) => insertMet(duckdbDialect, { target, met, key: of.key }, relation);
-		await consume({ fields: narrow, statement: meet, needsAll: false }, keysHeld);
+		// Rows that came in the same transaction are none to the optimizer: it would build its hash table of all of them.
+		await consume({ fields: narrow, statement: meet, needsAll: false, rowsExpected: 0 }, keysHeld);
 		const counts = await countsOf(statements, countMet(of.key.length, met));
 		if (counts["rows"]! > 0) await statements.execute(deleteMet(duckdbDialect, target, met));
 		await statements.execute(`DROP TABLE ${met}`);

@@ -1,3 +1,4 @@
+export { returnFreedMemory } from "./bindings.ts";
 export { EngineConnection, type Parameter, type ResultStream, type Value } from "./connection.ts";
 export type { ConsumeRequest, ConsumeResult } from "./consume.ts";
 export { ENGINE_MEMORY_BYTES_DEFAULT, Engine, type EngineOptions } from "./engine.ts";
