@@ -288,7 +288,7 @@ class LocalApp implements App {
 	}
 
 	compact(pipeline: CheckedPipeline, options: CompactOptions): Promise<CompactedTable[]> {
-		return compactPipeline(pipeline, options, this.#options.source);
+		return compactPipeline(this.#project, pipeline, options);
 	}
 
 	async tasks(pipeline: CheckedPipeline): Promise<TaskSummary[]> {

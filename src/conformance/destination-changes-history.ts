@@ -242,6 +242,33 @@ export const destinationChangesHistoryCases: readonly DestinationCase[] = [
 		await follower.apply({ ...untold, rows: [["2", null, "update", "log:5", at(5), null]] });
 		await expectRows(fixture, { target }, [...rows, rows[0]!, ["2", null, "update", "log:5", at(5)]]);
 	}),
+	followed(
+		"append keeps all that a log tells: rows before updates, truncations, what a row does not tell",
+		async (fixture, follower) => {
+			const changedAt: Field = { name: CHANGED_AT_COLUMN, ...TIME };
+			const transaction: Field = { name: ARCHIVE_COLUMNS.transaction, type: { kind: "int64" }, nullable: true };
+			const names: Field = {
+				name: ARCHIVE_COLUMNS.untold,
+				type: { kind: "list", element: { kind: "text" } },
+				nullable: true,
+			};
+			const own = [{ ...ID, nullable: true }, NAME];
+			const target = targetOf(fixture, "archived", [...own, OPERATION, POSITION, changedAt, transaction, names], []);
+			// More than a double holds: a transaction's number is its commit's times ten thousand millions.
+			const number = (place: number) => `900719925474099${place}`;
+			const rows: TextRow[] = [
+				["1", "a", "snapshot", "log:1", at(1), number(1), null],
+				["1", "a", "before", "log:2/0", at(2), number(3), null],
+				["1", null, "update", "log:2/1", at(2), number(3), '["name"]'],
+				["2", null, "before", "log:2/2", at(2), number(3), '["name"]'],
+				["3", null, "update", "log:2/3", at(2), number(3), '["id","name"]'],
+				[null, null, "truncate", "log:3", at(3), number(5), null],
+			];
+			const { parts } = await follower.apply({ target, write: "append", rows });
+			assert.equal(parts[0]?.rowsInserted, rows.length);
+			await expectRows(fixture, { target }, rows);
+		},
+	),
 	followed("history without a key is E_KEY_REQUIRED", async (fixture, follower) => {
 		const target = targetOf(fixture, "keyless", VERSIONS, []);
 		await rejectsWith("E_KEY_REQUIRED", follower.changes.apply(follower.request([keeping(target, [])])));

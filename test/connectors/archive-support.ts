@@ -55,8 +55,13 @@ async function archivingTask(source: Source, destination: Destination, name: Tab
 	};
 }
 
-/** Archives what the log of a database in memory has not told yet. */
-async function archive(source: Source, destination: Destination, tables: readonly TableName[], folder: string) {
+/** Archives what the log of a database in memory has not told yet; `folder` is for what memory has no room for. */
+export async function archive(
+	source: Source,
+	destination: Destination,
+	tables: readonly TableName[],
+	folder: string,
+): Promise<void> {
 	const log = source.changeLog!;
 	const tasks = await Promise.all(tables.map((name) => archivingTask(source, destination, name)));
 	const streams = [CHANGES_STREAM, ...tasks.map(({ stream }) => stream)];

@@ -11,6 +11,13 @@ const POINTS =
 		? ["file-pointed", "c09", "file-shown"]
 		: ["file-built", "file-pointed", "c08", "c09", "c10", "file-shown", "cdc-apply", "cdc-applied", "cdc-acknowledged"];
 
+/** A version that is there and does not count; one that counts and is not shown, or whose older one is there. */
+const COMPACTION = [
+	"archive-compact-placed",
+	"archive-compact-committed",
+	...(process.env["KILLS"] === undefined ? [] : ["file-built", "file-pointed"]),
+];
+
 describe("an archive whose run is killed at a crash point", () => {
 	test.skipIf(missing("mariadb"))(
 		"holds whole transactions whoever reads it as a log, and the next run loses and doubles nothing",
@@ -44,4 +51,29 @@ describe("an archive whose run is killed at a crash point", () => {
 			expect(project.files("archive").filter((name) => name.endsWith(".tmp"))).toEqual([]);
 		},
 	);
+
+	test.skipIf(missing("mariadb"))("while its files are put together, holds what it held", async () => {
+		await using world = await ArchiveWorld.open("mariadb");
+		const { project } = world;
+		for (const name of ["follow", "archive"]) await project.succeed("run", name);
+		const files = () => project.files("archive").filter((name) => /items\/\d+\/data\/since-.*$/.test(name));
+		for (const [index, point] of COMPACTION.entries()) {
+			await world.work([`insert into items values (${100 + index}, '${point}', ${index}, null)`]);
+			await project.succeed("run", "archive");
+			await world.work([`update items set name = 'again' where id = ${100 + index}; delete from items where id < 100`]);
+			await project.succeed("run", "archive");
+			const killed = await project.start(["compact", "archive"], { env: { HEADRACE_CRASH: point } }).ended;
+			expect(killed.signal, `${point}: ${killed.stdout}${killed.stderr}`).toBe("SIGKILL");
+			await project.succeed("run", "state");
+			const [kept, wanted] = await world.states("state.duckdb", "items");
+			expect(kept, `after a kill at ${point}`).toEqual(wanted);
+		}
+		for (const command of ["compact", "run"]) await project.succeed(command, "archive");
+		for (const name of ["follow", "rebuild", "state"]) await project.succeed("run", name);
+		expect(await world.versions("rebuilt.duckdb", "items")).toEqual(await world.versions("followed.duckdb", "items"));
+		expect(await world.archived("items", (from) => `select count(*) from ${from} where id >= 100`)).toEqual([
+			String(COMPACTION.length * 3),
+		]);
+		expect(files()).toHaveLength(1);
+	});
 });

@@ -20,6 +20,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 	"lake-": "a table of a lake: test/connectors/lake-crash.test.ts and lake-glue.test.ts",
 	"cdc-": "a log that is followed: crash-change-capture.test.ts",
 	"file-shown": "changes that a folder keeps: crash-archive.test.ts",
+	"archive-": "files of them that are put together: crash-archive.test.ts",
 };
 
 test("every crash point of the code is tried", () => {

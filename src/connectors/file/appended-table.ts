@@ -162,6 +162,7 @@ export class AppendedTable {
 			origin,
 			stream: this.#stream ?? current?.record.follows?.stream ?? current?.record.stream ?? request.stream,
 			defaults: this.#defaults,
+			...(current?.record.follows?.compacted === undefined ? {} : { compacted: current.record.follows.compacted }),
 		};
 		const { name, key } = this.#target!;
 		this.#version = await versions.place(

@@ -1,6 +1,14 @@
-import { Batch, type ChangedRows, type ChangeEvent, Column, type SourceTable } from "../../core/index.ts";
+import {
+	ARCHIVE_TRANSACTIONS_MAX,
+	Batch,
+	type ChangedRows,
+	type ChangeEvent,
+	Column,
+	type SourceTable,
+} from "../../core/index.ts";
 import type { EngineConnection } from "../../engine/index.ts";
 import { readingSql, TRUNCATE, transactionsSql } from "./archive-rows.ts";
+import type { JournalRecord } from "./change-journal.ts";
 
 /** A transaction as its rows tell it. */
 export interface NumberedTransaction {
@@ -14,26 +22,46 @@ export interface NumberedTransaction {
 	readonly rows: number;
 }
 
-/** The transactions that some files hold changes of, in their order. */
+/**
+ * The transactions of some records, in their order. `paths`: the files that hold them, and may hold others' too. Records
+ * of an older version don't tell their numbers; their files are of one record each.
+ */
 export async function numberedTransactions(
 	connection: EngineConnection,
 	paths: readonly string[],
+	records: readonly Pick<JournalRecord, "number" | "seq">[],
 ): Promise<NumberedTransaction[]> {
 	const found: NumberedTransaction[] = [];
-	const { batches } = await connection.stream(transactionsSql(paths));
+	const bySeq = new Map(
+		records.flatMap(({ number, seq }) => (seq === undefined ? [] : [[BigInt(seq), number] as const])),
+	);
+	const recordOf = (number: bigint, named: number) =>
+		bySeq.size === 0 ? named : bySeq.get(number / ARCHIVE_TRANSACTIONS_MAX);
+	const { batches } = await connection.stream(transactionsSql(paths, numbersOf(records)));
 	for await (const batch of batches) {
-		const [record, number, text, micros, rows] = batch.columns as [Column, Column, Column, Column, Column];
-		for (let row = 0; row < batch.rowCount; row++)
+		const [named, number, text, micros, rows] = batch.columns as [Column, Column, Column, Column, Column];
+		for (let row = 0; row < batch.rowCount; row++) {
+			const record = recordOf(number.i64[row]!, Number(named.i64[row]!));
+			if (record === undefined) continue;
 			found.push({
-				record: Number(record.i64[row]!),
+				record,
 				number: number.i64[row]!,
 				text: textOf(text, row),
 				micros: micros.i64[row]!,
 				rows: Number(rows.i64[row]!),
 			});
+		}
 		batch.release();
 	}
 	return found;
+}
+
+/** The first and the last number that transactions of some records may have; null when it is not told. */
+function numbersOf(records: readonly Pick<JournalRecord, "seq">[]): readonly [from: bigint, to: bigint] | null {
+	const seqs = records.flatMap(({ seq }) => (seq === undefined ? [] : [BigInt(seq)]));
+	const [first, last] = [seqs[0], seqs.at(-1)];
+	if (first === undefined || last === undefined) return null;
+	return [first * ARCHIVE_TRANSACTIONS_MAX, (last + 1n) * ARCHIVE_TRANSACTIONS_MAX - 1n];
 }
 
 /** Where and when a table was read; null when it had no rows. */

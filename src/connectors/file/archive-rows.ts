@@ -39,13 +39,14 @@ function relationOf({ paths }: Pick<ArchiveFiles, "paths">, more = ""): string {
 }
 
 /**
- * Each transaction of some files once, in its order: the record that it is of, its number, position, time in microseconds,
- * and rows.
+ * Each transaction of some files once, in its order: the record that its file is named after, its number, position, time in
+ * microseconds, and rows. `numbers`: the first and the last that are wanted; null for all.
  */
-export function transactionsSql(paths: readonly string[]): string {
+export function transactionsSql(paths: readonly string[], numbers: readonly [from: bigint, to: bigint] | null): string {
 	const text = `CASE WHEN ${OPERATION} = 'truncate' THEN ${POSITION} ELSE regexp_replace(${POSITION}, '/[0-9]+$', '') END`;
 	const record = `CAST(regexp_extract(${FILE}, '/since-([0-9]{12})-[^/]*$', 1) AS BIGINT)`;
-	const from = `(SELECT ${[OPERATION, POSITION, CHANGED_AT, TRANSACTION, FILE].join(", ")} FROM ${relationOf({ paths }, ", union_by_name = true")})`;
+	const wanted = numbers === null ? "" : ` WHERE ${TRANSACTION} BETWEEN ${numbers[0]} AND ${numbers[1]}`;
+	const from = `(SELECT ${[OPERATION, POSITION, CHANGED_AT, TRANSACTION, FILE].join(", ")} FROM ${relationOf({ paths }, ", union_by_name = true")}${wanted})`;
 	return `SELECT min(${record}) AS record, ${TRANSACTION} AS number, any_value(${text}) AS place, any_value(epoch_us(${CHANGED_AT})) AS micros, count(*) AS row_count
 		FROM ${from} AS changes GROUP BY 2 ORDER BY 2`;
 }

@@ -12,6 +12,7 @@ import {
 	type Column,
 	HeadraceError,
 	holdsType,
+	qualified,
 	type SourceTable,
 } from "../../core/index.ts";
 import type { EngineConnection } from "../../engine/index.ts";
@@ -30,7 +31,8 @@ import type { JournalReading, JournalRecord } from "./change-journal.ts";
 import { tableFolder } from "./layout.ts";
 import { inspectParquet, type ParquetColumn } from "./parquet-file.ts";
 import { PartOfBatch } from "./part-of-batch.ts";
-import type { StoredColumn } from "./table-record.ts";
+import { compactedInto, type StoredColumn } from "./table-record.ts";
+import type { CurrentTable } from "./table-versions.ts";
 
 /** How often a stream without an end looks for new records. */
 const LOOK_MS = 250;
@@ -131,8 +133,13 @@ export class ArchiveStream implements ChangeStream {
 				parts.some((part) => part.folder === folder && JSON.stringify(part.columns) !== JSON.stringify(columns)),
 			),
 		);
+		const tellsAlike = (some[0]!.seq === undefined) === (next.seq === undefined);
 		return (
-			next.readings.length === 0 && !isOther && some.length < RECORDS_MAX && bytes <= this.#options.request.flush.bytes
+			next.readings.length === 0 &&
+			tellsAlike &&
+			!isOther &&
+			some.length < RECORDS_MAX &&
+			bytes <= this.#options.request.flush.bytes
 		);
 	}
 
@@ -176,7 +183,7 @@ export class ArchiveStream implements ChangeStream {
 		const tables = await this.#tablesOf(connection, records);
 		for (const table of tables) yield* this.#learn(table);
 		const paths = tables.flatMap(({ files }) => files.paths);
-		const groups = await this.#groups(connection, paths, done);
+		const groups = await this.#groups(connection, paths, records, done);
 		for (const [index, group] of groups.entries()) {
 			this.#checkSignal();
 			const begun = this.#transactions.length;
@@ -262,12 +269,28 @@ export class ArchiveStream implements ChangeStream {
 		columns: readonly StoredColumn[],
 		files: readonly { readonly name: string }[],
 	): Promise<ArchiveFiles> {
+		const names = new Set(files.map(({ name }) => compactedInto(current.record, name)?.name ?? name));
 		const paths: string[] = [];
-		for (const { name } of files) paths.push(await pathOfFile(current.dataFolder, name));
+		for (const name of names) paths.push(await this.#pathOf(current, name));
 		const signature = JSON.stringify(columns);
 		const known = this.#columns.get(signature) ?? (await inspectParquet(connection, paths[0]!)).columns;
 		this.#columns.set(signature, known);
 		return { paths, columns: known };
+	}
+
+	/** @throws E_CONFLICT when the table has another version by now, whose files are elsewhere */
+	async #pathOf({ record, dataFolder }: CurrentTable, name: string): Promise<string> {
+		try {
+			return await pathOfFile(dataFolder, name);
+		} catch (error) {
+			const now = await this.#options.archive.table(record.table);
+			if (now === null || now.current.dataFolder === dataFolder) throw error;
+			const table = qualified(record.table);
+			throw new HeadraceError("E_CONFLICT", `${table} got other files while its changes were being read`, {
+				table,
+				cause: error,
+			});
+		}
 	}
 
 	/** Columns that came to a table after it was described, or got wider. */
@@ -289,10 +312,15 @@ export class ArchiveStream implements ChangeStream {
 	}
 
 	/** Transactions after one, in as many groups as there may be boundaries. */
-	async #groups(connection: EngineConnection, paths: readonly string[], after: bigint): Promise<Group[]> {
+	async #groups(
+		connection: EngineConnection,
+		paths: readonly string[],
+		records: readonly JournalRecord[],
+		after: bigint,
+	): Promise<Group[]> {
 		if (paths.length === 0) return [];
 		const groups: Group[] = [];
-		for (const transaction of await numberedTransactions(connection, paths)) {
+		for (const transaction of await numberedTransactions(connection, paths, records)) {
 			if (transaction.number <= after) continue;
 			const last = groups.at(-1);
 			if (last !== undefined && last.rows < this.#options.request.flush.rows) {

@@ -17,6 +17,8 @@ export interface JournalRecord {
 	readonly pipeline: string;
 	readonly stream: string;
 	readonly epoch: number;
+	/** Of the position row before: numbers of its transactions tell it. Absent in records of an older version. */
+	readonly seq?: number;
 	readonly load_id: string;
 	readonly from_position: string | null;
 	readonly to_position: string;

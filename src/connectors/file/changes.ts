@@ -26,6 +26,7 @@ import { ChangeJournal, type JournalPart, type JournalReading, type JournalRecor
 import type { FormatResources } from "./formats.ts";
 import { tableFolder } from "./layout.ts";
 import { type JournalHead, type StreamEntry, StreamLog, streamHeads } from "./stream-log.ts";
+import { compactedInto } from "./table-record.ts";
 import { type CurrentTable, originOf, TableVersions } from "./table-versions.ts";
 
 /** What changes need of their destination. */
@@ -138,6 +139,7 @@ export class FileChanges implements DestinationChanges {
 						pipeline,
 						stream,
 						epoch,
+						seq,
 						load_id: loadId,
 						from_position: fromPosition,
 						to_position: toPosition,
@@ -213,6 +215,7 @@ export class FileChanges implements DestinationChanges {
 			if (current === null || originOf(current) !== origin) continue;
 			let isChanged = false;
 			for (const { name } of files) {
+				if (compactedInto(current.record, name) !== undefined) continue;
 				const path = join(current.dataFolder, name);
 				isChanged = (await renamed(path + UNFINISHED_ENDING, path)) || isChanged;
 			}

@@ -3,6 +3,8 @@ import { join, resolve } from "node:path";
 import {
 	acquireTurn,
 	type ColumnType,
+	type CompactedTable,
+	type CompactRequest,
 	committedLoad,
 	crashPoint,
 	type Destination,
@@ -25,6 +27,7 @@ import {
 } from "../../core/index.ts";
 import { fieldsAfter, sameFields } from "../../engine/index.ts";
 import { diskError, makeFolders } from "../../formats/index.ts";
+import { compactChanges } from "./archive-compact.ts";
 import { BuiltVersion } from "./built-version.ts";
 import { FileChanges } from "./changes.ts";
 import type { FormatResources } from "./formats.ts";
@@ -64,11 +67,14 @@ class FileDestination implements Destination {
 	readonly #format: FormatName;
 	readonly #builder: VersionBuilder;
 	readonly changes: FileChanges;
+	readonly compactsAlone = true;
+	readonly #resources: FormatResources;
 
 	constructor(root: string, options: FileDestinationOptions) {
 		this.#root = root;
 		this.#hidden = join(root, HIDDEN_FOLDER);
 		this.#format = options.format ?? "parquet";
+		this.#resources = options;
 		this.#builder = new VersionBuilder(this.#format, options);
 		this.changes = new FileChanges({
 			root,
@@ -192,6 +198,25 @@ class FileDestination implements Destination {
 		const holding = heads.filter((head) => head.loads.some((load) => load.load_id === loadId));
 		await this.#showCommitted(holding);
 		return holding.length > 0;
+	}
+
+	/** @throws E_UNSUPPORTED when nothing in the folder is an archive of the pipeline's changes in Parquet */
+	async compact(request: CompactRequest): Promise<CompactedTable[]> {
+		const heads = (await streamHeads(this.#hidden, request.pipeline)).filter(({ journal }) => journal !== undefined);
+		if (heads.length === 0 || this.#format !== "parquet")
+			throw new HeadraceError("E_UNSUPPORTED", `${this.#root} has no changes of ${request.pipeline} in Parquet`, {
+				hint: "compact is for what mode cdc has added to a folder, and for lakes.",
+			});
+		const compacted: CompactedTable[] = [];
+		for (const { stream } of heads) {
+			// Whoever adds to the tables elsewhere is fenced off, and what it left is removed.
+			if (request.dryRun !== true) await this.takeOver(request.pipeline, [stream]);
+			const log = new StreamLog(this.#hidden, request.pipeline, stream);
+			const head = await log.head();
+			const context = { root: this.#root, hidden: this.#hidden, resources: this.#resources };
+			if (head !== null) compacted.push(...(await compactChanges(context, log, head, request)));
+		}
+		return compacted;
 	}
 
 	async load(request: LoadRequest): Promise<LoadResult> {

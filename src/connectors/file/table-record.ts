@@ -34,6 +34,17 @@ export interface FollowedRecord {
 	readonly stream: string;
 	/** Columns that came later, and what rows of before have in them: SQL of a constant. */
 	readonly defaults: Readonly<Record<string, string>>;
+	/** Files that were put into one, in their order. */
+	readonly compacted?: readonly CompactedFile[];
+}
+
+/** A file that holds what the records of the journal from one to another name for the table, in their order. */
+export interface CompactedFile extends StoredFile {
+	/** Numbers of records. */
+	readonly from: number;
+	readonly to: number;
+	readonly columns: readonly StoredColumn[];
+	readonly bytes: number;
 }
 
 export interface StoredColumn {
@@ -46,4 +57,17 @@ export interface StoredColumn {
 export interface StoredFile {
 	readonly name: string;
 	readonly rows: number;
+}
+
+/** The number of the record that names a file of changes; null for files of a reading. */
+export function recordOfFile(name: string): number | null {
+	const digits = /^since-(\d{12})-/.exec(name)?.[1];
+	return digits === undefined ? null : Number(digits);
+}
+
+/** The file that now holds the rows of one that a record names, where it was put together with others. */
+export function compactedInto({ follows }: Pick<TableRecord, "follows">, name: string): CompactedFile | undefined {
+	const number = recordOfFile(name);
+	if (number === null) return undefined;
+	return follows?.compacted?.find(({ from, to }) => from <= number && number <= to);
 }
