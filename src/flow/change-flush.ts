@@ -7,6 +7,7 @@ import {
 	type ChangedSchema,
 	type ChangeEvent,
 	type ChangeLog,
+	ChangeOperation,
 	type ChangesPart,
 	type ChangesPosition,
 	type ChangesWrite,
@@ -125,15 +126,22 @@ export class ChangeFlush implements AsyncDisposable {
 		}
 	}
 
-	/** What comes after is applied after it: a part each time keeps the memory of the destination's side bounded too. */
+	/**
+	 * What comes after is applied after it: a part each time keeps the memory of the destination's side bounded too. A row as
+	 * it was stays with what became of it, which takes from it what it does not tell.
+	 */
 	async #spoolAll(): Promise<void> {
+		this.#bytes = 0;
 		for (const { segments } of this.#tables.values()) {
 			const last = segments.at(-1)!;
-			if (last.rows.length === 0) continue;
-			for (const rows of last.rows.splice(0)) last.spooled.push(await this.#spool.write(rows));
-			segments.push(segment(null));
+			const isWhole = last.rows.findLastIndex((rows) => !endsBefore(rows));
+			const next = last.rows.slice(isWhole + 1);
+			for (const { batch } of next) this.#bytes += batch.heldBytes;
+			if (isWhole < 0) continue;
+			for (const rows of last.rows.splice(0, isWhole + 1)) last.spooled.push(await this.#spool.write(rows));
+			last.rows = [];
+			segments.push({ ...segment(null), rows: next });
 		}
-		this.#bytes = 0;
 	}
 
 	[Symbol.asyncDispose](): Promise<void> {
@@ -276,6 +284,11 @@ function readsAgain({ rereads, before, after }: ChangedSchema, { write }: TableT
 	);
 	const added = after.columns.filter(({ name }) => !before.columns.some((column) => column.name === name));
 	return !kept || !added.every(({ nullable, defaultSql }) => nullable || defaultSql !== undefined);
+}
+
+/** Whether the last row is one as it was: the first of the table's next batch is what became of it. */
+function endsBefore({ batch, operations }: ChangedRows): boolean {
+	return operations[batch.rowCount - 1] === ChangeOperation.before;
 }
 
 function releaseRows({ segments }: TableDraft): void {

@@ -52,7 +52,7 @@ export interface EndedReading {
 	readonly until: string;
 	/** The oldest cut that some of it is of, where that is not the one that its reading began with. */
 	readonly from?: string | undefined;
-	/** When it was read, microseconds since 1970, where its rows say so: later changes are not told to be older. */
+	/** When it was read, microseconds since 1970, where its rows begin then: later changes are not told to be older. */
 	readonly at?: bigint | undefined;
 }
 
