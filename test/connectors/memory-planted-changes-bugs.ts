@@ -256,6 +256,18 @@ const rowBugs: readonly Bug[] = [
 				return { ...row, ...Object.fromEntries(values) };
 			}),
 	),
+	byRows(
+		"times with a zone are taken for local ones",
+		"values of every type come by changes as by loads, told or taken from the base",
+		(rows, { target }) =>
+			rows.map((row) => {
+				const times = target.columns.flatMap(({ name, type }) => {
+					const value = row[name];
+					return type.kind === "timestamptz" && value ? [[name, value.replace(/\+00$/, "-03")] as const] : [];
+				});
+				return { ...row, ...Object.fromEntries(times) };
+			}),
+	),
 	byApply(
 		"a table of no rows is not made",
 		"changes of a table that is not there make it as merge does",

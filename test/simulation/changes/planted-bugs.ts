@@ -1,10 +1,13 @@
 import {
 	type ApplyRequest,
 	Batch,
+	type ChangedRows,
 	type ChangeEvent,
 	type ChangeLog,
 	type ChangeStream,
+	Column,
 	type DestinationChanges,
+	qualified,
 	type Snapshot,
 } from "../../../src/core/index.ts";
 import { CHANGES_STREAM } from "../../../src/flow/index.ts";
@@ -238,12 +241,53 @@ export const PLANTED_CHANGE_BUGS: readonly PlantedChangeBug[] = [
 		}),
 	},
 	{
+		bug: "of the changes that have one place in the log only the first counts",
+		world: { ...PLAIN, moves: false, toasted: false },
+		law: /I4/,
+		plant: byStream(async function* (events) {
+			const seen = new Set<string>();
+			for await (const event of events) {
+				if (event.kind === "boundary") seen.clear();
+				yield event.kind === "rows" ? firstOfEach(event, seen) : event;
+			}
+		}),
+	},
+	{
+		bug: "what the log no longer has is passed over",
+		world: { ...PLAIN, cuts: "exact", purges: true },
+		law: /I4|in the end/,
+		plant: byLog((log) => ({
+			open: async (request) => {
+				const isGone = log.compare(request.from, await log.beginning()) < 0;
+				return log.open(isGone ? { ...request, from: await log.beginning() } : request);
+			},
+		})),
+	},
+	{
 		bug: "the log is opened where it ends",
 		world: PLAIN,
 		law: /I4|in the end/,
 		plant: byLog((log) => ({ open: async (request) => log.open({ ...request, from: await log.end() }) })),
 	},
 ];
+
+/** The rows of transactions whose table has had none yet. */
+function firstOfEach(event: ChangedRows, seen: Set<string>): ChangedRows {
+	const rows = [...event.transactions.subarray(0, event.batch.rowCount)].flatMap((transaction, row) => {
+		const place = `${qualified(event.table.name)} ${transaction}`;
+		return seen.has(place) ? [] : [seen.add(place) && row];
+	});
+	const columns = event.batch.columns.map((column) => {
+		const copy = new Column(column.name, column.type, 64);
+		for (const [index, row] of rows.entries()) copy.copyValue(index, column, row);
+		return copy;
+	});
+	const batch = new Batch(columns, null);
+	batch.rowCount = rows.length;
+	const of = (numbers: Uint8Array | Uint32Array) => rows.map((row) => numbers[row]!);
+	const transactions = Uint32Array.from(of(event.transactions));
+	return { ...event, batch, operations: Uint8Array.from(of(event.operations)), transactions };
+}
 
 /** The batch with the names of its last two columns exchanged. */
 function swapped(batch: Batch): Batch {
