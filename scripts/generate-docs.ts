@@ -1,6 +1,7 @@
 /** Writes docs/reference/*.md from the code; with `--check` fails when a committed page differs. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { destinationsPage } from "../src/app/destinations-page.ts";
 import { typesPage } from "../src/app/types-page.ts";
 import { commandReference } from "../src/cli/reference.ts";
 import { configurationReference } from "../src/config/index.ts";
@@ -30,6 +31,7 @@ const pages: Record<string, string> = {
 	"api.md": apiReference(),
 	"commands.md": commandReference(),
 	"configuration.md": await configurationReference(),
+	"destinations.md": await destinationsPage(),
 	"errors.md": errorsPage(),
 	"types.md": typesPage(),
 };

@@ -36,7 +36,12 @@ export function checkChangeModes(
 			`duckdb, postgres, redshift, snowflake and lake can, and a folder of files with write append. ${other}`,
 		);
 	else if (!writes.includes(write as ChangesWrite) && write !== "replace")
-		fault("E_UNSUPPORTED", `${pipeline.to.type} can't ${write} changes`, "write", `It can ${writes.join(", ")}.`);
+		fault(
+			"E_UNSUPPORTED",
+			`${pipeline.to.type} can't ${write} changes`,
+			"write",
+			`It can ${writes.join(", ")}.${pipeline.to.type === "file" ? " Each flush would write the table's files again: write append with before_images: true, and make the state or the history of that." : ""}`,
+		);
 	if (table.kind !== "table")
 		fault(
 			"E_UNSUPPORTED",
