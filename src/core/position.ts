@@ -58,6 +58,8 @@ export interface FollowedTable {
 	 * as text. Absent: what `committedAt` says of all tables is enough.
 	 */
 	readonly since?: string;
+	/** While it is `loading`: the `seq` that its own position row had when that began; its rows are there once it is higher. */
+	readonly seq?: number;
 	/** `loading`: its rows are being read, and are not all there. `paused`: its changes are not applied. */
 	readonly state?: "loading" | "paused";
 }

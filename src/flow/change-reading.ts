@@ -9,6 +9,7 @@ import {
 	HISTORY_COLUMNS,
 	type LogCut,
 	type LogPlace,
+	type PositionRow,
 	qualified,
 	type Snapshot,
 	type SourceTable,
@@ -106,7 +107,8 @@ export class TableReading {
 		// A commit's time may be told in whole seconds.
 		const at = place.at ?? microsOfText(snapshot.clock.slice(0, 19));
 		const begun = wanted.map((task, index) => {
-			return { name: names[index]!, goesOn: isRepeatable(task), at: historyBegins(task, at) };
+			const { seq } = this.#rowOf(task);
+			return { name: names[index]!, goesOn: isRepeatable(task), seq, at: historyBegins(task, at) };
 		});
 		await this.#commits.commit(beginReading(this.#commits.position, place.position, begun));
 		crashPoint("cdc-reading");
@@ -148,11 +150,14 @@ export class TableReading {
 		const { log } = this.#context;
 		let position = this.#commits.position;
 		let end: string | null = null;
-		for (const [name, { state, from, since }] of Object.entries(position?.tables ?? {})) {
+		for (const [name, { state, from, since, seq }] of Object.entries(position?.tables ?? {})) {
 			const task = this.#tasks.get(name);
-			const text = task === undefined ? null : (this.#commits.rows.get(task.stream)?.position ?? null);
+			const row = task === undefined ? undefined : this.#commits.rows.get(task.stream);
+			const text = row?.position ?? null;
 			if (position === null || task === undefined || state !== "loading" || from === undefined || text === null)
 				continue;
+			// What the row tells may be of an earlier reading, at the same place of a log that rests.
+			if (seq !== undefined && row !== undefined && row.seq <= seq) continue;
 			const own = decodePosition(text);
 			if (own.kind !== "full" || own.log === undefined || log.compare(own.log, from) < 0) continue;
 			if (!isRepeatable(task)) {
@@ -186,13 +191,18 @@ export class TableReading {
 		await log.forget?.(`${reader}:reading`);
 	}
 
+	#rowOf({ stream }: TableTask): PositionRow {
+		const row = this.#commits.rows.get(stream);
+		if (row === undefined) throw new HeadraceError("E_INTERNAL", `no position row for ${stream}`);
+		return row;
+	}
+
 	async #readTable(
 		task: TableTask,
 		snapshot: Snapshot,
 		{ place, at }: { readonly place: string; readonly at: bigint },
 	): Promise<TableOutcome> {
-		const row = this.#commits.rows.get(task.stream);
-		if (row === undefined) throw new HeadraceError("E_INTERNAL", `no position row for ${task.stream}`);
+		const row = this.#rowOf(task);
 		const { log } = this.#context;
 		const from = this.#commits.position?.tables[qualified(task.table.name)]?.from ?? place;
 		const reading = readingTask(task, { place, at, text: log.format(place), seq: this.#commits.seq });

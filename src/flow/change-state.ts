@@ -29,6 +29,17 @@ export function tablesToRead(position: ChangesPosition | null, tables: readonly 
 	});
 }
 
+/** A reading of a table that is about to begin. */
+export interface BegunReading {
+	readonly name: string;
+	/** What an earlier run has read of it counts. */
+	readonly goesOn: boolean;
+	/** Of the table's own position row. */
+	readonly seq: number;
+	/** See EndedReading. */
+	readonly at?: bigint | undefined;
+}
+
 /**
  * Notes, before a row is read, that tables are read at a cut with this place in the log. A table whose reading is gone
  * on with keeps its older place: what was read of it then may have changed since.
@@ -36,12 +47,12 @@ export function tablesToRead(position: ChangesPosition | null, tables: readonly 
 export function beginReading(
 	position: ChangesPosition | null,
 	place: string,
-	tables: readonly { readonly name: string; readonly goesOn: boolean; readonly at?: bigint | undefined }[],
+	tables: readonly BegunReading[],
 ): ChangesPosition {
 	const changed: Record<string, FollowedTable> = {};
-	for (const { name, goesOn, at } of tables) {
+	for (const { name, goesOn, at, seq } of tables) {
 		const from = goesOn ? (position?.tables[name]?.from ?? place) : place;
-		changed[name] = { from, state: "loading", ...(at === undefined ? {} : { since: String(at) }) };
+		changed[name] = { from, state: "loading", seq, ...(at === undefined ? {} : { since: String(at) }) };
 	}
 	return { kind: "changes", at: position?.at ?? place, tables: { ...position?.tables, ...changed } };
 }

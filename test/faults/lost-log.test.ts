@@ -3,6 +3,7 @@
  * nothing, and the command that it prints is the cure, as it is printed.
  */
 import { describe, expect, test } from "vitest";
+import { Engine } from "../../src/engine/index.ts";
 import type { RunningServer } from "../support/server.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import { missing, startServer } from "../support/start.ts";
@@ -44,6 +45,22 @@ describe.skipIf(missing("mariadb"))("a log of MariaDB that is not what it was", 
 		await server().admin("reset master");
 		while ((await offset()) < before) await followed.database.query("update items set name = concat(name, '+')");
 		await followed.expectRepair("E_HISTORY_MISMATCH");
+	});
+
+	test("rests: a table that is to be read anew is read, though a run was killed before it and its place is as before", async () => {
+		await using followed = await Followed.open(server());
+		const { project } = followed;
+		{
+			await using engine = await Engine.open({ path: project.path("copy.duckdb") });
+			await using connection = await engine.connect();
+			await connection.execute(`delete from "${followed.schema}".items where id = 1`);
+		}
+		await project.succeed("resync", "shop", "--table", `${followed.schema}.items`);
+		const killed = await project.start(["run", "shop"], { env: { HEADRACE_CRASH: "cdc-reading" } }).ended;
+		expect(killed.signal).toBe("SIGKILL");
+		await project.succeed("run", "shop");
+		expect(await followed.rows()).toEqual(["1|one", "2|two"]);
+		await followed.expectEqual();
 	});
 
 	test("a failover to a replica that lacks transactions waits for them, or begins anew", async () => {
