@@ -221,7 +221,7 @@ describe.skipIf(reason !== undefined)(title, () => {
 	test("lets a viewer see, and do nothing", async () => {
 		const { page } = await chromium.open(server.address, { storageState: session });
 		await page.goto(`${server.address}/access`);
-		await page.getByLabel("For").fill("guest");
+		await page.getByLabel("Name", { exact: true }).fill("guest");
 		await page.getByRole("button", { name: "Make a token" }).click();
 		const token = await page.getByRole("dialog").locator("pre").textContent();
 		const { page: guest } = await chromium.open(server.address);

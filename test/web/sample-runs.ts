@@ -4,7 +4,8 @@ import type { GridCell, RunSquare, TableState } from "../../src/server/api.ts";
 
 export const DAY_MS = 86_400_000;
 export const nowMs = Math.floor(Date.now() / 1000) * 1000;
-export const midnightMs = Math.floor(nowMs / DAY_MS) * DAY_MS;
+/** Of the last day whose runs, at two and some minutes, are over. */
+export const midnightMs = Math.floor((nowMs - 3 * 3_600_000) / DAY_MS) * DAY_MS;
 
 /** A time `seconds` before now, ISO 8601. */
 export function ago(seconds: number): string {

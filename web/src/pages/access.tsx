@@ -73,7 +73,7 @@ function NewToken({ onMade }: { readonly onMade: (made: TokenMade) => void }): J
 		<>
 			<form class="toolbar" onSubmit={submit}>
 				<label class="check">
-					For
+					Name
 					<input
 						class="input"
 						required
@@ -85,7 +85,7 @@ function NewToken({ onMade }: { readonly onMade: (made: TokenMade) => void }): J
 					/>
 				</label>
 				<label class="check">
-					who
+					Role
 					<select class="input" value={role} onChange={(event) => setRole(event.currentTarget.value as Role)}>
 						{ROLES.map(([each, words]) => (
 							<option key={each} value={each}>

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import type { Grid, GridCell, RunSquare } from "../../../src/server/api.ts";
 import { runUrl, tableUrl } from "../addresses.ts";
@@ -33,6 +33,11 @@ export function GridView(props: { readonly grid: Grid; readonly control: JSX.Ele
 	const [open, setOpen] = useState<{ readonly table: string; readonly runId: string } | null>(null);
 	const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
 	const body = useRef<HTMLTableSectionElement>(null);
+	const scroll = useRef<HTMLDivElement>(null);
+	// The newest run is what people come for: where not all of them fit, it is in sight.
+	useLayoutEffect(() => {
+		if (scroll.current !== null) scroll.current.scrollLeft = scroll.current.scrollWidth;
+	}, [grid.runs.length]);
 	const tables = grid.tables.filter(
 		({ table, into, cells }) =>
 			`${table} ${into}`.toLowerCase().includes(text.toLowerCase()) &&
@@ -86,7 +91,7 @@ export function GridView(props: { readonly grid: Grid; readonly control: JSX.Ele
 				</span>
 			</div>
 			<CellBulk grid={grid} chosen={chosen} keyOf={keyOf} onDone={() => setChosen(new Set())} />
-			<div class="scroll grid-scroll">
+			<div class="scroll grid-scroll" ref={scroll}>
 				<table class="grid">
 					<caption class="visually-hidden">
 						States of tables by run. Arrow keys move, Enter opens, Space chooses.

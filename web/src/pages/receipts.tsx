@@ -113,7 +113,9 @@ function Rows(props: {
 				<tr class="detail">
 					<td />
 					<td colSpan={11}>
-						<Detail run={run} receipt={receipt} />
+						<div class="detail-body">
+							<Detail run={run} receipt={receipt} />
+						</div>
 					</td>
 				</tr>
 			) : null}
