@@ -166,7 +166,7 @@ function checkShared(open: OpenDatabase, path: string, options: EngineOptions): 
 	const missing = allowedOf(options).some((entry) => !open.allowed.has(entry));
 	if (refused || missing)
 		throw new HeadraceError("E_BUSY", `this process has ${path} open already, with fewer rights`, {
-			hint: "Close the other use of the file first.",
+			hint: "It is at work for a pipeline whose staged files are in another folder: give both pipelines the same `staging`, or wait until that one ends.",
 		});
 }
 

@@ -183,10 +183,10 @@ test.skipIf(missing("postgres15"))(
 		const cdc = "schedule: continuous\nflush: { seconds: 0.1 }\ntables: { public.notes: { mode: cdc } }\n";
 		await using other = await openWorld({
 			pipelines: {
-				held: `from: source\nto: duckdb:held.duckdb\n${cdc}`,
+				held: `from: source\nto: file\nstaging: ./staged\n${cdc}`,
 				copy: "from: source\nto: target\ntables: { public.notes: { into: copied.notes } }\n",
 			},
-			connections: `source: "${source.url}"\ntarget: "${target.url}"\n`,
+			connections: `source: "${source.url}"\ntarget: "${target.url}"\nfile: duckdb:held.duckdb\n`,
 			realSource: true,
 		});
 		const admin = await tokenOf(other, "admin");
@@ -206,6 +206,7 @@ test.skipIf(missing("postgres15"))(
 		expect((await post("/api/pipelines/held/check")).json.findings).not.toContainEqual(
 			expect.objectContaining({ message: expect.stringContaining("E_BUSY") }),
 		);
+		expect((await post("/api/connections/file/test")).json).toMatchObject({ ok: true });
 		await run(http, admin, "copy");
 		const copied = (await sample("copy")).json;
 		expect(copied.columns.map(({ name }: { name: string }) => name)).toEqual(["id", "body", "seen", "tags", "raw"]);

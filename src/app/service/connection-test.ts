@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CheckedPipeline, Connection } from "../../config/index.ts";
 import { type Finding, HeadraceError, type Port } from "../../core/index.ts";
-import { openDestination, openSource, openStaging, type Resources } from "../registry.ts";
+import { openDestination, openSource, openStaging, type Resources, stagingDirectoryOf } from "../registry.ts";
 
 /** Enough for a look. */
 const MEMORY_BYTES = 64 << 20;
@@ -48,7 +48,13 @@ export async function testConnection(
 	const open: Record<ConnectionRole, (pipeline: CheckedPipeline | undefined) => Promise<Port>> = {
 		source: () => openSource(connection, resources),
 		staging: (pipeline) => openStaging(pipeline!, resources),
-		destination: (pipeline) => openDestination(connection, resources, pipeline?.staging),
+		// With the rights that its pipeline's runs have: a file that one of them holds is shared with them.
+		destination: (pipeline) =>
+			openDestination(
+				connection,
+				pipeline === undefined ? resources : { ...resources, stagingDirectory: stagingDirectoryOf(pipeline) },
+				pipeline?.staging,
+			),
 	};
 	if (roles.size > 0) {
 		const findings: Finding[] = [];
