@@ -192,7 +192,8 @@ function SchemaChanges({ data }: { readonly data: TableData }): JSX.Element {
 							<ul>
 								{changes.map(({ column, change, action }) => (
 									<li key={`${column}${change}`}>
-										<span class="mono">{column === "" ? "key" : column}</span> {change}: {action}
+										<span class="mono">{column === "" ? "key" : column}</span> {change}
+										{change.startsWith(action) ? "" : `: ${action}`}
 									</li>
 								))}
 							</ul>
