@@ -21,8 +21,7 @@ const RAW = [
 	"w.quuxley@secret.example",
 	"secret",
 	"815162342",
-	"2019",
-	"false",
+	"2019-03-07",
 	"Zürich",
 	"東京",
 ];
