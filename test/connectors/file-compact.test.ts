@@ -78,11 +78,11 @@ async function compacted(targetBytes = PLENTY, dryRun = false): Promise<Compacte
 interface Told {
 	/** Everything from the beginning, line by line. */
 	readonly lines: readonly string[];
-	/** What comes after each boundary that small flushes make. */
+	/** What comes after some of the boundaries that small flushes make. */
 	readonly after: ReadonlyMap<string, readonly string[]>;
 }
 
-/** What the archive says as a log, from its beginning and from every place in it. */
+/** What the archive says as a log, from its beginning and from places in it. */
 async function told(known: readonly string[] = []): Promise<Told> {
 	await using files = await createFileSource({ path: folder, temporaryDirectory: join(root, "engine") });
 	const log = files.changeLog!;
@@ -112,7 +112,9 @@ async function told(known: readonly string[] = []): Promise<Told> {
 	const places: string[] = [];
 	const lines = await linesFrom(await log.beginning(), 1, places);
 	const after = new Map<string, readonly string[]>();
-	for (const place of known.length > 0 ? known : places) after.set(place, await linesFrom(place, 1_000_000));
+	// Between two records, and in the middle of one.
+	const some = known.length > 0 ? known : places.filter((_, index) => index % 3 === 1);
+	for (const place of some) after.set(place, await linesFrom(place, 1_000_000));
 	return { lines, after };
 }
 
@@ -128,7 +130,7 @@ async function rowsOf(table: TableName): Promise<string[]> {
 	return rows.map((row) => JSON.stringify(row, (_key, value) => (typeof value === "bigint" ? String(value) : value)));
 }
 
-test("every file of a form becomes one; the log, from each place in it, and the rows stay as they were", async () => {
+test("every file of a form becomes one; the log, from places in it, and the rows stay as they were", async () => {
 	await flushes(7);
 	const before = await told();
 	const rows = { orders: await rowsOf(ORDERS), people: await rowsOf(PEOPLE) };

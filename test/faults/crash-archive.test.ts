@@ -68,6 +68,11 @@ describe("an archive whose run is killed at a crash point", () => {
 			const [kept, wanted] = await world.states("state.duckdb", "items");
 			expect(kept, `after a kill at ${point}`).toEqual(wanted);
 		}
+		const follower = project.start(["run", "archive", "--follow"]);
+		await follower.says(/started/);
+		expect((await project.fail(75, "compact", "archive"))[0]?.code).toBe("E_BUSY");
+		follower.kill("SIGTERM");
+		await follower.ended;
 		for (const command of ["compact", "run"]) await project.succeed(command, "archive");
 		for (const name of ["follow", "rebuild", "state"]) await project.succeed("run", name);
 		expect(await world.versions("rebuilt.duckdb", "items")).toEqual(await world.versions("followed.duckdb", "items"));
