@@ -110,7 +110,7 @@ async function told(known: readonly string[] = []): Promise<Told> {
 		return lines;
 	};
 	const places: string[] = [];
-	const lines = await linesFrom(await log.beginning(), 1, places);
+	const lines = await linesFrom(await log.beginning(), 5, places);
 	const after = new Map<string, readonly string[]>();
 	// Between two records, and in the middle of one.
 	const some = known.length > 0 ? known : places.filter((_, index) => index % 3 === 1);
