@@ -1,15 +1,6 @@
-import {
-	type ChangedSchema,
-	type ChangeEvent,
-	type ChangeRequest,
-	type ChangeTransaction,
-	HeadraceError,
-	qualified,
-} from "../../../core/index.ts";
-import { corrupt } from "./bytes.ts";
+import { type ChangeEvent, type ChangeRequest, type ChangeTransaction, HeadraceError } from "../../../core/index.ts";
 import {
 	EventType,
-	type FormatDescription,
 	type GtidEvent,
 	type LogEvent,
 	readEvent,
@@ -19,15 +10,15 @@ import {
 	readQuery,
 	readTaggedGtid,
 } from "./event.ts";
-import type { FollowedTable, FollowedTables } from "./followed-tables.ts";
+import type { FollowedTables } from "./followed-tables.ts";
 import type { GtidSet } from "./gtid.ts";
 import { inflateEvent } from "./inflate.ts";
 import { LogCursor } from "./log-cursor.ts";
+import { LogRows } from "./log-rows.ts";
 import { payloadEvents } from "./payload.ts";
 import { encodeLogPosition, type LogPosition } from "./position.ts";
-import { readRows, rowsForm } from "./rows-event.ts";
+import { rowsForm } from "./rows-event.ts";
 import { readStatement, type Statement } from "./statement.ts";
-import { readTableId, readTableMap } from "./table-map.ts";
 import { TableStatements } from "./table-statements.ts";
 import { type PreparedEvents, PreparedTransactions, readXaPrepare } from "./xa.ts";
 
@@ -47,13 +38,6 @@ export interface LogReaderOptions {
 /** Work that can't be done while the packet is looked at; between its steps what was emitted can be handed on. */
 export type Steps = AsyncIterable<void>;
 
-/** A table's description as it was seen last under its id; null images: not followed. */
-interface SeenMap {
-	readonly body: Buffer;
-	readonly followed: FollowedTable | null;
-	readonly columnCount: number;
-}
-
 /** Events from one that opens a transaction to the one that ends it. */
 interface Group {
 	readonly gtid: GtidEvent | null;
@@ -69,23 +53,16 @@ interface Group {
 	readonly isKnown?: boolean;
 }
 
-/** Batches that are being filled may hold so many bytes together, however many tables they are of. */
-const OPEN_BATCH_BYTES_MAX = 64 << 20;
-const FORMAT_UNKNOWN: FormatDescription = { checksums: false, postHeaders: Buffer.alloc(256, 8) };
-
 /**
  * Follows a log event by event: keeps the position, finds where transactions begin and end, and emits rows, changes of
  * tables and boundaries.
  */
 export class LogReader {
 	readonly #options: LogReaderOptions;
-	readonly #tables: FollowedTables;
-	readonly #emit: (event: ChangeEvent) => void;
-	#format: FormatDescription = FORMAT_UNKNOWN;
+	readonly #logRows: LogRows;
 	#checksums: boolean;
 	readonly #cursor: LogCursor;
 	#group: Group | null = null;
-	#maps = new Map<number, SeenMap>();
 	readonly #prepared = new PreparedTransactions();
 	readonly #statements: TableStatements;
 	#transactions: ChangeTransaction[] = [];
@@ -94,13 +71,11 @@ export class LogReader {
 	#since: number | null = null;
 	#told: string;
 	#hasTold = false;
-	#open = new Set<FollowedTable>();
 
 	constructor(options: LogReaderOptions) {
 		const { from, flavour } = options;
 		this.#options = options;
-		this.#tables = options.tables;
-		this.#emit = options.emit;
+		this.#logRows = new LogRows(options);
 		this.#checksums = options.checksums;
 		this.#cursor = new LogCursor(from, options.server, flavour);
 		this.#told = encodeLogPosition(from);
@@ -109,8 +84,8 @@ export class LogReader {
 			emit: options.emit,
 			isPassed: () => this.#isPassed,
 			place: () => this.#cursor.place,
-			flush: () => this.#flush(),
-			forgetMaps: () => this.#maps.clear(),
+			flush: () => this.#logRows.flush(),
+			forgetMaps: () => this.#logRows.forgetMaps(),
 			changes: () => this.#changes(),
 		});
 	}
@@ -131,7 +106,7 @@ export class LogReader {
 
 	/** Whether the file's first event has been seen, by which a file of the same name is told from it. */
 	get knowsFile(): boolean {
-		return this.#format !== FORMAT_UNKNOWN;
+		return this.#logRows.knowsFormat;
 	}
 
 	/** Milliseconds until what came since the last boundary has to be handed on; null when nothing came. */
@@ -157,18 +132,13 @@ export class LogReader {
 		const position = this.#position();
 		if (this.#hasTold && position === this.#told && this.#transactions.length === 0) return;
 		this.#hasTold = true;
-		this.#flush();
-		this.#emit({ kind: "boundary", position, transactions: this.#transactions });
+		this.#logRows.flush();
+		this.#options.emit({ kind: "boundary", position, transactions: this.#transactions });
 		this.#told = position;
 		this.#transactions = [];
 		this.#rows = 0;
 		this.#bytes = 0;
 		this.#since = null;
-	}
-
-	#flush(): void {
-		this.#tables.flush();
-		this.#open.clear();
 	}
 
 	/**
@@ -180,7 +150,7 @@ export class LogReader {
 		const { type } = event;
 		if (type === EventType.heartbeat || type === EventType.heartbeatV2) return undefined;
 		if (type === EventType.rotate) {
-			if (this.#cursor.rotate(event)) this.#maps.clear();
+			if (this.#cursor.rotate(event)) this.#logRows.forgetMaps();
 			return undefined;
 		}
 		const isWanted = this.#cursor.moveTo(event);
@@ -235,7 +205,7 @@ export class LogReader {
 			case EventType.incident:
 				throw new HeadraceError("E_INCIDENT", `the log says at ${this.#cursor.text} that changes were lost`);
 			case EventType.partialUpdateRows:
-				this.#partialRows(event);
+				this.#logRows.refuseParts(event);
 				return undefined;
 			case EventType.mariadbPartialRowData:
 				throw new HeadraceError("E_UNSUPPORTED", "the log has a row that is cut into several events", {
@@ -250,9 +220,9 @@ export class LogReader {
 	}
 
 	#describeFormat(event: LogEvent): void {
-		this.#format = readFormatDescription(event);
-		this.#checksums = this.#format.checksums;
-		this.#maps.clear();
+		const format = readFormatDescription(event);
+		this.#checksums = format.checksums;
+		this.#logRows.describe(format);
 		this.#cursor.describe(event);
 	}
 
@@ -295,73 +265,25 @@ export class LogReader {
 	}
 
 	#tableMap(event: LogEvent): Steps | undefined {
-		if (this.#isPassed) return undefined;
-		const { id, next } = readTableId(event, this.#format);
-		const seen = this.#maps.get(id);
-		const body = event.bytes.subarray(next, event.bodyEnd);
-		if (seen?.body.equals(body)) return undefined;
-		const map = readTableMap(event, this.#format, this.#options.flavour);
-		const followed = this.#tables.get({ schema: map.schema, name: map.table }) ?? null;
-		const kept = { body: Buffer.from(body), followed, columnCount: map.columns.length };
-		if (followed === null) {
-			this.#maps.set(id, kept);
-			return undefined;
-		}
-		const ready = () => {
-			const changed = this.#tables.prepare(map, followed);
-			this.#maps.set(id, kept);
-			if (changed !== null) this.#changed(changed);
-		};
-		const missing = this.#tables.missingCharsets(map, followed);
-		if (missing.length === 0) {
-			ready();
-			return undefined;
-		}
-		return step(async () => {
-			await this.#tables.loadCharsets(missing);
-			ready();
-		});
-	}
-
-	#changed(event: ChangedSchema): void {
-		this.#flush();
-		this.#emit(event);
+		const work = this.#isPassed ? null : this.#logRows.tableMap(event);
+		return work === null ? undefined : step(work);
 	}
 
 	#takeRows(event: LogEvent, form: NonNullable<ReturnType<typeof rowsForm>>): void {
 		if (this.#isPassed) return;
-		const seen = this.#maps.get(readTableId(event, this.#format).id);
-		if (seen === undefined) throw corrupt("rows of a table that it has not described");
-		const { followed } = seen;
-		if (followed === null) return;
-		this.#group ??= this.#bareGroup(event);
-		this.#group.hasRows = true;
-		const rows = readRows(event, form, this.#format, seen.columnCount);
-		this.#rows += followed.images!.take({ ...rows, transaction: this.#transactions.length });
+		const rows = this.#logRows.take(event, form, () => {
+			this.#group ??= this.#bareGroup(event);
+			this.#group.hasRows = true;
+			return this.#transactions.length;
+		});
+		if (rows === null) return;
+		this.#rows += rows;
 		this.#bytes += event.size;
-		if (this.#open.has(followed)) return;
-		this.#open.add(followed);
-		let held = 0;
-		for (const { images } of this.#open) held += images?.heldBytes ?? 0;
-		if (held > OPEN_BATCH_BYTES_MAX) this.#flush();
 	}
 
 	#bareGroup(event: LogEvent): Group {
 		const { file, offset: end } = this.#cursor.place;
 		return { gtid: null, file, offset: end - event.size, isTransaction: true, hasRows: false, prepared: null };
-	}
-
-	#partialRows(event: LogEvent): void {
-		const followed = this.#maps.get(readTableId(event, this.#format).id)?.followed;
-		if (followed === null || followed === undefined) return;
-		throw new HeadraceError(
-			"E_LOG_SETTINGS",
-			`an update of ${qualified(followed.name)} is in the log only as the parts of its JSON that changed`,
-			{
-				table: qualified(followed.name),
-				hint: "Run: SET GLOBAL binlog_row_value_options = ''; and reconnect its writers.",
-			},
-		);
 	}
 
 	#xaPrepare(event: LogEvent): Steps | undefined {
