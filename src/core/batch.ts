@@ -261,6 +261,7 @@ export class BatchPool {
 	/** Most rows a batch of this shape holds: 2048, fewer for very wide tables. */
 	readonly capacity: number;
 	readonly #free: Batch[] = [];
+	#takenSinceTrim = 0;
 
 	constructor(fields: readonly Field[]) {
 		this.fields = fields;
@@ -270,6 +271,7 @@ export class BatchPool {
 	}
 
 	take(): Batch {
+		this.#takenSinceTrim++;
 		const batch = this.#free.pop();
 		if (batch === undefined)
 			return new Batch(
@@ -283,5 +285,11 @@ export class BatchPool {
 
 	give(batch: Batch): void {
 		this.#free.push(batch);
+	}
+
+	/** Lets go of free batches beyond as many as were taken since the last call: what a burst took is not kept for ever. */
+	trim(): void {
+		if (this.#free.length > this.#takenSinceTrim) this.#free.length = this.#takenSinceTrim;
+		this.#takenSinceTrim = 0;
 	}
 }

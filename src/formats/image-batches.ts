@@ -148,11 +148,12 @@ export class ImageBatches {
 		this.#buffer = null;
 	}
 
-	/** Hands over what there is. */
+	/** Hands over what there is, and lets go of memory that was not needed since the last time. */
 	flush(): void {
 		this.settle();
 		const batch = this.#batch;
 		if (batch !== null && batch.rowCount > 0) this.#placed(() => this.#emitBatch(batch));
+		this.#pool.trim();
 	}
 
 	/** Gives back what was not handed over. */
