@@ -9,7 +9,7 @@ import { openDestination, openSource, type Resources, stagingDirectoryOf } from 
 /** Default of `--memory`. */
 const MEMORY_BYTES_DEFAULT = 384 << 20;
 /** The same of a pipeline that follows a log: it runs all the time, and what it gains by more is little (measured). */
-const MEMORY_BYTES_FOLLOWING = 288 << 20;
+const MEMORY_BYTES_FOLLOWING = 272 << 20;
 /** What the runtime, the drivers and the engine take beside what is bounded, whatever the tables are (measured). */
 const MEMORY_BYTES_FIXED = 192 << 20;
 const MEMORY_BYTES_MIN = 64_000_000;
