@@ -150,9 +150,9 @@ class LocalApp implements App {
 			await using session = await starts[0]!.attempt(() => openSession(pipeline, logged, this.#options.source));
 			const receipts: RunReceipt[] = [];
 			const queue = [...intervals.entries()];
-			const worker = async () => {
-				for (let next = queue.shift(); next !== undefined && !held.signal.aborted; next = queue.shift()) {
-					const [index, interval] = next;
+			const worker = async (isEnough = () => false) => {
+				while (queue.length > 0 && !held.signal.aborted && !isEnough()) {
+					const [index, interval] = queue.shift()!;
 					const start = starts[index]!;
 					const onPlanned = this.#onPlanned(pipeline, watch);
 					const context = { state: held.state, options: logged, interval, held, start, scope: byInterval, onPlanned };
@@ -167,7 +167,11 @@ class LocalApp implements App {
 				}
 			};
 			const parallel = Math.max(1, Math.min(options.maxActiveRuns ?? pipeline.maxActiveRuns, intervals.length));
-			const ended = await Promise.allSettled(Array.from({ length: parallel }, worker));
+			// One that makes a table anew reads what was loaded before it was planned, and would put away what the runs beside
+			// it load: the first that succeeds has none beside it.
+			const [first] = await Promise.allSettled([worker(() => receipts.some(({ state }) => state === "succeeded"))]);
+			const rest = Array.from({ length: first.status === "fulfilled" ? parallel : 0 }, () => worker());
+			const ended = [first, ...(await Promise.allSettled(rest))];
 			const failed = ended.find((each) => each.status === "rejected");
 			if (failed !== undefined) throw failed.reason;
 			const done = receipts.filter((receipt) => receipt !== undefined);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type CheckedPipeline, matchesPattern, parsePattern } from "../config/index.ts";
+import { type CheckedPipeline, hasInterval, matchesPattern, parsePattern } from "../config/index.ts";
 import {
 	type ColumnType,
 	encodeColumns,
@@ -164,8 +164,7 @@ async function evolvePlan(session: Session, plan: TablePlan, recorded: Recorded)
 		fold: (name) => destination.foldName(name),
 		mode: task.mode,
 		updates: task.write === "merge" && task.target.key.length > 0 && options.onConflict === "update",
-		noSecondReading:
-			task.mode === "interval" && task.cursor === undefined ? "a table without a cursor can't be read again" : null,
+		noSecondReading: noSecondReading(plan, task),
 		needed: neededOf(task, key),
 	});
 	const stops = evolution.decisions.filter((decision) => decision.does === "stop");
@@ -183,6 +182,16 @@ async function evolvePlan(session: Session, plan: TablePlan, recorded: Recorded)
 	return planned.task?.reading === undefined || task.mode !== "interval"
 		? planned
 		: { ...planned, task: { ...planned.task, loadedIntervals: intervals } };
+}
+
+/** Why the intervals that were loaded before can't be read again with this run's; null when they can. */
+function noSecondReading({ selected }: TablePlan, task: TableTask): string | null {
+	if (task.mode !== "interval") return null;
+	if (task.cursor === undefined) return "a table without a cursor can't be read again";
+	// As written: what the plan has is filled in for this run's interval, and has no rows of another one.
+	const { query, where } = selected.rule.options;
+	const isOwn = [query, where].some((sql) => sql !== undefined && hasInterval(sql));
+	return isOwn ? "its query asks for the rows of one interval only" : null;
 }
 
 /** Columns, by their names in the source, without which the task can't go on. */

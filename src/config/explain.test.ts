@@ -43,6 +43,13 @@ describe("explain", () => {
 1 error. Nothing ran.
 `));
 
+	test("the caret is under a reference, whole, also in a line whose beginning looks like that of a password", () => {
+		const text = 'w:\n  password: "${env:DW_PASSWORD}"\n';
+		const fault = new HeadraceError("E_MISSING_VARIABLE", "not set", { file: FILE, line: 2, column: 14 });
+		const lines = explainError(fault, { textOf: () => text }).split("\n");
+		expect(lines[3]).toBe(`     |${" ".repeat(14)}${"^".repeat("${env:DW_PASSWORD}".length)}`);
+	});
+
 	test("errors are sorted and counted; one without a place shows its cure", () => {
 		const text = explainErrors([new HeadraceError("E_BUSY", "held"), at(4, 7), at(1, 1)], {
 			...options,

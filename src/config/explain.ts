@@ -57,7 +57,8 @@ function excerpt(text: string, line: number, column: number, paint: Paint): stri
 	lines.push(numbered(line));
 	const shown = redactLine(row);
 	// A secret before the word is shown as ***: the caret moves with the word.
-	const before = redactLine(row.slice(0, column - 1));
+	const start = row.slice(0, column - 1);
+	const before = shown === row ? start : redactLine(start);
 	if (before.length < Math.min(shown.length + 1, LINE_LENGTH_MAX)) {
 		const word = wordAt(shown, before.length);
 		const caret = "^".repeat(Math.max(1, Math.min(word, LINE_LENGTH_MAX - before.length)));
@@ -75,7 +76,7 @@ function cut(row: string): string {
 
 /** Length of the quoted text or word at an offset. */
 function wordAt(row: string, offset: number): number {
-	const word = /"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\{\{[^}]*\}\}|[^\s:,[\]{}#]+(?:\{\w*\}[^\s:,[\]{}#]*)*/y;
+	const word = /\$\{[^{}]*\}|"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\{\{[^}]*\}\}|[^\s:,[\]{}#]+(?:\{\w*\}[^\s:,[\]{}#]*)*/y;
 	word.lastIndex = offset;
 	return [...(word.exec(row)?.[0] ?? " ")].length;
 }

@@ -123,6 +123,35 @@ describe.each(WAYS)("columns that change in other modes, %s to %s", (name, into)
 			]);
 		});
 
+		test("a query of one interval that has a cursor too: other intervals are not lost by a change of type", async () => {
+			await shop.sql(`create table t (id int primary key, at ${at} not null, v int)`);
+			await shop.sql("insert into t values (1, '2026-01-01 06:00', 10), (2, '2026-01-02 06:00', 20)");
+			write(
+				`q: { query: "select id, at, v from t where date(at) = date('{{ ds }}')", mode: interval, cursor: at, key: id, into: raw.t }`,
+			);
+			await project.succeed("backfill", "p", "-s", "2026-01-01", "-e", "2026-01-03");
+			await shop.sql(
+				shop.dialect === "mysql" ? "alter table t modify v varchar(9)" : "alter table t alter v type varchar(9)",
+			);
+			const [error] = await project.fail(1, "run", "p", "--interval", "2026-01-02");
+			expect([error!.code, error!.message]).toEqual(["E_SCHEMA", expect.stringMatching(/rows of one interval only/)]);
+			expect(await lines("at")).toEqual(["1|10", "2|20"]);
+		});
+
+		test("a change of type in a backfill of several runs at once: none puts away what another has loaded", async () => {
+			await shop.sql(`create table t (id int primary key, at ${at} not null, v int)`);
+			await shop.sql(
+				"insert into t values (1, '2026-01-01', 1), (2, '2026-01-02', 2), (3, '2026-01-03', 3), (4, '2026-01-04', 4)",
+			);
+			write("shop.t: { mode: interval, cursor: at, into: raw.t }");
+			await project.succeed("backfill", "p", "-s", "2026-01-01", "-e", "2026-01-02");
+			await shop.sql(
+				shop.dialect === "mysql" ? "alter table t modify v varchar(9)" : "alter table t alter v type varchar(9)",
+			);
+			await project.succeed("backfill", "p", "-s", "2026-01-02", "-e", "2026-01-05", "--max-active-runs", "3");
+			expect(await lines("at")).toEqual(["1|1", "2|2", "3|3", "4|4"]);
+		});
+
 		test("full: a wider type and dropped columns stay; --full-refresh makes the table like the source", async () => {
 			await shop.sql("create table t (id int primary key, v bigint, w int)");
 			await shop.sql("insert into t values (1, 10, 100)");
