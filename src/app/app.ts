@@ -9,6 +9,7 @@ import {
 import {
 	type CompactedTable,
 	type Finding,
+	type Grant,
 	HeadraceError,
 	type Port,
 	type RunReceipt,
@@ -61,7 +62,7 @@ import type { RunWatch } from "./run-watch.ts";
 import { sampleRows } from "./sample-rows.ts";
 import { selectSummaries } from "./select.ts";
 import { openSession } from "./session.ts";
-import { planSession } from "./session-plan.ts";
+import { planSession, tablesOf } from "./session-plan.ts";
 import { tasksOf } from "./tasks.ts";
 
 export interface AppOptions {
@@ -265,9 +266,22 @@ class LocalApp implements App {
 
 	async grants(pipeline: CheckedPipeline): Promise<GrantReport> {
 		await using session = await openSession(pipeline, {}, this.#options.source);
-		const plan = await planSession(session, {}, this.#lastInterval(pipeline), newRunId());
-		const tables = plan.tables.map(({ selected }) => selected.source);
-		const targets = plan.tables.map(({ into }) => into);
+		// The destination is not asked for anything that it does not tell by itself: whoever needs the list of its rights
+		// may have none there yet.
+		const selected = await tablesOf(session);
+		const tables = selected.filter(({ kind }) => kind === "table").map(({ source }) => source);
+		const queries = selected.filter(({ kind }) => kind === "query").map(({ source }) => source.name);
+		const ofQueries: Grant[] =
+			queries.length === 0
+				? []
+				: [
+						{
+							title: "what queries read",
+							language: "sql",
+							text: `-- SELECT on what these read, too: ${queries.join(", ")}`,
+						},
+					];
+		const targets = selected.map(({ into }) => into);
 		await using staging = needsStaging(session) ? await openStaging(pipeline, session.resources) : null;
 		const of = async (role: ConnectionGrants["role"], port: Port, names: readonly TableName[]) => {
 			const { name: connection, type } = { source: pipeline.from, staging: pipeline.staging, destination: pipeline.to }[
@@ -277,14 +291,17 @@ class LocalApp implements App {
 			return { connection, role, type, grants };
 		};
 		const source = await of("source", session.source, tables);
-		const followed = plan.tables.filter(({ selected }) => selected.options.mode === "cdc");
+		const followed = selected.filter(({ options }) => options.mode === "cdc");
 		const log =
 			followed.length === 0
 				? []
-				: ((await session.source.changeLog?.grants?.(followed.map(({ selected }) => selected.source))) ?? []);
+				: ((await session.source.changeLog?.grants?.(followed.map(({ source }) => source))) ?? []);
 		return {
 			connections: [
-				{ ...source, grants: source.grants === null && log.length === 0 ? null : [...(source.grants ?? []), ...log] },
+				{
+					...source,
+					grants: source.grants === null && log.length === 0 ? null : [...(source.grants ?? []), ...ofQueries, ...log],
+				},
 				...(staging === null ? [] : [await of("staging", staging, [])]),
 				await of("destination", session.destination, targets),
 			],

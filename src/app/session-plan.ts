@@ -153,6 +153,11 @@ function withChangeColumns(plan: TablePlan, destination: Destination): TablePlan
 	};
 }
 
+/** The tables that the pipeline takes, without a question to the destination. */
+export async function tablesOf({ pipeline, source }: Session): Promise<readonly SelectedTable[]> {
+	return (await resolve(pipeline, await source.listTables(), source)).tables;
+}
+
 async function resolve(pipeline: CheckedPipeline, available: readonly TableName[], source: Source) {
 	try {
 		return resolveTables(pipeline, available, { defaultSchema: source.defaultSchema });

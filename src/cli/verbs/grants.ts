@@ -17,7 +17,7 @@ export async function run(context: VerbContext, args: Arguments): Promise<VerbRe
 		for (const { title, text } of grants ?? []) {
 			output.print(`  ${printable(title)}:`);
 			// As it is: it is to be copied.
-			for (const line of text.split("\n")) output.print(printable(line));
+			for (const line of text.replaceAll("\t", "  ").split("\n")) output.print(printable(line));
 		}
 	}
 	return { data: report };

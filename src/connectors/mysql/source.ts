@@ -48,10 +48,12 @@ class MysqlSource implements Source {
 	}
 
 	async grants(tables: readonly TableName[]): Promise<Grant[]> {
-		const text = await this.#ask(async ({ server }) =>
-			tables.map((table) => grantSelect(table, server.account)).join("\n"),
+		const { account } = await this.#ask(async ({ server }) => server);
+		const lines = tables.map((table) => grantSelect(table, account));
+		lines.push(
+			`GRANT PROCESS ON *.* TO ${account};    -- incremental tables: open transactions, so that no late commit is missed`,
 		);
-		return [{ title: "the reading account", language: "sql", text }];
+		return [{ title: "the reading account", language: "sql", text: lines.join("\n") }];
 	}
 
 	async listTables(): Promise<TableName[]> {
