@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { receipt } from "../../src/conformance/state-store-receipts.ts";
+import { receipt, tableReceipt } from "../../src/conformance/state-store-receipts.ts";
 import { openServerState, SCHEMA_VERSION } from "../../src/state/index.ts";
+import { MIGRATIONS } from "../../src/state/migrations.ts";
+import { postgresStep } from "../../src/state/postgres-schema.ts";
 import { freshDatabase, sharedServer, type TestDatabase } from "../support/shared.ts";
 import { missing } from "../support/start.ts";
 import { serverState } from "./stores.ts";
@@ -44,6 +46,45 @@ describe.skipIf(missing("postgres15"))("a state in PostgreSQL", () => {
 		await expect(store.saveRun(receipt("r1", 1))).rejects.toMatchObject(refused);
 		await expect(openIn("newer")).rejects.toMatchObject(refused);
 		expect(await database.query("SELECT 1 FROM newer.runs")).toEqual([]);
+	});
+
+	test("of an older version gets what later ones keep by itself out of its runs", async () => {
+		const run = (id: string, minute: number, day: number) => {
+			const at = `2026-11-20T10:0${minute}:00.000Z`;
+			const interval = `'2026-11-0${day} 00:00:00', '2026-11-0${day + 1} 00:00:00'`;
+			return `INSERT INTO runs (run_id, pipeline, interval_start, interval_end, state, started_at, finished_at, holder)
+				VALUES ('${id}', 'shop', ${interval}, 'succeeded', '${at}', '${at}', 'x')`;
+		};
+		const table = (id: string, ordinal: number, name: string, mode: string) => {
+			const done = JSON.stringify(
+				tableReceipt(name, { mode, state: "succeeded", rows_loaded: 7, bytes: 70, seconds: 1.5 }),
+			);
+			return `INSERT INTO table_receipts VALUES ('${id}', ${ordinal}, '${name}', 'succeeded', '${done}')`;
+		};
+		await database.query(
+			[
+				"CREATE SCHEMA old; SET search_path = old",
+				...MIGRATIONS.slice(0, 6).map((step) => postgresStep(step).trim().replace(/;$/, "")),
+				"CREATE TABLE state_meta (only_row BOOLEAN PRIMARY KEY DEFAULT true, application TEXT, version INTEGER, writes BIGINT)",
+				"INSERT INTO state_meta (application, version, writes) VALUES ('headrace state', 6, 0)",
+				...[run("first", 1, 1), run("newest", 2, 2), run("again", 3, 1)],
+				...["first", "newest", "again"].flatMap((id) => [table(id, 0, "a", "interval"), table(id, 1, "b", "full")]),
+			].join(";\n"),
+		);
+		await using store = await openIn("old");
+		expect(await store.lastSuccesses("shop")).toEqual([
+			{ table: "a", at: "2026-11-20T10:02:00.000Z" },
+			{ table: "b", at: "2026-11-20T10:03:00.000Z" },
+		]);
+		const intervals = await store.server.intervals("shop", "2026-11-01", "2026-12-01");
+		expect(intervals.map(({ runId, rows }) => [runId, rows])).toEqual([
+			["again", 7],
+			["newest", 7],
+		]);
+		const sums = await store.server.lastRuns("shop", { since: "2026-11-01", least: 1 });
+		expect(sums.map(({ run_id, rows, bytes, seconds }) => [run_id, rows, bytes, seconds])).toEqual(
+			["first", "newest", "again"].map((id) => [id, 14, 140, 3]),
+		);
 	});
 
 	test("is not made among the tables of another program, nor where the user may not", async () => {
