@@ -4,7 +4,7 @@ export type { ConsumeRequest, ConsumeResult } from "./consume.ts";
 export { ENGINE_MEMORY_BYTES_DEFAULT, Engine, type EngineOptions } from "./engine.ts";
 export { type ErrorContext, engineError } from "./errors.ts";
 export { applyFolded, isDirect } from "./folded-changes.ts";
-export { type KeepOptions, keepEngines } from "./kept-engines.ts";
+export { type FileWriter, type KeepOptions, keepEngines, openFileWriter } from "./kept-engines.ts";
 export {
 	checkUnique,
 	createTable,

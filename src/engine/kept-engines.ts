@@ -120,7 +120,7 @@ export function keepEngines(options: KeepOptions): Promise<AsyncDisposable> {
  * An engine that writes files into the folder of `path`, and nowhere else.
  * @throws what `Engine.open` throws
  */
-export async function openFileWriter(path: string, options: EngineOptions): Promise<FileWriter> {
+export async function openFileWriter(path: string, options: EngineOptions = {}): Promise<FileWriter> {
 	const folder = dirname(path);
 	const keeper = keepers.size === 0 ? undefined : await keeperFor(folder);
 	const { memoryBytes, threads, preserveOrder } = options;
@@ -157,9 +157,14 @@ async function end({ engine, folder, idle }: KeptEngine): Promise<void> {
 
 async function removeLeft(folder: string): Promise<void> {
 	for (const name of await readdir(folder)) {
+		if (!name.startsWith(PREFIX)) continue;
 		const path = join(folder, name);
-		if (!name.startsWith(PREFIX) || Date.now() - (await stat(path)).mtimeMs < LEFT_MS) continue;
-		await rm(path, { recursive: true, force: true });
+		// What went away meanwhile is nobody's any more.
+		const changedMs = await stat(path).then(
+			({ mtimeMs }) => mtimeMs,
+			() => Date.now(),
+		);
+		if (Date.now() - changedMs > LEFT_MS) await rm(path, { recursive: true, force: true });
 	}
 }
 

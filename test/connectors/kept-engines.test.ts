@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { batchesOf, collect } from "../../src/conformance/rows.ts";
-import { Engine, keepEngines, ParquetFormat } from "../../src/engine/index.ts";
-import { openFileWriter } from "../../src/engine/kept-engines.ts";
+import { writeEmptyFile } from "../../src/connectors/file/empty-file.ts";
+import { Engine, keepEngines, openFileWriter, ParquetFormat } from "../../src/engine/index.ts";
 
 const FIELDS = [{ name: "v", type: { kind: "text" }, nullable: true }] as const;
 
@@ -57,13 +57,23 @@ test("writes at the same time have an engine each, of which no more are kept tha
 
 test("a kept engine sees its own folder only, not the one that its files are meant for", async () => {
 	await using _engines = await keepEngines({ folder: kept, countMax: 1 });
-	await using writer = await openFileWriter(join(out, "a.parquet"), {});
+	await using writer = await openFileWriter(join(out, "a.parquet"));
 	await using connection = await writer.engine.connect();
 	const copy = (path: string) => connection.execute(`COPY (SELECT 1 AS v) TO '${path}' (FORMAT parquet)`);
 	await expect(copy(join(out, "a.parquet"))).rejects.toThrow(/disabled by configuration/);
 	await copy(writer.pathFor(join(out, "a.parquet")));
 	await writer.deliver(join(out, "a.parquet"));
 	expect(readdirSync(out)).toEqual(["a.parquet"]);
+});
+
+test("a file without rows is written by a kept engine too", async () => {
+	await using _engines = await keepEngines({ folder: kept, countMax: 1 });
+	await writeEmptyFile(join(out, "a.parquet"), FIELDS, "parquet");
+	const used = folders();
+	await writeEmptyFile(join(out, "b.parquet"), FIELDS, "parquet");
+	expect(used).toHaveLength(1);
+	expect(folders()).toEqual(used);
+	expect([await read("a.parquet"), await read("b.parquet")]).toEqual([[], []]);
 });
 
 test("an engine whose work failed is not used again, and nothing of it is left", async () => {
@@ -91,7 +101,7 @@ test("what a killed process left a day ago is removed, what may be another's is 
 
 test("where nobody keeps engines, the writer's engine is its own and writes where the file is meant to be", async () => {
 	const path = join(out, "a.parquet");
-	await using writer = await openFileWriter(path, {});
+	await using writer = await openFileWriter(path);
 	expect(writer.pathFor(path)).toBe(path);
 	expect(writer.engine).toBeInstanceOf(Engine);
 });

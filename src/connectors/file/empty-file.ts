@@ -1,7 +1,6 @@
 import { writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
 import type { Field, FormatName } from "../../core/index.ts";
-import { duckdbType, Engine } from "../../engine/index.ts";
+import { duckdbType, openFileWriter } from "../../engine/index.ts";
 import { csvHeader } from "../../formats/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
 
@@ -14,9 +13,12 @@ export async function writeEmptyFile(path: string, fields: readonly Field[], for
 	const items = fields.map(
 		(field) => `CAST(NULL AS ${duckdbType(field.type)}) AS ${duckdbDialect.quoteIdentifier(field.name)}`,
 	);
-	await using engine = await Engine.open({ allowedDirectories: [dirname(path)] });
-	await using connection = await engine.connect();
+	await using writer = await openFileWriter(path);
+	await using connection = await writer.engine.connect();
+	const written = duckdbDialect.quoteLiteral(writer.pathFor(path));
 	await connection.execute(
-		`COPY (SELECT ${items.join(", ")} WHERE false) TO ${duckdbDialect.quoteLiteral(path)} (FORMAT parquet, COMPRESSION zstd)`,
+		`COPY (SELECT ${items.join(", ")} WHERE false) TO ${written} (FORMAT parquet, COMPRESSION zstd)`,
 	);
+	await writer.deliver(path);
+	writer.done();
 }
