@@ -1,4 +1,5 @@
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { CheckedPipeline, Env } from "../../config/index.ts";
 import { HeadraceError, type RunEvent, toHeadraceErrors } from "../../core/index.ts";
 import { keepEngines } from "../../engine/index.ts";
@@ -28,6 +29,8 @@ const REFRESH_SHARED_MS = 1_000;
 const ALARMS_MS = 60_000;
 const CHANGES_MS = 15_000;
 const JOBS_MAX_DEFAULT = 4;
+/** How long a start waits for the history to be read, at most. */
+const WARM_MS_MAX = 500;
 
 export interface ServiceOptions {
 	/** The project's folder; it has `.headrace/`. */
@@ -125,12 +128,14 @@ export class Service implements AsyncDisposable {
 		if (!this.leads) await this.jobs.look();
 		this.#started = true;
 		await this.history.refresh();
-		void this.history
+		const warm = this.history
 			.warm([...this.catalog.entries.keys()], this.#warming.signal)
 			.catch((thrown: unknown) => this.#notice(thrown));
 		this.#every(this.state.isShared ? REFRESH_SHARED_MS : REFRESH_MS, () => this.refresh());
 		this.#every(ALARMS_MS, () => this.#lookForLate());
 		this.#every(CHANGES_MS, () => this.changes.look(this.sound().filter(followsChanges)));
+		// Who asks for the list would wait for all of it; a state that is far away is read while others are answered.
+		await Promise.race([warm, sleep(WARM_MS_MAX, undefined, { ref: false })]);
 	}
 
 	/** Aborted when the service can't go on: another one has taken over a project that can't be shared. */
