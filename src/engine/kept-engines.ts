@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { copyFile, link, mkdir, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Engine, type EngineOptions } from "./engine.ts";
 
@@ -21,8 +21,8 @@ export interface KeepOptions {
 /** An engine that may write into one folder of its own, from which a file goes where it is meant to be. */
 export interface FileWriter extends AsyncDisposable {
 	readonly engine: Engine;
-	/** Where the engine writes what is meant for `path`. */
-	pathFor(path: string): string;
+	/** Where the engine writes what is meant for `path`; it must not write to another file first (`USE_TMP_FILE`). */
+	begin(path: string): Promise<string>;
 	/** Puts a file that the engine has written to where it is meant to be. */
 	deliver(path: string): Promise<void>;
 	/** The work is done: the engine may be used again. Whatever else ends it ends the engine too. */
@@ -67,11 +67,18 @@ class Keeper implements AsyncDisposable {
 		if (found?.idle) clearTimeout(found.idle);
 		const kept = found ?? (await this.#open(key, options));
 		let isDone = false;
-		const pathFor = (path: string): string => join(kept.folder, basename(path));
+		const within = (path: string): string => join(kept.folder, basename(path));
+		const linked = new Set<string>();
 		return {
 			engine: kept.engine,
-			pathFor,
-			deliver: (path) => move(pathFor(path), path),
+			async begin(path) {
+				if (await makeWithin(path, within(path))) linked.add(path);
+				return within(path);
+			},
+			async deliver(path) {
+				if (!linked.has(path)) await copyFile(within(path), path);
+				await rm(within(path));
+			},
 			done: () => {
 				isDone = true;
 			},
@@ -133,14 +140,14 @@ export async function openFileWriter(path: string, options: EngineOptions = {}):
 	const engine = await Engine.open({ ...options, allowedDirectories: [folder] });
 	return {
 		engine,
-		pathFor: (path) => path,
+		begin: async (path) => path,
 		deliver: async () => {},
 		done: () => {},
 		[Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
 	};
 }
 
-/** One whose files need only a new name to be in the folder. */
+/** One that writes on the disk that the folder is on. */
 async function keeperFor(folder: string): Promise<Keeper | undefined> {
 	const device = await stat(folder).then(
 		({ dev }) => dev,
@@ -168,13 +175,19 @@ async function removeLeft(folder: string): Promise<void> {
 	}
 }
 
-/** One disk may be mounted in several places, between which names can't be changed. */
-async function move(from: string, to: string): Promise<void> {
+/**
+ * Makes the file where it is meant to be, so that its folder gives it its group and rights, and gives it a second name.
+ * False where that can't be: the file is copied then.
+ */
+async function makeWithin(path: string, within: string): Promise<boolean> {
+	await (await open(path, "w", 0o666)).close();
 	try {
-		await rename(from, to);
+		await link(path, within);
+		return true;
 	} catch (error) {
-		if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-		await copyFile(from, to);
-		await rm(from);
+		const { code = "" } = error as NodeJS.ErrnoException;
+		// Another disk, or the same one mounted elsewhere; a file system without such names, or that does not allow them.
+		if (["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(code)) return false;
+		throw error;
 	}
 }

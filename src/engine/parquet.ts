@@ -79,7 +79,8 @@ export class ParquetFormat implements FileFormat {
 				const next = begun ?? request.nextPath();
 				begun = null;
 				const path = await next;
-				const sql = `COPY (SELECT ${items} FROM ${relation}) TO ${quoteSingle(writer.pathFor(path))} (FORMAT parquet, COMPRESSION zstd)`;
+				const within = quoteSingle(await writer.begin(path));
+				const sql = `COPY (SELECT ${items} FROM ${relation}) TO ${within} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`;
 				paths.set(sql, path);
 				return sql;
 			},

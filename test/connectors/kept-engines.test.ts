@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -59,11 +59,25 @@ test("a kept engine sees its own folder only, not the one that its files are mea
 	await using _engines = await keepEngines({ folder: kept, countMax: 1 });
 	await using writer = await openFileWriter(join(out, "a.parquet"));
 	await using connection = await writer.engine.connect();
-	const copy = (path: string) => connection.execute(`COPY (SELECT 1 AS v) TO '${path}' (FORMAT parquet)`);
+	const copy = (path: string) =>
+		connection.execute(`COPY (SELECT 1 AS v) TO '${path}' (FORMAT parquet, USE_TMP_FILE false)`);
 	await expect(copy(join(out, "a.parquet"))).rejects.toThrow(/disabled by configuration/);
-	await copy(writer.pathFor(join(out, "a.parquet")));
+	await copy(await writer.begin(join(out, "a.parquet")));
 	await writer.deliver(join(out, "a.parquet"));
 	expect(readdirSync(out)).toEqual(["a.parquet"]);
+});
+
+test("a file is made where it is meant to be: its folder gives it its group", async () => {
+	const group = 4711;
+	chownSync(out, process.getuid!(), process.getuid!() === 0 ? group : process.getgid!());
+	chmodSync(out, 0o2775);
+	await using _engines = await keepEngines({ folder: kept, countMax: 1 });
+	for (const name of ["a.parquet", "b.parquet"]) {
+		await write(name, name);
+		expect(statSync(join(out, name)).gid).toBe(statSync(out).gid);
+		expect(statSync(join(out, name)).nlink).toBe(1);
+		expect(await read(name)).toEqual([[name]]);
+	}
 });
 
 test("a file without rows is written by a kept engine too", async () => {
@@ -102,6 +116,6 @@ test("what a killed process left a day ago is removed, what may be another's is 
 test("where nobody keeps engines, the writer's engine is its own and writes where the file is meant to be", async () => {
 	const path = join(out, "a.parquet");
 	await using writer = await openFileWriter(path);
-	expect(writer.pathFor(path)).toBe(path);
+	expect(await writer.begin(path)).toBe(path);
 	expect(writer.engine).toBeInstanceOf(Engine);
 });

@@ -15,9 +15,9 @@ export async function writeEmptyFile(path: string, fields: readonly Field[], for
 	);
 	await using writer = await openFileWriter(path);
 	await using connection = await writer.engine.connect();
-	const written = duckdbDialect.quoteLiteral(writer.pathFor(path));
+	const written = duckdbDialect.quoteLiteral(await writer.begin(path));
 	await connection.execute(
-		`COPY (SELECT ${items.join(", ")} WHERE false) TO ${written} (FORMAT parquet, COMPRESSION zstd)`,
+		`COPY (SELECT ${items.join(", ")} WHERE false) TO ${written} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
 	);
 	await writer.deliver(path);
 	writer.done();
