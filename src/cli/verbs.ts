@@ -154,7 +154,8 @@ export const VERBS: readonly VerbSpec[] = [
 		name: "compact",
 		job: true,
 		arguments: "<pipeline>",
-		describe: "put small files together: of a lake, while loads go on; of an archive of changes in a folder, between runs",
+		describe:
+			"put small files together: of a lake, while loads go on; of an archive of changes in a folder, between runs",
 		options: [
 			{ ...TABLE, describe: "only this table of the destination, by name or pattern; repeatable" },
 			{ flags: "--target-size <size>", describe: "about what a file is to have; default 256MB" },
