@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ChangesPosition } from "../core/index.ts";
 import {
 	advance,
+	beginReading,
 	caughtUp,
 	endReading,
 	heldBack,
@@ -43,6 +44,12 @@ describe("a position that is set back", () => {
 			order,
 		);
 		expect(read.tables["b"]).toEqual({ from: "4", since: "70" });
+	});
+
+	test("is told its time still when a table begins to be read beside those that follow", () => {
+		const reading = beginReading(at(9, { a: {} }, 50), "12", [{ name: "b", goesOn: false, seq: 0 }]);
+		expect(reading).toEqual(at(9, { a: {}, b: { from: "12", seq: 0, state: "loading" } }, 50));
+		expect(beginReading(null, "12", []).at).toBe("12");
 	});
 
 	test("goes on where the others are when the table that it was set back for is gone", () => {

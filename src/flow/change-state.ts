@@ -54,7 +54,8 @@ export function beginReading(
 		const from = goesOn ? (position?.tables[name]?.from ?? place) : place;
 		changed[name] = { from, state: "loading", seq, ...(at === undefined ? {} : { since: String(at) }) };
 	}
-	return { kind: "changes", at: position?.at ?? place, tables: { ...position?.tables, ...changed } };
+	// Of the tables that follow already the time stays, as their place does.
+	return { kind: "changes", at: place, ...position, tables: { ...position?.tables, ...changed } };
 }
 
 /** A reading of a table that has come to its end. */
