@@ -94,7 +94,9 @@ async function runCommand(argv: readonly string[]): Promise<number> {
 		return exit;
 	} catch (thrown) {
 		const stopped = stop.exitCode !== null && isAbort(thrown);
-		const errors = stopped ? [new HeadraceError("E_STOPPED", "stopped before the end")] : toHeadraceErrors(thrown);
+		const errors = stopped
+			? [new HeadraceError("E_STOPPED", "stopped before the end")]
+			: toHeadraceErrors(thrown).map((error) => withVerb(error, command));
 		await tell(errors);
 		const ended = stopped || errors.some((error) => error.code === "E_STOPPED");
 		return stop.exitCode !== null && ended ? stop.exitCode : exitOfErrors(errors);
@@ -112,6 +114,13 @@ async function runVerb(request: Request & { kind: "verb" }, output: Output, stop
 	const { showValues, state } = globals;
 	const env = state === undefined ? process.env : { ...process.env, HEADRACE_STATE: state };
 	return module.run({ directory, env, output, signal: stop.signal, showValues }, args);
+}
+
+/** The cure of a wrong command line with the verb that was meant, so that it can be run as it is printed. */
+function withVerb(error: HeadraceError, verb: string): HeadraceError {
+	if (error.code !== "E_USAGE" || !error.hint.includes("<verb>")) return error;
+	const hint = error.hint.replaceAll("<verb>", () => verb);
+	return new HeadraceError(error.code, error.message, { ...error.place, hint, cause: error.cause });
 }
 
 /** Libraries tell an abort in their own words. */

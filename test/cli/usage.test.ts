@@ -47,7 +47,7 @@ const CASES: readonly Case[] = [
 	{ run: "serve --host 0.0.0.0", exit: 2, err: ["E_USAGE", "nobody has a token", "headrace serve token add"] },
 	{ run: "run shop", exit: 2, err: ["E_FILE_NOT_FOUND", "there is no pipeline", "headrace init"] },
 	{ run: "runs", exit: 0, err: ["no runs yet"] },
-	{ run: "runs --limit x", exit: 2, err: ["--limit needs a whole number"] },
+	{ run: "runs --limit x", exit: 2, err: ["--limit needs a whole number", "Run `headrace help runs`."] },
 	{ run: "runs show 2026", exit: 2, err: ["there is no run", "headrace runs"] },
 	{ run: "logs 2026", exit: 2, err: ["there is no run"] },
 	{ run: "status", exit: 0, err: ["no pipelines here"] },
