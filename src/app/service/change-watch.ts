@@ -85,7 +85,14 @@ export class ChangeWatch {
 			const { changeLog: changes } = source;
 			if (changes === undefined) throw new HeadraceError("E_UNSUPPORTED", `${pipeline.from.name} has no change log`);
 			const signal = AbortSignal.timeout(MEASURE_MS_MAX);
-			const headroom = await changes.headroom(position.at, { reader: pipeline.name, signal });
+			const headroom = await changes
+				.headroom(position.at, { reader: pipeline.name, signal })
+				.catch(async (thrown: unknown) => {
+					// Who follows has told the source of more than is kept here, which is some seconds old: no fault.
+					const isAhead = toHeadraceErrors(thrown).some(({ code }) => code === "E_SLOT_AHEAD");
+					if (!isAhead || (await this.#state.leaseHolder(`pipeline:${pipeline.name}`)) === null) throw thrown;
+					return changes.headroom(position.at, { signal });
+				});
 			return {
 				atMs,
 				headroom,
