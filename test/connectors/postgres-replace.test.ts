@@ -72,6 +72,21 @@ describe.each(SERVERS)("replace into %s", (server) => {
 			}
 		});
 
+		test("is swapped for one with the rows' own key, where its key has a column that they no longer have", async () => {
+			await loads.client.query(
+				"create schema raw; create table raw.t (id bigint, gone integer default 3, name text, primary key (id, gone), unique (gone, name))",
+			);
+			await loads.client.query("alter table raw.t alter gone drop default; insert into raw.t values (1, 2, 'a')");
+			await loads.load([
+				["5", "five"],
+				["6", null],
+			]);
+			expect(await loads.lines("select id, gone, name from raw.t order by 1")).toEqual(["5|∅|five", "6|∅|∅"]);
+			const keys =
+				"select contype, pg_get_constraintdef(oid) from pg_constraint where conrelid = 'raw.t'::regclass and contype in ('p', 'u') order by 1";
+			expect(await loads.lines(keys)).toEqual(["p|PRIMARY KEY (id)", "u|UNIQUE (gone, name)"]);
+		});
+
 		test.each([
 			["a view", "create view raw.v as select * from raw.t", /view raw\.v/],
 			["a materialized view", "create materialized view raw.v as select * from raw.t", /raw\.v/],

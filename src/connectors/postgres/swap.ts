@@ -13,6 +13,12 @@ export interface Swap {
 	readonly relation: Relation;
 	readonly kept: Keepsakes;
 	readonly build: Place;
+	/** The new table is not to have the old one's primary key: a column of it is in no row any more. */
+	readonly losesKey?: boolean;
+}
+
+function indexesOf({ kept, losesKey }: Swap): readonly KeptIndex[] {
+	return losesKey === true ? kept.indexes.filter(({ constraint }) => constraint?.kind !== "PRIMARY KEY") : kept.indexes;
 }
 
 /** Where a table is built: a name that nobody else takes. */
@@ -39,8 +45,9 @@ FROM ${fresh} AS f, ${old} AS o, pg_catalog.pg_sequence AS q WHERE q.seqrelid = 
 const indexName = (build: Place, index: number): string => `${build.name}_${index}`;
 
 /** The old table's indexes on the new one, after the rows. @throws E_DUPLICATE_KEY naming the index that the rows break */
-export async function createIndexes({ writer, place, kept, build }: Swap): Promise<void> {
-	for (const [position, index] of kept.indexes.entries())
+export async function createIndexes(parts: Swap): Promise<void> {
+	const { writer, place, build } = parts;
+	for (const [position, index] of indexesOf(parts).entries())
 		try {
 			await writer.execute(`SET LOCAL default_tablespace = ${quoteLiteral(index.tablespace)}`);
 			const name = quoteIdentifier(indexName(build, position));
@@ -105,7 +112,8 @@ async function expectUnchanged({ writer, place, relation, kept }: Swap): Promise
 	});
 }
 
-async function swapStatements({ writer, place, kept, build }: Swap): Promise<string[]> {
+async function swapStatements(parts: Swap): Promise<string[]> {
+	const { writer, place, kept, build } = parts;
 	const statements = kept.sequences.map(
 		({ sql, column }) => `ALTER SEQUENCE ${sql} OWNED BY ${build.sql}.${quoteIdentifier(column)}`,
 	);
@@ -117,7 +125,7 @@ async function swapStatements({ writer, place, kept, build }: Swap): Promise<str
 	}
 	statements.push(`DROP TABLE ${place.sql}`, `ALTER TABLE ${build.sql} RENAME TO ${quoteIdentifier(place.name)}`);
 	statements.push(...renames);
-	for (const [position, index] of kept.indexes.entries()) {
+	for (const [position, index] of indexesOf(parts).entries()) {
 		const made = indexName(build, position);
 		const name = quoteIdentifier(index.name);
 		statements.push(

@@ -21,7 +21,8 @@ export async function replace(context: LoadContext): Promise<LoadResult> {
 	if (relation === null) return fillNew(context);
 	const kept = await readKeepsakes(writer.session, writer.facts.version, relation.oid, place);
 	if (kept.obstacles.length > 0) return replaceInPlace(context);
-	const parts: Swap = { writer, place, relation, kept, build: buildPlace(place, request.loadId) };
+	const losesKey = relation.primaryKey.some((name) => !context.target.columns.some((column) => column.name === name));
+	const parts: Swap = { writer, place, relation, kept, build: buildPlace(place, request.loadId), losesKey };
 	return writer.transaction(() => buildBeside(context, parts));
 }
 
@@ -58,7 +59,8 @@ async function fill(context: LoadContext, build: Place, relation: Relation) {
 
 async function buildBeside(context: LoadContext, parts: Swap): Promise<LoadResult> {
 	const { writer, place, request, target } = context;
-	const { relation, kept, build } = parts;
+	const { kept, build } = parts;
+	const relation = parts.losesKey === true ? { ...parts.relation, primaryKey: [] } : parts.relation;
 	await createBuild(parts);
 	for (const statement of evolveDdl(build, relation, target, true)) await writer.execute(statement);
 	const shaped = await readRelation(writer.session, build);
