@@ -163,6 +163,8 @@ export interface ChangedSchema {
 	 * partition): the table has to be read again.
 	 */
 	readonly rereads: boolean;
+	/** With `rereads`: only columns that came with it got values. Absent: to be judged by what it was before and after. */
+	readonly onlyAdds?: boolean;
 	/** The statement's kind, for people: `alter`, `rename`, `drop`. */
 	readonly statement: string;
 }

@@ -277,8 +277,10 @@ export class ChangeFlush implements AsyncDisposable {
  * Whether a table has to be read anew after a change of its columns. One that keeps versions or changes would lose them:
  * where columns were only added, the rows that are there get the defaults that the source gave.
  */
-function readsAgain({ rereads, before, after }: ChangedSchema, { write }: TableTask): boolean {
+function readsAgain({ rereads, onlyAdds, before, after }: ChangedSchema, { write }: TableTask): boolean {
 	if (!rereads || write === "merge" || after === null) return rereads;
+	// A plan that is newer than the statement has what came with it already: nothing would seem to have changed.
+	if (onlyAdds === false) return true;
 	const kept = before.columns.every(({ name, nativeType }) =>
 		after.columns.some((column) => column.name === name && column.nativeType === nativeType),
 	);

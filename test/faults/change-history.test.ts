@@ -112,6 +112,20 @@ describe.each(["mariadb", "postgres18"] as const)("tables that change while they
 			]);
 		});
 
+		test("a history goes on under another name that is proved, and stops where it is not", async () => {
+			await using followed = await Followed.open(server(), "{ mode: cdc, write: history }");
+			await followed.database.query(
+				name === "mariadb"
+					? "alter table items change name title varchar(40) not null default 'none'"
+					: "alter table items rename column name to title",
+			);
+			await followed.database.query("insert into items values (3, 'three')");
+			if (name === "mariadb")
+				return void expect((await followed.project.fail(1, "run", "shop"))[0]!.code).toBe("E_SCHEMA");
+			await followed.project.succeed("run", "shop");
+			expect((await followed.rows()).map((row) => row.split("|", 2).join("|"))).toEqual(["1|one", "2|two", "3|three"]);
+		});
+
 		test("versions of before a column came have its default, and those of before it went have what they held", async () => {
 			await using followed = await Followed.open(server(), "{ mode: cdc, write: history }");
 			await followed.database.query(

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
-import type { ChangesPosition } from "../../src/core/index.ts";
+import type { ChangesPosition, FollowedTable } from "../../src/core/index.ts";
 import type { TestDatabase } from "../support/shared.ts";
 import { assertBalanced, type CommandResult, envelopeOf, Project } from "./project.ts";
 import { queryWarehouse } from "./warehouse.ts";
@@ -47,7 +47,8 @@ export class WorldCopy implements Disposable {
 		const position = await this.#position();
 		if (position === null) return null;
 		const { tables } = position;
-		return Object.values(tables).every((table) => Object.keys(table).length === 0) ? Object.keys(tables) : null;
+		const isBehind = ({ since: _time, ...place }: FollowedTable) => Object.keys(place).length > 0;
+		return Object.values(tables).some(isBehind) ? null : Object.keys(tables);
 	}
 
 	async #position(): Promise<ChangesPosition | null> {

@@ -13,6 +13,8 @@ export type Statement =
 			readonly kind: "alter";
 			readonly table: TableName;
 			readonly rereads: boolean;
+			/** Columns that were there keep their values. */
+			readonly onlyAdds: boolean;
 			/** Columns may have got another name or place. */
 			readonly moves: boolean;
 			readonly renamed?: TableName;
@@ -160,11 +162,11 @@ function create(words: Words): Statement {
 }
 
 /**
- * What may change rows that are there without an event for each: a column that gets a value, a type, a character set,
+ * What may change rows that are there without an event for each: a column that gets a value, a name, a type, a character set,
  * an expression, whole partitions.
  */
 const REREADS =
-	/\b(?:MODIFY|CHANGE|CONVERT|GENERATED|IMPORT|DISCARD|EXCHANGE|(?:DROP|TRUNCATE|COALESCE) PARTITION)\b|\bAS \(|\bADD (?:SYSTEM|PERIOD)\b/;
+	/\b(?:MODIFY|CHANGE|RENAME COLUMN|CONVERT|GENERATED|IMPORT|DISCARD|EXCHANGE|(?:DROP|TRUNCATE|COALESCE) PARTITION)\b|\bAS \(|\bADD (?:SYSTEM|PERIOD)\b/;
 /** A column renamed, moved, or one dropped where another one was added. */
 const MOVES =
 	/\b(?:CHANGE|MODIFY|RENAME COLUMN|FIRST|AFTER)\b|\bDROP (?!INDEX\b|KEY\b|FOREIGN\b|PRIMARY\b|CONSTRAINT\b|CHECK\b|PARTITION\b)/;
@@ -178,9 +180,17 @@ function alter(words: Words): Statement {
 	const table = words.table();
 	if (table === undefined) return OTHER;
 	const rest = words.rest();
-	const rereads = REREADS.test(rest) || addsValues(rest);
+	const onlyAdds = !REREADS.test(rest);
+	const rereads = !onlyAdds || addsValues(rest);
 	const renamed = renamedTo(words);
-	return { kind: "alter", table, rereads, moves: MOVES.test(rest), ...(renamed === undefined ? {} : { renamed }) };
+	return {
+		kind: "alter",
+		table,
+		rereads,
+		onlyAdds,
+		moves: MOVES.test(rest),
+		...(renamed === undefined ? {} : { renamed }),
+	};
 }
 
 /** Whether a column is added that old rows have another value in than NULL. */

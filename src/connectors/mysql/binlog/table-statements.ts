@@ -64,7 +64,7 @@ export class TableStatements {
 				if (statement.selects) this.rows({ kind: "rows", table: statement.table, schemas: [statement.table.schema] });
 				return async () => {
 					if (statement.replaces) this.#gone(table, "drop");
-					await this.#redescribed([table], "create", false);
+					await this.#redescribed([table], { kind: "create", rereads: false });
 				};
 			}
 			case "alter": {
@@ -72,7 +72,7 @@ export class TableStatements {
 				const renamed = statement.renamed === undefined ? undefined : followed(statement.renamed);
 				if (table !== undefined && statement.moves) this.#refuseByPlace(table);
 				if (statement.renamed === undefined)
-					return table === undefined ? null : () => this.#redescribed([table], "alter", statement.rereads);
+					return table === undefined ? null : () => this.#redescribed([table], statement);
 				return this.#renames([table, renamed]);
 			}
 			case "drop": {
@@ -105,7 +105,7 @@ export class TableStatements {
 	/** Names that lost their table or got another one: what they stand for is asked of the server. */
 	#renames(tables: readonly (FollowedTable | undefined)[]): (() => Promise<void>) | null {
 		const affected = [...new Set(tables.filter((table) => table !== undefined))];
-		return affected.length === 0 ? null : () => this.#redescribed(affected, "rename", true);
+		return affected.length === 0 ? null : () => this.#redescribed(affected, { kind: "rename", rereads: true });
 	}
 
 	#allGone(tables: readonly FollowedTable[]): void {
@@ -131,11 +131,14 @@ export class TableStatements {
 		this.#host.emit({ kind: "truncate", table: table.seen ?? table.table, transaction: this.#host.changes() });
 	}
 
-	async #redescribed(tables: readonly FollowedTable[], statement: string, rereads: boolean): Promise<void> {
+	async #redescribed(
+		tables: readonly FollowedTable[],
+		{ kind, rereads, onlyAdds }: { readonly kind: string; readonly rereads: boolean; readonly onlyAdds?: boolean },
+	): Promise<void> {
 		if (this.#host.isPassed()) return;
 		this.#host.flush();
 		const before = tables.map((table) => table.seen ?? table.table);
-		const isBack = tables.map((table) => table.seen === null && statement === "create");
+		const isBack = tables.map((table) => table.seen === null && kind === "create");
 		await this.#host.tables.describe(tables);
 		for (const [index, table] of tables.entries()) {
 			const was = before[index]!;
@@ -143,7 +146,14 @@ export class TableStatements {
 			const after = table.catalog === null ? null : table.table;
 			table.seen = after;
 			if (after === null || rereads || isBack[index] || !sameColumns(was, after))
-				this.#changed({ kind: "schema", before: was, after, rereads: after !== null && rereads, statement });
+				this.#changed({
+					kind: "schema",
+					before: was,
+					after,
+					rereads: after !== null && rereads,
+					...(onlyAdds === undefined ? {} : { onlyAdds }),
+					statement: kind,
+				});
 		}
 	}
 
