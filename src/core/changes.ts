@@ -101,6 +101,13 @@ export interface ChangeRequest {
 	readonly tables: readonly SourceTable[];
 	readonly types: (table: TableName) => TypePolicy;
 	readonly before: BeforeImages | ((table: TableName) => BeforeImages);
+	/** Up to where whoever asks has all changes of a table: a source may leave them out. */
+	readonly knownUntil?: (table: TableName) => string | undefined;
+	/**
+	 * Tables that whoever asks can read anew. Where the columns of their rows can't be known, a `ChangedSchema` without
+	 * `after` that `rereads` is the last that comes of them, in place of E_SCHEMA_AMBIGUOUS.
+	 */
+	readonly canReadAnew?: (table: TableName) => boolean;
 	/** Batches of a table are given when a set of transactions has so many rows or bytes, or is so old. */
 	readonly flush: { readonly seconds: number; readonly rows: number; readonly bytes: number };
 	/** Only a look: nothing is kept for the reader, and nothing that is kept for others is used up. */

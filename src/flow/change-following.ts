@@ -8,7 +8,7 @@ import {
 	qualified,
 } from "../core/index.ts";
 import type { ChangeCommits } from "./change-commits.ts";
-import { type CaptureContext, refuseToLose } from "./change-context.ts";
+import { type CaptureContext, isRepeatable, refuseToLose } from "./change-context.ts";
 import { ChangeFlush, type Flushed } from "./change-flush.ts";
 import { advance, forgettable, startingFrom, withoutTable } from "./change-state.ts";
 import type { TableTask } from "./task.ts";
@@ -45,6 +45,8 @@ export class LogFollowing {
 			tables: followed.map(([, task]) => task.table),
 			types: (name) => tasks.get(qualified(name))!.types,
 			before: (name) => (tasks.get(qualified(name))?.beforeImages === true ? "all" : "key-changes"),
+			canReadAnew: (name) => isRepeatable(tasks.get(qualified(name))!),
+			knownUntil: (name) => start.tables[qualified(name)]?.from,
 			flush,
 			...(until === undefined ? {} : { until }),
 			...(signal === undefined ? {} : { signal }),

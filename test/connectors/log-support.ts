@@ -40,6 +40,9 @@ export interface FollowOptions {
 	readonly before?: BeforeImages;
 	readonly reader?: string;
 	readonly looks?: boolean;
+	/** Of every table. */
+	readonly knownUntil?: string;
+	readonly canReadAnew?: boolean;
 	/** Tell the source that each boundary is durable. */
 	readonly acknowledges?: boolean;
 	readonly flush?: { readonly seconds: number; readonly rows: number; readonly bytes: number };
@@ -78,6 +81,8 @@ export async function follow(source: Source, tables: readonly SourceTable[], opt
 		types: () => types,
 		before,
 		flush: options.flush ?? { seconds: 3600, rows: 1_000_000, bytes: 1e9 },
+		...(options.knownUntil === undefined ? {} : { knownUntil: () => options.knownUntil }),
+		canReadAnew: () => options.canReadAnew === true,
 		...(options.looks === undefined ? {} : { looks: options.looks }),
 		...(options.signal === undefined ? {} : { signal: options.signal }),
 	});

@@ -59,9 +59,11 @@ async function reading(from = "mysql-bin.000001"): Promise<Reading> {
 			at: { file: "mysql-bin.000001", offset: 4 },
 		}),
 		loadCharset: async () => undefined,
+		end: async () => ({ file: "mysql-bin.000001", offset: 4 }),
+		statements: async () => [],
 	};
 	const tables = await FollowedTables.of([TABLE], () => DEFAULT_TYPE_POLICY, dictionary, {
-		...{ folds: false, before: "all", emit },
+		...{ folds: false, before: "all", emit, knownUntil: () => null },
 	});
 	const reader = new LogReader({
 		...{ flavour: "mysql", tables, emit, checksums: true, server: made.SERVER_UUID },

@@ -17,8 +17,9 @@ import { describeTable } from "../describe.ts";
 import { placeTakesProcess } from "../log-place.ts";
 import { Charsets } from "./charsets.ts";
 import { Dump, type DumpStart } from "./dump.ts";
-import { type DescribedTable, type Dictionary, FollowedTables } from "./followed-tables.ts";
-import { parseGtids } from "./gtid.ts";
+import type { DescribedTable, Dictionary, KnownUntil, LoggedStatement } from "./followed-table.ts";
+import { FollowedTables } from "./followed-tables.ts";
+import { MysqlGtids, parseGtids } from "./gtid.ts";
 import { checkLog, logRights } from "./log-check.ts";
 import { logEnd, logFiles, retentionSeconds, serverName } from "./log-files.ts";
 import { LogReader } from "./log-reader.ts";
@@ -30,7 +31,8 @@ import {
 	formatLogPosition,
 	type LogPosition,
 } from "./position.ts";
-import { LogStream } from "./stream.ts";
+import { type StatementScan, scanStatements } from "./statement-scan.ts";
+import { LogStream, stopped } from "./stream.ts";
 
 /** What the log needs of its source. */
 export interface LogConnections {
@@ -98,23 +100,28 @@ export class MysqlChangeLog implements ChangeLog {
 		const emit = (event: ChangeEvent) => {
 			emitted.push(event);
 		};
-		const dictionary = await this.#dictionary();
-		const { before } = request;
+		const dictionary = await this.#dictionary(request);
+		const { before, canReadAnew } = request;
 		const tables = await FollowedTables.of(request.tables, request.types, dictionary, {
 			folds: foldsNames,
 			before,
+			...(canReadAnew === undefined ? {} : { canReadAnew }),
 			emit,
+			knownUntil: (name) => {
+				const known = request.knownUntil?.(name);
+				return known === undefined ? null : knownOn(decodeLogPosition(known), server);
+			},
 		});
 		const start: DumpStart =
 			from.file === "" ? { gtids: parseGtids(from.gtid ?? "", flavour) } : (from.prepared ?? startOf(from));
-		const [row] = await connection.rows("SELECT @@global.binlog_checksum");
+		const checksums = await hasChecksums(connection);
 		const dump = await Dump.open(connection, start, { reader: request.reader });
 		const reader = new LogReader({
 			flavour,
 			tables,
 			from,
 			server,
-			checksums: row?.[0] !== "NONE",
+			checksums,
 			flush: request.flush,
 			emit,
 		});
@@ -129,13 +136,13 @@ export class MysqlChangeLog implements ChangeLog {
 				tables.abandon();
 				reader.close();
 			},
-			kill: (threadId) => this.#connections.ask((asked) => asked.rows(`KILL ${threadId}`)).then(() => undefined),
+			kill: (threadId) => this.#kill(threadId),
 			...(until === undefined ? {} : { until }),
 			...(signal === undefined ? {} : { signal }),
 		});
 	}
 
-	async #dictionary(): Promise<Dictionary> {
+	async #dictionary({ reader, signal }: ChangeRequest): Promise<Dictionary> {
 		const { ask } = this.#connections;
 		this.#charsets ??= ask((connection) => Charsets.read(connection));
 		const charsets = await this.#charsets;
@@ -143,7 +150,42 @@ export class MysqlChangeLog implements ChangeLog {
 			charsets,
 			describe: (tables) => ask((connection) => describeFollowed(connection, tables)),
 			loadCharset: (name) => ask((connection) => charsets.load(connection, name)),
+			end: () => ask(logEnd),
+			statements: (from, until, isWanted) =>
+				this.#statements({ from, until, isWanted, reader: `${reader}:statements` }, signal),
 		};
+	}
+
+	/** Reads a part of the log a second time, for its statements alone. */
+	async #statements(
+		{ from, until, isWanted, reader }: Pick<StatementScan, "from" | "until" | "isWanted"> & { readonly reader: string },
+		signal: AbortSignal | undefined,
+	): Promise<readonly LoggedStatement[]> {
+		if (comparePlaces(from, until) >= 0) return [];
+		const connection = await this.#connections.open();
+		const { flavour } = connection.server;
+		try {
+			const checksums = await hasChecksums(connection);
+			const dump = await Dump.open(connection, from, { reader });
+			const abort = () => dump.interrupt(stopped(signal));
+			signal?.addEventListener("abort", abort, { once: true });
+			try {
+				if (signal?.aborted) throw stopped(signal);
+				return await scanStatements({ dump, flavour, from, until, checksums, isWanted });
+			} finally {
+				signal?.removeEventListener("abort", abort);
+				dump.close();
+				await this.#kill(dump.threadId).catch(() => undefined);
+			}
+		} catch (error) {
+			connection.destroy();
+			throw error;
+		}
+	}
+
+	/** Ends the session of a dump at the server, which would notice its end only with the next event. */
+	async #kill(threadId: number): Promise<void> {
+		await this.#connections.ask((connection) => connection.rows(`KILL ${threadId}`));
 	}
 
 	headroom(from: string): Promise<LogHeadroom> {
@@ -178,6 +220,18 @@ export class MysqlChangeLog implements ChangeLog {
 			];
 		});
 	}
+}
+
+/** What a position says on this server; null when nothing. MariaDB's GTIDs tell no place among those of other domains. */
+function knownOn({ file, offset, gtid, ...known }: LogPosition, server: string): KnownUntil | null {
+	if (file !== "" && (known.server === undefined || known.server === server)) return { file, offset };
+	const gtids = gtid?.includes(":") ? parseGtids(gtid, "mysql") : null;
+	return gtids instanceof MysqlGtids ? { gtids } : null;
+}
+
+async function hasChecksums(connection: MysqlConnection): Promise<boolean> {
+	const [row] = await connection.rows("SELECT @@global.binlog_checksum");
+	return row?.[0] !== "NONE";
 }
 
 /** The event before the position comes first, as proof. */

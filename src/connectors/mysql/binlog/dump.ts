@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import { hostname } from "node:os";
 import { HeadraceError } from "../../../core/index.ts";
@@ -28,7 +28,7 @@ const OFFSET_32_BITS_MAX = 0xffffffff;
 export type DumpStart = { readonly file: string; readonly offset: number } | { readonly gtids: GtidSet };
 
 export interface DumpOptions {
-	/** Names who reads: the id under which the server knows it is derived from this and the host. */
+	/** Names who reads, for people. */
 	readonly reader: string;
 	readonly heartbeatMs?: number;
 }
@@ -66,8 +66,10 @@ export class Dump {
 	 */
 	static async open(connection: MysqlConnection, start: DumpStart, options: DumpOptions): Promise<Dump> {
 		const heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
-		for (const statement of settings(connection, start, heartbeatMs, options.reader)) await connection.rows(statement);
-		const serverId = await freeServerId(connection, options.reader);
+		// A server ends the dump of whoever has the id that another one comes with: two projects may name a pipeline alike.
+		const own = `${options.reader}\0${randomUUID()}`;
+		for (const statement of settings(connection, start, heartbeatMs, own)) await connection.rows(statement);
+		const serverId = await freeServerId(connection, own);
 		const socket = connection.takeOver();
 		const dump = new Dump(connection, socket, heartbeatMs);
 		try {
@@ -202,10 +204,13 @@ function serverError(bytes: Buffer, start: number, end: number): ServerError {
 }
 
 const ER_MASTER_FATAL_ERROR_READING_BINLOG = 1236;
+/** MariaDB: another replica has come with this one's id. */
+const ER_SLAVE_SAME_ID = 4052;
 
 /** What a server answers to a dump that it can't give; its messages name files and GTIDs, never values. */
 export function dumpError({ errno, sqlMessage }: { errno: number; sqlMessage: string }): HeadraceError | null {
-	if (errno !== ER_MASTER_FATAL_ERROR_READING_BINLOG && !(errno >= 1940 && errno <= 1960)) return null;
+	const isDumps = errno === ER_MASTER_FATAL_ERROR_READING_BINLOG || errno === ER_SLAVE_SAME_ID;
+	if (!isDumps && !(errno >= 1940 && errno <= 1960)) return null;
 	const said = `the server says: ${sqlMessage}`;
 	if (/not in the master's binlog|diverged|errant|has more GTIDs|alternate history/i.test(sqlMessage))
 		return new HeadraceError("E_ERRANT", `the log does not hold the transactions up to the position; ${said}`);
@@ -247,7 +252,6 @@ function settings(connection: MysqlConnection, start: DumpStart, heartbeatMs: nu
 		...common,
 		"SET @source_binlog_checksum = @@global.binlog_checksum",
 		`SET @source_heartbeat_period = ${heartbeat}`,
-		// A server with this id that is still sending to a reader that has died is ended.
 		`SET @slave_uuid = ${quoteString(text)}, @replica_uuid = ${quoteString(text)}`,
 	];
 }

@@ -30,6 +30,8 @@ export interface KnownTable {
 	readonly table: SourceTable;
 	/** All columns as the catalog had them then, also those that may not be read; null when it has no such table. */
 	readonly catalog: CatalogTable | null;
+	/** Places in the catalog's columns of those that there are no more; absent for none. */
+	readonly gone?: ReadonlySet<number>;
 	readonly policy: TypePolicy;
 }
 
@@ -122,20 +124,32 @@ export function layoutOf(map: TableMap, known: KnownTable, charsets: Charsets): 
 	};
 }
 
-/** Without names the place of a column is all there is: it is taken only when everything else agrees. */
-function proveByPlace(map: TableMap, { table, catalog }: KnownTable, charsets: Charsets): void {
-	const place = qualified(table.name);
+/** Whether the catalog's columns can be those of the log, each at its place. */
+export function fitsByPlace(map: TableMap, { catalog, gone }: KnownTable, charsets: Charsets): boolean {
 	const found = catalog?.columns ?? [];
-	const fits =
+	return (
 		found.length === map.columns.length &&
-		map.columns.every((log, index) => {
-			const native = nativeOfCatalog(found[index]!);
-			return native !== null && agrees(log, native, charsetOf(log, found[index], charsets));
-		});
-	if (fits) return;
-	throw new HeadraceError(
+		map.columns.every((log, index) => gone?.has(index) === true || agreesByPlace(log, found[index]!, charsets))
+	);
+}
+
+/** Whether a column of the catalog can be one of the log that has no name. */
+export function agreesByPlace(log: LogColumn, column: TableColumn, charsets: Charsets): boolean {
+	const native = nativeOfCatalog(column);
+	return native !== null && agrees(log, native, charsetOf(log, column, charsets));
+}
+
+/** Without names the place of a column is all there is: it is taken only when everything else agrees. */
+function proveByPlace(map: TableMap, known: KnownTable, charsets: Charsets): void {
+	if (fitsByPlace(map, known, charsets)) return;
+	throw unknownColumns(map, known);
+}
+
+export function unknownColumns(map: TableMap, { table }: Pick<KnownTable, "table">): HeadraceError {
+	const place = qualified(table.name);
+	return new HeadraceError(
 		"E_SCHEMA_AMBIGUOUS",
-		`the log's rows of ${place} have ${map.columns.length} columns without names, which are not those that the table has now`,
+		`the log's rows of ${place} have ${map.columns.length} columns without names, which may not be those that the table has now`,
 		{ table: place },
 	);
 }

@@ -94,7 +94,7 @@ const SETTINGS: readonly Setting[] = [
 		wanted: (value) => value === "FULL",
 		severity: "warning",
 		message: (value) =>
-			`binlog_row_metadata is ${value}: columns are known by their place, and a change of them stops the stream`,
+			`binlog_row_metadata is ${value}: columns are known by their place, and after a change of them a table may be read anew`,
 		remedy: "SET GLOBAL binlog_row_metadata = 'FULL'; -- and in the server's configuration",
 	},
 	{
@@ -116,7 +116,7 @@ async function checkSettings(connection: MysqlConnection): Promise<Finding[]> {
 			findings.push({
 				severity: "warning",
 				message:
-					"the log does not name columns: they are known by their place, and a change of them may stop the stream",
+					"the log does not name columns: they are known by their place, and after a change of them a table may be read anew",
 			});
 		if (value === undefined) continue;
 		findings.push(

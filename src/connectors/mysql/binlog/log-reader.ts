@@ -10,6 +10,7 @@ import {
 	readQuery,
 	readTaggedGtid,
 } from "./event.ts";
+import type { FollowedTable } from "./followed-table.ts";
 import type { FollowedTables } from "./followed-tables.ts";
 import type { GtidSet } from "./gtid.ts";
 import { inflateEvent } from "./inflate.ts";
@@ -75,7 +76,11 @@ export class LogReader {
 	constructor(options: LogReaderOptions) {
 		const { from, flavour } = options;
 		this.#options = options;
-		this.#logRows = new LogRows(options);
+		this.#logRows = new LogRows({
+			...options,
+			place: () => this.#cursor.place,
+			wanted: (table) => this.#wanted(table),
+		});
 		this.#checksums = options.checksums;
 		this.#cursor = new LogCursor(from, options.server, flavour);
 		this.#told = encodeLogPosition(from);
@@ -84,6 +89,7 @@ export class LogReader {
 			emit: options.emit,
 			isPassed: () => this.#isPassed,
 			place: () => this.#cursor.place,
+			wanted: (table) => this.#wanted(table),
 			flush: () => this.#logRows.flush(),
 			forgetMaps: () => this.#logRows.forgetMaps(),
 			changes: () => this.#changes(),
@@ -121,6 +127,12 @@ export class LogReader {
 	/** Whether what comes was read before: up to the position, or as a transaction that its GTIDs have. */
 	get #isPassed(): boolean {
 		return this.#cursor.isBehind || this.#group?.isKnown === true;
+	}
+
+	/** The table when its changes that lie here are wanted: unless whoever follows it knows them. */
+	#wanted(table: FollowedTable | undefined): FollowedTable | undefined {
+		const isKnown = table?.isKnown(this.#cursor.place, this.#group?.gtid?.gtid);
+		return isKnown || table?.isLost ? undefined : table;
 	}
 
 	#position(): string {

@@ -1,9 +1,11 @@
 import { type ChangedSchema, type ChangeEvent, HeadraceError, qualified } from "../../../core/index.ts";
 import { corrupt } from "./bytes.ts";
 import type { FormatDescription, LogEvent } from "./event.ts";
-import type { FollowedTable, FollowedTables } from "./followed-tables.ts";
+import type { FollowedTable, LogPlace } from "./followed-table.ts";
+import type { FollowedTables } from "./followed-tables.ts";
+import { unknownColumns } from "./layout.ts";
 import { readRows, type rowsForm } from "./rows-event.ts";
-import { readTableId, readTableMap } from "./table-map.ts";
+import { readTableId, readTableMap, type TableMap } from "./table-map.ts";
 
 /** Batches that are being filled may hold so many bytes together, however many tables they are of. */
 const OPEN_BATCH_BYTES_MAX = 64 << 20;
@@ -13,12 +15,18 @@ export interface LogRowsOptions {
 	readonly flavour: "mariadb" | "mysql";
 	readonly tables: FollowedTables;
 	readonly emit: (event: ChangeEvent) => void;
+	readonly place: () => LogPlace;
+	/** The table when its changes that lie here are wanted. */
+	readonly wanted: (table: FollowedTable | undefined) => FollowedTable | undefined;
 }
 
-/** A table's description as it was seen last under its id; null followed: its rows are not wanted. */
+/** A table's description as it was seen last under its id. */
 interface SeenMap {
 	readonly body: Buffer;
+	/** Null: its rows are not wanted. */
 	readonly followed: FollowedTable | null;
+	/** They were not, since they were known: those of later may be. */
+	readonly known: FollowedTable | undefined;
 	readonly columnCount: number;
 }
 
@@ -59,14 +67,17 @@ export class LogRows {
 	 * @throws E_CORRUPT_EVENT, E_SCHEMA_AMBIGUOUS
 	 */
 	tableMap(event: LogEvent): (() => Promise<void>) | null {
-		const { tables, flavour } = this.#options;
+		const { tables, flavour, wanted } = this.#options;
 		const { id, next } = readTableId(event, this.#format);
 		const seen = this.#maps.get(id);
 		const body = event.bytes.subarray(next, event.bodyEnd);
-		if (seen?.body.equals(body)) return null;
+		const isSame = seen?.body.equals(body) === true;
+		if (isSame && (seen.known === undefined || wanted(seen.known) === undefined)) return null;
 		const map = readTableMap(event, this.#format, flavour);
-		const followed = tables.get({ schema: map.schema, name: map.table }) ?? null;
-		const kept = { body: Buffer.from(body), followed, columnCount: map.columns.length };
+		const table = tables.get({ schema: map.schema, name: map.table });
+		const followed = wanted(table) ?? null;
+		const known = followed === null ? table : undefined;
+		const kept = { body: Buffer.from(body), followed, known, columnCount: map.columns.length };
 		if (followed === null) {
 			this.#maps.set(id, kept);
 			return null;
@@ -76,14 +87,34 @@ export class LogRows {
 			this.#maps.set(id, kept);
 			if (changed !== null) this.#changed(changed);
 		};
-		const missing = tables.missingCharsets(map, followed);
-		if (missing.length > 0)
+		const missing = () => tables.missingCharsets(map, followed);
+		const at = this.#options.place();
+		const fits = tables.fits(map, followed, at);
+		if (!fits || missing().length > 0)
 			return async () => {
-				await tables.loadCharsets(missing);
-				ready();
+				if (fits || (await tables.recall(map, followed, at))) {
+					await tables.loadCharsets(missing());
+					ready();
+				} else {
+					this.#lose(map, followed);
+					this.#maps.set(id, kept);
+				}
 			};
 		ready();
 		return null;
+	}
+
+	/**
+	 * The columns of these rows can't be known: the table is read anew, or nothing goes on.
+	 * @throws E_SCHEMA_AMBIGUOUS
+	 */
+	#lose(map: TableMap, followed: FollowedTable): void {
+		if (!this.#options.tables.canReadAnew(followed)) throw unknownColumns(map, followed);
+		const before = followed.seen ?? followed.table;
+		this.#changed({ kind: "schema", before, after: null, rereads: true, statement: "alter" });
+		followed.images?.abandon();
+		followed.images = null;
+		followed.isLost = true;
 	}
 
 	#changed(event: ChangedSchema): void {
@@ -100,7 +131,7 @@ export class LogRows {
 		const seen = this.#maps.get(readTableId(event, this.#format).id);
 		if (seen === undefined) throw corrupt("rows of a table that it has not described");
 		const { followed, columnCount } = seen;
-		if (followed === null) return null;
+		if (followed === null || followed.isLost) return null;
 		const transaction = begins();
 		const count = followed.images!.take({ ...readRows(event, form, this.#format, columnCount), transaction });
 		if (this.#open.has(followed)) return count;

@@ -9,7 +9,7 @@ export interface SqlWord {
 
 const BACKTICK = "`";
 /** Statements are as long as max_allowed_packet; what tells their kind stands in front. */
-const WORDS_MAX = 20_000;
+export const WORDS_MAX = 20_000;
 
 /**
  * Cuts a statement into words, with comments left out; what stands in `/*!50000 … *\/` and `/*M! … *\/` counts, since

@@ -1,5 +1,6 @@
 import type { TableName } from "../../../core/index.ts";
-import { type SqlWord, sqlWords } from "./sql-words.ts";
+import { type ColumnChanges, readAlterClauses } from "./alter-clauses.ts";
+import { type SqlWord, sqlWords, WORDS_MAX } from "./sql-words.ts";
 
 /** What a statement of the log does, as far as whoever follows rows has to know. */
 export type Statement =
@@ -15,8 +16,10 @@ export type Statement =
 			readonly rereads: boolean;
 			/** Columns that were there keep their values. */
 			readonly onlyAdds: boolean;
-			/** Columns may have got another name or place. */
-			readonly moves: boolean;
+			/** All that it does to columns, by name; null when its text does not tell. */
+			readonly columns: ColumnChanges | null;
+			/** Names that no column of before has afterwards; null when the text has others than it tells. */
+			readonly gone: readonly string[] | null;
 			readonly renamed?: TableName;
 	  }
 	| { readonly kind: "drop"; readonly tables: readonly TableName[] }
@@ -90,6 +93,10 @@ class Words {
 
 	has(...words: readonly string[]): boolean {
 		return this.all.some((word, index) => index >= this.#at && word.kind === "word" && words.includes(word.text));
+	}
+
+	left(): readonly SqlWord[] {
+		return this.all.slice(this.#at);
 	}
 
 	/** The rest, as upper-case words with marks; names and strings are one letter each, which no rule looks at. */
@@ -167,9 +174,9 @@ function create(words: Words): Statement {
  */
 const REREADS =
 	/\b(?:MODIFY|CHANGE|RENAME COLUMN|CONVERT|GENERATED|IMPORT|DISCARD|EXCHANGE|(?:DROP|TRUNCATE|COALESCE) PARTITION)\b|\bAS \(|\bADD (?:SYSTEM|PERIOD)\b/;
-/** A column renamed, moved, or one dropped where another one was added. */
-const MOVES =
-	/\b(?:CHANGE|MODIFY|RENAME COLUMN|FIRST|AFTER)\b|\bDROP (?!INDEX\b|KEY\b|FOREIGN\b|PRIMARY\b|CONSTRAINT\b|CHECK\b|PARTITION\b)/;
+/** A column dropped or renamed. */
+const GOES =
+	/\bRENAME COLUMN\b|\bDROP (?!INDEX\b|KEY\b|FOREIGN\b|PRIMARY\b|CONSTRAINT\b|CHECK\b|PARTITION\b|DEFAULT\b)/;
 /** What an ADD adds when it is no column. */
 const NOT_COLUMNS = /^(?:CONSTRAINT|PRIMARY|UNIQUE|INDEX|KEY|FULLTEXT|SPATIAL|FOREIGN|CHECK|PARTITION|VECTOR)$/;
 
@@ -179,18 +186,18 @@ function alter(words: Words): Statement {
 	words.skip("IF", "EXISTS");
 	const table = words.table();
 	if (table === undefined) return OTHER;
+	// What stands behind is not known.
+	const columns = words.all.length < WORDS_MAX ? readAlterClauses(words.left()) : null;
 	const rest = words.rest();
 	const onlyAdds = !REREADS.test(rest);
 	const rereads = !onlyAdds || addsValues(rest);
 	const renamed = renamedTo(words);
-	return {
-		kind: "alter",
-		table,
-		rereads,
-		onlyAdds,
-		moves: MOVES.test(rest),
-		...(renamed === undefined ? {} : { renamed }),
-	};
+	const gone = columns === null ? (GOES.test(rest) ? null : []) : goneNames(columns);
+	return { kind: "alter", table, rereads, onlyAdds, columns, gone, ...(renamed === undefined ? {} : { renamed }) };
+}
+
+function goneNames({ dropped, renamed }: ColumnChanges): string[] {
+	return [...dropped, ...renamed.map(([from]) => from)];
 }
 
 /** Whether a column is added that old rows have another value in than NULL. */

@@ -125,7 +125,7 @@ function* taken(emitted: ChangeEvent[]): Generator<ChangeEvent, void, undefined>
 	while (emitted.length > 0) yield emitted.shift()!;
 }
 
-function stopped(signal: AbortSignal | undefined): HeadraceError {
+export function stopped(signal: AbortSignal | undefined): HeadraceError {
 	const reason: unknown = signal?.reason;
 	return reason instanceof HeadraceError ? reason : new HeadraceError("E_STOPPED", "the change log was stopped");
 }

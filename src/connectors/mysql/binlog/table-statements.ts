@@ -1,6 +1,13 @@
-import { type ChangedSchema, type ChangeEvent, HeadraceError, qualified, type TableName } from "../../../core/index.ts";
-import { type FollowedTable, type FollowedTables, type LogPlace, sameColumns } from "./followed-tables.ts";
-import { comparePlaces } from "./position.ts";
+import {
+	type ChangedSchema,
+	type ChangeEvent,
+	HeadraceError,
+	qualified,
+	type SourceTable,
+	type TableName,
+} from "../../../core/index.ts";
+import type { FollowedTable, LogPlace } from "./followed-table.ts";
+import { type FollowedTables, sameColumns } from "./followed-tables.ts";
 import type { Statement } from "./statement.ts";
 
 /** A statement that makes, changes or empties tables. */
@@ -16,12 +23,22 @@ export interface StatementHost {
 	/** Whether they were read before. */
 	readonly isPassed: () => boolean;
 	readonly place: () => LogPlace;
+	/** The table when its changes that lie here are wanted. */
+	readonly wanted: (table: FollowedTable | undefined) => FollowedTable | undefined;
 	/** Hands over the rows of before. */
 	readonly flush: () => void;
 	/** What the log says of its tables holds no longer. */
 	readonly forgetMaps: () => void;
 	/** Notes that the transaction which is open changes a table; gives which one it is, see ChangedRows. */
 	readonly changes: () => number;
+}
+
+/** What a statement that changes a table may have done to its columns: see Statement. */
+interface Described {
+	readonly kind: string;
+	readonly rereads: boolean;
+	readonly onlyAdds?: boolean;
+	readonly gone?: readonly string[] | null;
 }
 
 /** What statements, which are in the log as text, do to the tables that are followed. */
@@ -38,7 +55,7 @@ export class TableStatements {
 		const place = textOf(this.#host.place());
 		if (
 			table !== undefined
-				? this.#host.tables.get(table) === undefined
+				? this.#host.wanted(this.#host.tables.get(table)) === undefined
 				: !schemas.some((name) => this.#host.tables.hasSchema(name))
 		)
 			return;
@@ -52,7 +69,7 @@ export class TableStatements {
 
 	/** What a statement does to followed tables; null when it is about none. */
 	of(statement: TableStatement): (() => Promise<void>) | null {
-		const followed = (name: TableName) => this.#host.tables.get(name);
+		const followed = (name: TableName) => this.#host.wanted(this.#host.tables.get(name));
 		switch (statement.kind) {
 			case "truncate": {
 				const table = followed(statement.table);
@@ -70,7 +87,6 @@ export class TableStatements {
 			case "alter": {
 				const table = followed(statement.table);
 				const renamed = statement.renamed === undefined ? undefined : followed(statement.renamed);
-				if (table !== undefined && statement.moves) this.#refuseByPlace(table);
 				if (statement.renamed === undefined)
 					return table === undefined ? null : () => this.#redescribed([table], statement);
 				return this.#renames([table, renamed]);
@@ -80,26 +96,14 @@ export class TableStatements {
 				return tables.length === 0 ? null : async () => this.#allGone(tables);
 			}
 			case "drop-schema": {
-				const tables = this.#host.tables.inSchema(statement.schema);
+				const tables = this.#host.tables
+					.inSchema(statement.schema)
+					.filter((table) => this.#host.wanted(table) !== undefined);
 				return tables.length === 0 ? null : async () => this.#allGone(tables);
 			}
 			case "rename":
 				return this.#renames(statement.pairs.flat().map(followed));
 		}
-	}
-
-	/**
-	 * Columns that the log does not name are those of the catalog, which was asked when the log was already behind this
-	 * statement: the rows before it may have got the wrong names.
-	 */
-	#refuseByPlace(table: FollowedTable): void {
-		if (this.#host.isPassed() || !table.readByPlace || comparePlaces(this.#host.place(), table.describedAt) > 0) return;
-		const place = qualified(table.name);
-		throw new HeadraceError(
-			"E_SCHEMA_AMBIGUOUS",
-			`columns of ${place} got other names or places at ${textOf(this.#host.place())}, and the log does not name those of the rows before`,
-			{ table: place },
-		);
 	}
 
 	/** Names that lost their table or got another one: what they stand for is asked of the server. */
@@ -131,10 +135,11 @@ export class TableStatements {
 		this.#host.emit({ kind: "truncate", table: table.seen ?? table.table, transaction: this.#host.changes() });
 	}
 
-	async #redescribed(
-		tables: readonly FollowedTable[],
-		{ kind, rereads, onlyAdds }: { readonly kind: string; readonly rereads: boolean; readonly onlyAdds?: boolean },
-	): Promise<void> {
+	/**
+	 * `gone`: names whose columns are others now, if there are such: the rows that are there have nothing of what they had
+	 * under them, which descriptions of before and after need not show. Null when they are not known.
+	 */
+	async #redescribed(tables: readonly FollowedTable[], { kind, gone = [], ...changes }: Described): Promise<void> {
 		if (this.#host.isPassed()) return;
 		this.#host.flush();
 		const before = tables.map((table) => table.seen ?? table.table);
@@ -145,6 +150,9 @@ export class TableStatements {
 			this.#forget(table);
 			const after = table.catalog === null ? null : table.table;
 			table.seen = after;
+			const replaced = gone?.filter((name) => hasColumn(after, name)) ?? [];
+			const rereads = changes.rereads || gone === null || replaced.length > 0;
+			const onlyAdds = replaced.length > 0 ? false : changes.onlyAdds;
 			if (after === null || rereads || isBack[index] || !sameColumns(was, after))
 				this.#changed({
 					kind: "schema",
@@ -161,6 +169,10 @@ export class TableStatements {
 		this.#host.flush();
 		this.#host.emit(event);
 	}
+}
+
+function hasColumn(table: SourceTable | null, name: string): boolean {
+	return table?.columns.some((column) => column.name.toLowerCase() === name.toLowerCase()) === true;
 }
 
 function textOf({ file, offset }: LogPlace): string {

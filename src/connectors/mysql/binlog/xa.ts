@@ -1,7 +1,7 @@
 import { MessageSpools, type MessageSpoolsOptions } from "../../../formats/index.ts";
 import { ByteReader } from "./bytes.ts";
 import { type LogEvent, readEvent } from "./event.ts";
-import type { LogPlace } from "./followed-tables.ts";
+import type { LogPlace } from "./followed-table.ts";
 
 /** The events of a transaction that is being prepared, or is prepared: kept until it is known what becomes of them. */
 export class PreparedEvents {
