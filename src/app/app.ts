@@ -44,7 +44,15 @@ import type {
 } from "./api.ts";
 import { waitingAlert } from "./api.ts";
 import { standingFindings } from "./change-standing.ts";
-import { type ChangeProject, changesOf, holdPipeline, pauseOf, requestChange, stateOf } from "./change-verbs.ts";
+import {
+	type ChangeProject,
+	changesOf,
+	holdPipeline,
+	leaseIsHeld,
+	pauseOf,
+	requestChange,
+	stateOf,
+} from "./change-verbs.ts";
 import { compactPipeline } from "./compact.ts";
 import { lateMessage, lateTables } from "./freshness.ts";
 import { openHistory } from "./history.ts";
@@ -257,7 +265,7 @@ class LocalApp implements App {
 			await look(subject, async () => {
 				const rows = await session.destination.positions(pipeline.name);
 				const row = rows.find(({ stream }) => stream === CHANGES_STREAM);
-				return standingFindings(pipeline, log, row);
+				return standingFindings(pipeline, log, row, () => leaseIsHeld(this.#state, pipeline));
 			});
 		}
 		await look(pipeline.name, () => this.#unfinished(pipeline));

@@ -43,7 +43,7 @@ const ORDERS = { "shop.orders": {} };
 const PAUSED = { ...ORDERS, "shop.items": { state: "paused" as const, from: "40" } };
 
 async function found(given: Given, at: number, tables: ChangesPosition["tables"] = ORDERS): Promise<Finding> {
-	const findings = await standingFindings(PIPELINE, logOf(given), known(at, tables));
+	const findings = await standingFindings(PIPELINE, logOf(given), known(at, tables), async () => false);
 	expect(findings).toHaveLength(1);
 	return findings[0]!;
 }
@@ -102,4 +102,25 @@ test("what the source finds wrong with what it keeps for the reader is an error 
 		remedy: "headrace resync shop",
 	});
 	await expect(found({ left: fails("E_CONNECTION_LOST") }, 10)).rejects.toMatchObject({ code: "E_CONNECTION_LOST" });
+});
+
+test("a slot that is past what is known here is no fault while somebody follows", async () => {
+	const asked: unknown[] = [];
+	const log = {
+		...logOf({ left: () => ({}) }),
+		headroom: async (_from: string, about?: { readonly reader?: string }) => {
+			asked.push(about?.reader);
+			if (about?.reader !== undefined) throw new HeadraceError("E_SLOT_AHEAD", "it is so");
+			return { end: "100", bytesBehind: 90 };
+		},
+	} as ChangeLog;
+	const severityIf = async (isFollowed: boolean) =>
+		(await standingFindings(PIPELINE, log, known(10, ORDERS), async () => isFollowed))[0]?.severity;
+	expect(await severityIf(true)).toBe("ok");
+	expect(asked).toEqual(["shop", undefined]);
+	expect(await severityIf(false)).toBe("error");
+	const status = async (isHeld: boolean) =>
+		await changeStatus("shop", known(10, ORDERS), { log, problem: null }, { ms: 0, isHeld, isPaused: false });
+	expect(await status(true)).toMatchObject({ bytes_behind: 90, problem: null });
+	expect(await status(false)).toMatchObject({ problem: { code: "E_SLOT_AHEAD" } });
 });

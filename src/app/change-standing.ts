@@ -31,8 +31,14 @@ export interface KnownPosition {
  * How a log stands to a position: how far behind it is, and whether it can still be read on from there, or from where a
  * table is that is behind: one that is paused.
  */
-async function standingOf(pipeline: string, log: ChangeLog, position: ChangesPosition): Promise<LogHeadroom> {
+async function standingOf(
+	pipeline: string,
+	log: ChangeLog,
+	position: ChangesPosition,
+	isFollowed: () => Promise<boolean>,
+): Promise<LogHeadroom> {
 	const { at } = position;
+	const about = { reader: pipeline, isFollowed };
 	const held = heldBack(position, log);
 	const beginning = await log.beginning();
 	if (log.compare(at, beginning) < 0)
@@ -40,7 +46,7 @@ async function standingOf(pipeline: string, log: ChangeLog, position: ChangesPos
 			"E_HISTORY_GONE",
 			`the source's log begins at ${log.format(beginning)}, after the position ${log.format(at)}: the changes between them are lost`,
 		);
-	const headroom = await log.headroom(at, { reader: pipeline });
+	const headroom = await readerHeadroom(log, at, about);
 	if (log.compare(at, headroom.end) > 0)
 		throw new HeadraceError(
 			"E_HISTORY_MISMATCH",
@@ -53,8 +59,28 @@ async function standingOf(pipeline: string, log: ChangeLog, position: ChangesPos
 			`the source's log begins at ${log.format(beginning)}, after ${log.format(held.from)}, from which on ${held.table} has no changes: they are lost`,
 			{ pipeline, table: held.table, hint: "Read the table anew: `headrace resync <pipeline> --table <table>`." },
 		);
-	const { end: _end, bytesBehind: _behind, ...left } = await log.headroom(held.from, { reader: pipeline });
+	const { end: _end, bytesBehind: _behind, ...left } = await readerHeadroom(log, held.from, about);
 	return { ...headroom, ...left };
+}
+
+/**
+ * What a source says of a reader's place and of what it keeps for the reader. One that follows has told the source of more
+ * than is known here, which is some seconds old: that is no fault, as it is while nobody follows.
+ */
+export async function readerHeadroom(
+	log: ChangeLog,
+	from: string,
+	about: { readonly reader: string; readonly isFollowed: () => Promise<boolean>; readonly signal?: AbortSignal },
+): Promise<LogHeadroom> {
+	const { reader, isFollowed, signal } = about;
+	const more = signal === undefined ? {} : { signal };
+	try {
+		return await log.headroom(from, { reader, ...more });
+	} catch (thrown) {
+		const isAhead = toHeadraceErrors(thrown).some(({ code }) => code === "E_SLOT_AHEAD");
+		if (!isAhead || !(await isFollowed())) throw thrown;
+		return await log.headroom(from, more);
+	}
 }
 
 /**
@@ -98,7 +124,12 @@ export async function changeStatus(
 	if (log === null) return base;
 	const measured_at = new Date(now.ms).toISOString();
 	try {
-		const { end, bytesBehind, secondsLeft, bytesLeft, bytesKept } = await standingOf(pipeline, log, position);
+		const { end, bytesBehind, secondsLeft, bytesLeft, bytesKept } = await standingOf(
+			pipeline,
+			log,
+			position,
+			async () => now.isHeld,
+		);
 		return {
 			...base,
 			log_end: log.format(end),
@@ -134,11 +165,17 @@ export async function standingFindings(
 	pipeline: CheckedPipeline,
 	log: ChangeLog,
 	known: KnownPosition | undefined,
+	isFollowed: () => Promise<boolean>,
 ): Promise<Finding[]> {
 	const position = known === undefined ? null : changesPosition(known);
 	if (position === null) return [];
 	try {
-		const { bytesBehind, secondsLeft, bytesLeft, bytesKept } = await standingOf(pipeline.name, log, position);
+		const { bytesBehind, secondsLeft, bytesLeft, bytesKept } = await standingOf(
+			pipeline.name,
+			log,
+			position,
+			isFollowed,
+		);
 		const place = `the log can be read on from ${log.format(position.at)}, ${bytesBehind} bytes before its end`;
 		const isBehind = bytesBehind > 0 || heldBack(position, log) !== null;
 		const isShort =

@@ -117,7 +117,8 @@ export async function pauseOf(state: ProjectState, pipeline: Pick<CheckedPipelin
 	return (await state.server.schedules()).find((row) => row.pipeline === pipeline.name)?.paused ?? null;
 }
 
-async function leaseIsHeld(state: ProjectState, pipeline: CheckedPipeline): Promise<boolean> {
+/** Whether a run of the pipeline goes on, anywhere. */
+export async function leaseIsHeld(state: ProjectState, pipeline: Pick<CheckedPipeline, "name">): Promise<boolean> {
 	return (await state.leaseHolder(`pipeline:${pipeline.name}`)) !== null;
 }
 

@@ -1,4 +1,4 @@
-import { followsChanges } from "../app/service/change-watch.ts";
+import { followsLog } from "../app/change-standing.ts";
 import type { ChangeCapture } from "./api.ts";
 import { problemOf } from "./failure.ts";
 import { entryOf } from "./pipelines.ts";
@@ -12,7 +12,7 @@ async function captureOf({ service }: ServerContext, name: string): Promise<Chan
 	const measure = service.changes.measure(name);
 	const headroom = measure?.headroom ?? null;
 	const error = follower?.error ?? measure?.error ?? null;
-	const has = pipeline !== null && followsChanges(pipeline);
+	const has = pipeline !== null && followsLog(pipeline);
 	const isPaused = service.paused(name) !== null;
 	// Of what another server follows, this one knows by its lease.
 	const isElsewhere = !service.leads && (await service.state.leaseHolder(`pipeline:${name}`)) !== null;

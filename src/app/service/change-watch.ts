@@ -9,6 +9,8 @@ import {
 } from "../../core/index.ts";
 import type { Clock } from "../../schedule/index.ts";
 import type { ProjectState } from "../../state/index.ts";
+import { readerHeadroom } from "../change-standing.ts";
+import { leaseIsHeld } from "../change-verbs.ts";
 import { openSource } from "../registry.ts";
 import { connectionResources } from "./connection-test.ts";
 
@@ -31,11 +33,6 @@ export interface ChangeMeasure {
 	readonly position: string | null;
 	readonly end: string | null;
 	readonly error: HeadraceError | null;
-}
-
-/** Whether the pipeline has tables that follow a change log. */
-export function followsChanges(pipeline: CheckedPipeline): boolean {
-	return pipeline.tables.some((rule) => !rule.skip && rule.options.mode === "cdc");
 }
 
 /** How far change streams are behind, asked for at most once a minute and by one connection at a time. */
@@ -85,14 +82,8 @@ export class ChangeWatch {
 			const { changeLog: changes } = source;
 			if (changes === undefined) throw new HeadraceError("E_UNSUPPORTED", `${pipeline.from.name} has no change log`);
 			const signal = AbortSignal.timeout(MEASURE_MS_MAX);
-			const headroom = await changes
-				.headroom(position.at, { reader: pipeline.name, signal })
-				.catch(async (thrown: unknown) => {
-					// Who follows has told the source of more than is kept here, which is some seconds old: no fault.
-					const isAhead = toHeadraceErrors(thrown).some(({ code }) => code === "E_SLOT_AHEAD");
-					if (!isAhead || (await this.#state.leaseHolder(`pipeline:${pipeline.name}`)) === null) throw thrown;
-					return changes.headroom(position.at, { signal });
-				});
+			const isFollowed = () => leaseIsHeld(this.#state, pipeline);
+			const headroom = await readerHeadroom(changes, position.at, { reader: pipeline.name, isFollowed, signal });
 			return {
 				atMs,
 				headroom,

@@ -8,10 +8,11 @@ import { type Clock, nextTimes, SYSTEM_CLOCK } from "../../schedule/index.ts";
 import type { ProjectState, ScheduleRow } from "../../state/index.ts";
 import type { App } from "../api.ts";
 import { namedInterval, openApp } from "../app.ts";
+import { followsLog } from "../change-standing.ts";
 import { LEASE_MS } from "../lease.ts";
 import { openProjectState } from "../project-state.ts";
 import { Catalog } from "./catalog.ts";
-import { ChangeWatch, followsChanges } from "./change-watch.ts";
+import { ChangeWatch } from "./change-watch.ts";
 import { Election } from "./election.ts";
 import { EventLog } from "./event-log.ts";
 import type { FollowerState } from "./followers.ts";
@@ -133,7 +134,7 @@ export class Service implements AsyncDisposable {
 			.catch((thrown: unknown) => this.#notice(thrown));
 		this.#every(this.state.isShared ? REFRESH_SHARED_MS : REFRESH_MS, () => this.refresh());
 		this.#every(ALARMS_MS, () => this.#lookForLate());
-		this.#every(CHANGES_MS, () => this.changes.look(this.sound().filter(followsChanges)));
+		this.#every(CHANGES_MS, () => this.changes.look(this.sound().filter(followsLog)));
 		// Who asks for the list would wait for all of it; a state that is far away is read while others are answered.
 		await Promise.race([warm, sleep(WARM_MS_MAX, undefined, { ref: false })]);
 	}
