@@ -49,7 +49,10 @@ test.each(["22P02", "22021", "23505", "P0001", "XX000"])(
 test.each([
 	"tuple concurrently updated",
 	"cache lookup failed for index 16412",
+	"cache lookup failed for attribute 3 of relation 16412",
 	"could not open relation with OID 16411",
+	"could not find tuple for attrdef 16413",
+	"pg_attribute catalog is missing 1 attribute(s) for relation OID 16412",
 ])("%s is of another session, and passes", (message) => {
 	expect(translateError(server("XX000", message), context)).toMatchObject({ code: "E_CONFLICT", reaction: "retry" });
 });

@@ -101,8 +101,20 @@ export function translateError(thrown: unknown, context: ErrorContext): Headrace
 }
 
 /** What a statement gets that looks at an object while another session changes it: names and numbers of objects only. */
-const CHANGED_MEANWHILE =
-	/^(?:tuple concurrently (?:updated|deleted)|cache lookup failed for [a-z ]+ \d+|could not open relation with OID \d+)$/;
+const CHANGED_MEANWHILE = new RegExp(
+	[
+		"tuple concurrently (?:updated|deleted)",
+		// "for index 16412", "for attribute 3 of relation 16412".
+		"cache lookup failed for [a-z ]+ -?\\d+(?: of [a-z]+ \\d+)?",
+		"could not open relation with OID \\d+",
+		"could not find (?:pg_[a-z]+ (?:entry|tuple)|tuple) for [a-z ]+ \\d+",
+		"catalog is missing \\d+ attribute\\(s\\) for rel(?:id|ation OID) \\d+",
+		"pg_attribute catalog is missing \\d+ attribute\\(s\\) for relation OID \\d+",
+		"relation \\d+ deleted while still in use",
+	]
+		.map((text) => `^${text}$`)
+		.join("|"),
+);
 
 function fromServer(
 	{ state, message }: ServerFault,
