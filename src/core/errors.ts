@@ -185,7 +185,7 @@ export const ERRORS = {
 		"resnapshot",
 	),
 	E_BASE_MISSING: failed(
-		"A change tells only some columns of a row, and the destination does not have the row.",
+		"Changes build on what the destination does not have: the rest of a row, or a table that was there.",
 		"Read the table anew: `headrace resync <pipeline> --table <table>`.",
 		"resnapshot",
 	),

@@ -8,11 +8,16 @@ import {
 	HeadraceError,
 	loadId as loadIdOf,
 	type PositionRow,
+	qualified,
+	type TableName,
 } from "../core/index.ts";
 import type { CaptureContext } from "./change-context.ts";
 import type { Flushed } from "./change-flush.ts";
 import { CHANGES_STREAM, changesPosition } from "./change-state.ts";
 import { type ChangesStaging, changesStaging, cleanChanges, stageChanges } from "./staged-changes.ts";
+
+/** Tables that the destination is asked about at once. */
+const LOOKS_AT_ONCE = 8;
 
 /** Where a pipeline that follows a log stands, and what moves it: position and rows in one transaction. */
 export class ChangeCommits {
@@ -24,6 +29,8 @@ export class ChangeCommits {
 	committedMs = 0;
 	readonly #context: CaptureContext;
 	readonly #staging: ChangesStaging | null;
+	/** Tables that the destination was seen to have. */
+	readonly #there = new Set<string>();
 	#row: PositionRow;
 
 	constructor(context: CaptureContext, rows: ReadonlyMap<string, PositionRow>) {
@@ -51,11 +58,29 @@ export class ChangeCommits {
 		if (this.#staging !== null) await cleanChanges(this.#staging, this.#row);
 	}
 
+	/**
+	 * Looks for the tables that changes are about to come to. One that was there and is not any more was dropped or renamed:
+	 * it would be made anew, with what changes from now on as its only rows. Who drops one in the moment between this look
+	 * and the commit is not noticed.
+	 * @throws E_BASE_MISSING
+	 */
+	async expectTables(names: Iterable<TableName>): Promise<void> {
+		const tables = new Map([...names].map((name) => [qualified(name), name]));
+		for (const some of chunksOf([...tables], LOOKS_AT_ONCE))
+			await Promise.all(
+				some.map(async ([table, name]) => {
+					if ((await this.#context.destination.describe(name)) !== null) this.#there.add(table);
+					else if (this.#there.delete(table)) throw tableDropped(table);
+				}),
+			);
+	}
+
 	/** Moves the position, with the rows of a flush, in one transaction. @throws E_FENCED */
 	async commit(position: ChangesPosition, flushed: Flushed | null = null): Promise<void> {
 		this.position = position;
 		this.committedMs = Date.now();
 		if (encodePosition(position) === this.#row.position && flushed === null) return;
+		await this.expectTables((flushed?.parts ?? []).map(({ task }) => task.target.name));
 		const { pipeline, runId, bufferBytesMax, signal, changes } = this.#context;
 		const toPosition = encodePosition(position);
 		const { seq, epoch, position: fromPosition } = this.#row;
@@ -104,4 +129,16 @@ export class ChangeCommits {
 			return null;
 		}
 	}
+}
+
+function* chunksOf<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
+	for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
+}
+
+function tableDropped(table: string): HeadraceError {
+	return new HeadraceError(
+		"E_BASE_MISSING",
+		`${table} is not in the destination any more: it was dropped or renamed while changes came to it`,
+		{ table, hint: "Nothing is lost: the next run reads the table anew, `headrace run <pipeline>`." },
+	);
 }

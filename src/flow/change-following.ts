@@ -53,6 +53,7 @@ export class LogFollowing {
 		};
 		await using stream = await this.#open(request);
 		if (stream === null) return "changed";
+		await this.#commits.expectTables(followed.map(([, task]) => task.target.name));
 		const planned = new Map(followed.filter(([name]) => this.#plannedAt.get(name) === start.at));
 		// Two of them are held at once.
 		const bytesMax = Math.floor(bufferBytesMax / 2);

@@ -32,10 +32,10 @@ describe.each(WAYS)("a table that goes from the destination, %s to %s", (name, i
 			await target[Symbol.asyncDispose]();
 		});
 
-		const write = (options: string) =>
+		const write = (options: string, keys = "") =>
 			project.write(
 				"pipelines/p.yaml",
-				`from: ${shop.url}\nto: "${target.url(project)}"\nretries: 0\ntables:\n  ${shop.schema}.t: ${options}\n`,
+				`from: ${shop.url}\nto: "${target.url(project)}"\nretries: 0\n${keys}\ntables:\n  ${shop.schema}.t: ${options}\n`,
 			);
 		const ids = async (table: string) => (await target.lines(project, table, ["at"])).join();
 		const drop = (table: string) => target.execute(project, `drop table ${table}`);
@@ -70,5 +70,23 @@ describe.each(WAYS)("a table that goes from the destination, %s to %s", (name, i
 			await project.succeed("backfill", "p", ...days);
 			expect(await ids("raw.t")).toBe("1,2,3");
 		});
+
+		// Nobody else can open a DuckDB file that a run holds.
+		if (into !== "duckdb")
+			test("while its log is followed: the run stops, and the next one reads all rows", async () => {
+				write("{ mode: cdc, into: raw.t }", "flush: { seconds: 0.1 }");
+				const following = project.start(["run", "p", "--follow"]);
+				await expect.poll(() => ids("raw.t").catch(() => ""), { timeout: 30_000 }).toBe("1,2,3");
+				await shop.sql("insert into t values (4, '2026-01-04')");
+				await expect.poll(() => ids("raw.t"), { timeout: 30_000 }).toBe("1,2,3,4");
+				await drop("raw.t");
+				await shop.sql("insert into t values (5, '2026-01-05')");
+				const ended = await following.ended;
+				expect(ended.code, ended.stderr).toBe(1);
+				expect(ended.stderr).toMatch(/E_BASE_MISSING/);
+				await expect(ids("raw.t")).rejects.toThrow();
+				expect(await told()).toMatch(/raw\.t is not in the destination.*read anew/);
+				expect(await ids("raw.t")).toBe("1,2,3,4,5");
+			});
 	});
 });
