@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type CheckedPipeline, hasInterval, matchesPattern, parsePattern } from "../config/index.ts";
 import {
 	type ColumnType,
+	eachOf,
 	encodeColumns,
 	HeadraceError,
 	HeadraceErrors,
@@ -57,7 +58,6 @@ export async function evolvePlans(
 	const recorded = { schemas: new Map(schemas.map((schema) => [schema.stream, schema])), positions };
 	const warnings = goneTables(session, schemas, available);
 	const tables: TablePlan[] = [];
-	const evolved: TablePlan[] = [];
 	for (const plan of plans) {
 		if (plan.task === null || !isNewTable(session, plan, recorded)) {
 			tables.push(plan);
@@ -70,11 +70,10 @@ export async function evolvePlans(
 				`${plan.source} is new in the source; schema_changes: ${schemaChanges} leaves new tables out, unless the pipeline names them`,
 			);
 	}
-	for (let start = 0; start < tables.length; start += LOOKUPS_AT_ONCE) {
-		const part = tables.slice(start, start + LOOKUPS_AT_ONCE);
-		evolved.push(...(await Promise.all(part.map((plan) => evolvePlan(session, plan, recorded)))));
-	}
-	return { tables: evolved, warnings };
+	await eachOf(LOOKUPS_AT_ONCE, [...tables.entries()], async ([index, plan]) => {
+		tables[index] = await evolvePlan(session, plan, recorded);
+	});
+	return { tables, warnings };
 }
 
 /** Under `fail` a change of one table stops the run before any of them is touched. @throws HeadraceErrors */

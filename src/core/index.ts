@@ -13,6 +13,7 @@ export * from "./errors.ts";
 export * from "./events.ts";
 export * from "./file-store.ts";
 export * from "./folded-names.ts";
+export * from "./lanes.ts";
 export * from "./manifest.ts";
 export * from "./path-segment.ts";
 export * from "./port.ts";

@@ -4,6 +4,7 @@ import {
 	type ChangesPosition,
 	crashPoint,
 	type DestinationChanges,
+	eachOf,
 	encodePosition,
 	HeadraceError,
 	loadId as loadIdOf,
@@ -66,13 +67,10 @@ export class ChangeCommits {
 	 */
 	async expectTables(names: Iterable<TableName>): Promise<void> {
 		const tables = new Map([...names].map((name) => [qualified(name), name]));
-		for (const some of chunksOf([...tables], LOOKS_AT_ONCE))
-			await Promise.all(
-				some.map(async ([table, name]) => {
-					if ((await this.#context.destination.describe(name)) !== null) this.#there.add(table);
-					else if (this.#there.delete(table)) throw tableDropped(table);
-				}),
-			);
+		await eachOf(LOOKS_AT_ONCE, [...tables], async ([table, name]) => {
+			if ((await this.#context.destination.describe(name)) !== null) this.#there.add(table);
+			else if (this.#there.delete(table)) throw tableDropped(table);
+		});
 	}
 
 	/** Moves the position, with the rows of a flush, in one transaction. @throws E_FENCED */
@@ -129,10 +127,6 @@ export class ChangeCommits {
 			return null;
 		}
 	}
-}
-
-function* chunksOf<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
-	for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
 }
 
 function tableDropped(table: string): HeadraceError {

@@ -5,6 +5,7 @@ import {
 	committedLoad,
 	crashPoint,
 	type DestinationChanges,
+	eachOf,
 	type Field,
 	HeadraceError,
 	type LoadResult,
@@ -17,7 +18,6 @@ import {
 import type { EngineConnection } from "../../engine/index.ts";
 import { type BuiltChanges, ChangesBuilder, type StagedTable } from "./changes-builder.ts";
 import { type LakeResources, withEngine } from "./engine.ts";
-import { eachOf } from "./lanes.ts";
 import { headAfter } from "./load-commit.ts";
 import type { PartitionColumn } from "./partition.ts";
 import { type CommitReference, type FollowedTables, type StreamEntry, StreamLog } from "./streams.ts";

@@ -1,4 +1,11 @@
-import { type CompactedTable, type CompactRequest, crashPoint, HeadraceError, type Staging } from "../../core/index.ts";
+import {
+	type CompactedTable,
+	type CompactRequest,
+	crashPoint,
+	eachOf,
+	HeadraceError,
+	type Staging,
+} from "../../core/index.ts";
 import { duckdbType, type EngineConnection } from "../../engine/index.ts";
 import { duckdbDialect } from "../../sql/index.ts";
 import { type LakeResources, memoryOf, withEngine } from "./engine.ts";
@@ -60,20 +67,10 @@ export async function compactTable(
 			bytesAfter += sumBytes(added) - sumBytes(group);
 			rows += groupRows;
 		};
-		const waiting = [...groups];
-		const lanes = await Promise.allSettled(
-			Array.from({ length: Math.min(LANES_MAX, groups.length) }, async () => {
-				await using lane = await engine.connect();
-				try {
-					for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) await compactOne(lane, group);
-				} catch (error) {
-					waiting.length = 0;
-					throw error;
-				}
-			}),
-		);
-		const failed = lanes.find((lane) => lane.status === "rejected");
-		if (failed !== undefined) throw failed.reason;
+		await eachOf(LANES_MAX, groups, async (group) => {
+			await using lane = await engine.connect();
+			await compactOne(lane, group);
+		});
 		const orphans = await table.orphans(state, new Date(Date.now() - ORPHAN_AGE_MS));
 		if (request.dryRun !== true) {
 			if (orphans.length > 0) await store.remove(orphans);

@@ -1,5 +1,4 @@
-import { HeadraceError, type LocalCopy, type Staging } from "../../core/index.ts";
-import { eachOf } from "./lanes.ts";
+import { eachOf, HeadraceError, type LocalCopy, type Staging } from "../../core/index.ts";
 import type { LocalFile } from "./relation.ts";
 import type { LakeFile } from "./table-state.ts";
 

@@ -1,6 +1,5 @@
-import { crashPoint, type Staging, type TableName } from "../../core/index.ts";
+import { crashPoint, eachOf, type Staging, type TableName } from "../../core/index.ts";
 import { type CurrentList, listOf } from "./current.ts";
-import { eachOf } from "./lanes.ts";
 import { pipelinePath } from "./layout.ts";
 import { replaceFile } from "./store-text.ts";
 import { type StreamEntry, StreamLog, streamHeads } from "./streams.ts";
